@@ -1,0 +1,158 @@
+"""Mask geometry: boxes, the square frame a network sees, the occlusion ratio.
+
+A mask is H x W bool, True inside. A box is (x0, y0, x1, y1) in pixels, half-open. A point (x, y) in photo
+coordinates has pixel (row y, column x) covering [x, x+1) x [y, y+1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from deocc.errors import DeoccError
+
+Box = tuple[int, int, int, int]
+
+
+def mask_box(mask: np.ndarray) -> Box:
+    """The tight box of a mask, (x0, y0, x1, y1), half-open.
+
+    Raises:
+        DeoccError: the mask is empty.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        raise DeoccError("the mask is empty; mark at least the visible part of the person")
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def occlusion_ratio(modal_mask: np.ndarray, amodal_mask: np.ndarray) -> float:
+    """The hidden share of a person, |M_a and not M_m| / |M_a|, in [0, 1]; 0 for an empty amodal mask."""
+    area = int(amodal_mask.sum())
+    return float((amodal_mask & ~modal_mask).sum() / area) if area else 0.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A square window on a photo, in photo pixels; it may stick out of the photo.
+
+    Attributes:
+        x0, y0: left and upper border.
+        side: length of a side, > 0.
+    """
+
+    x0: float
+    y0: float
+    side: float
+
+    def _to_photo(self, size: int) -> np.ndarray:
+        """2 x 3 affine map from frame pixel centres (size x size) to photo pixel centres."""
+        step = self.side / size
+        return np.array([[step, 0, self.x0 + (step - 1) / 2], [0, step, self.y0 + (step - 1) / 2]], np.float64)
+
+    def _crop(self, array: np.ndarray, size: int, interpolation: int, fill: float = 0) -> np.ndarray:
+        flags = interpolation | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(array, self._to_photo(size), (size, size), flags=flags, borderValue=(fill,) * 4)
+
+    def crop_image(self, image: np.ndarray, size: int) -> np.ndarray:
+        """Resamples a photo (H x W x 3 uint8) to size x size; black outside the photo.
+
+        Shrinking by more than 1.5 averages over areas first, so that fine texture does not alias.
+        """
+        step = self.side / size
+        if step <= 1.5:
+            return self._crop(image, size, cv2.INTER_LINEAR)
+        window, offset = self._window(image)
+        if not window.size:
+            return np.zeros((size, size, *image.shape[2:]), image.dtype)
+        scaled_size = [max(1, round(length / step)) for length in window.shape[1::-1]]
+        scaled = cv2.resize(window, scaled_size, interpolation=cv2.INTER_AREA)
+        fx, fy = scaled_size[0] / window.shape[1], scaled_size[1] / window.shape[0]
+        forward = np.array(  # scaled-window pixel centres -> frame pixel centres
+            [[1 / (fx * step), 0, (offset[0] + 0.5 / fx - self.x0) / step - 0.5],
+             [0, 1 / (fy * step), (offset[1] + 0.5 / fy - self.y0) / step - 0.5]]
+        )  # fmt: skip
+        return cv2.warpAffine(scaled, forward, (size, size), flags=cv2.INTER_LINEAR)
+
+    def _window(self, image: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """The part of a photo under the frame and its (x, y) offset."""
+        height, width = image.shape[:2]
+        left, top = max(0, int(np.floor(self.x0))), max(0, int(np.floor(self.y0)))
+        right = min(width, int(np.ceil(self.x0 + self.side)))
+        bottom = min(height, int(np.ceil(self.y0 + self.side)))
+        return image[top : max(top, bottom), left : max(left, right)], (left, top)
+
+    def crop_mask(self, mask: np.ndarray, size: int) -> np.ndarray:
+        """Resamples a mask (H x W bool) by nearest neighbour; size x size bool, False outside the photo."""
+        return self._crop(mask.astype(np.uint8), size, cv2.INTER_NEAREST).astype(bool)
+
+    def crop_labels(self, parsing: np.ndarray, size: int) -> np.ndarray:
+        """Resamples labels (H x W uint8) by nearest neighbour; size x size uint8, 0 outside the photo."""
+        return self._crop(parsing, size, cv2.INTER_NEAREST)
+
+    def photo_mask(self, shape: tuple[int, int], size: int) -> np.ndarray:
+        """Which of the size x size frame pixels lie inside a photo of (height, width); bool."""
+        return self.crop_mask(np.ones(shape, bool), size)
+
+    def paste(self, array: np.ndarray, shape: tuple[int, int], mode: str = "linear") -> np.ndarray:
+        """Resamples a frame-sized map back onto photo pixels.
+
+        Args:
+            array: S x S or S x S x C, float32 or uint8, any S.
+            shape: (height, width) of the photo.
+            mode: "linear" or "nearest".
+
+        Returns:
+            height x width [x C], dtype of `array`; 0 outside the frame.
+        """
+        if mode not in ("linear", "nearest"):
+            raise DeoccError(f"paste mode {mode!r} is unknown; use 'linear' or 'nearest'")
+        flag = cv2.INTER_LINEAR if mode == "linear" else cv2.INTER_NEAREST
+        height, width = shape
+        size = array.shape[0]
+        x0, y0 = max(0, int(np.floor(self.x0))), max(0, int(np.floor(self.y0)))
+        x1 = min(width, int(np.ceil(self.x0 + self.side)))
+        y1 = min(height, int(np.ceil(self.y0 + self.side)))
+        out = np.zeros((height, width, *array.shape[2:]), array.dtype)
+        if x1 <= x0 or y1 <= y0:
+            return out
+        step = size / self.side  # frame pixels a photo pixel
+        matrix = np.array(
+            [[step, 0, (x0 + 0.5 - self.x0) * step - 0.5], [0, step, (y0 + 0.5 - self.y0) * step - 0.5]]
+        )
+        columns, rows = np.arange(x1 - x0), np.arange(y1 - y0)
+        if array.ndim == 3 and array.shape[2] > 4:  # OpenCV warps at most four channels at once
+            layers = [self.paste(array[..., c], shape, mode) for c in range(array.shape[2])]
+            return np.stack(layers, axis=2)
+        patch = cv2.warpAffine(
+            array, matrix, (x1 - x0, y1 - y0), flags=flag | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        )
+        inside_x = np.abs((columns + x0 + 0.5 - self.x0) / self.side - 0.5) <= 0.5
+        inside_y = np.abs((rows + y0 + 0.5 - self.y0) / self.side - 0.5) <= 0.5
+        patch[~(inside_y[:, None] & inside_x[None, :])] = 0
+        out[y0:y1, x0:x1] = patch
+        return out
+
+
+def person_frame(
+    visible: np.ndarray | Sequence[float], scale: float = 2.0, shift: tuple[float, float] = (0.0, 0.0)
+) -> Frame:
+    """The square frame that a network sees: nothing in it derives from the amodal mask.
+
+    Args:
+        visible: visible (or initial) mask, H x W bool, or its box (x0, y0, x1, y1).
+        scale: side of the frame over the longer side of the box (training draws 1.4-2.6).
+        shift: displacement (x, y) of the centre, as a share of the frame's side (training: up to 0.2 of
+            the box's longer side).
+
+    Raises:
+        DeoccError: empty mask, or a box without area.
+    """
+    is_mask = isinstance(visible, np.ndarray) and visible.ndim == 2
+    box = mask_box(visible) if is_mask else tuple(float(v) for v in visible)
+    if len(box) != 4 or box[2] <= box[0] or box[3] <= box[1]:
+        raise DeoccError(f"box {tuple(box)} has no area; give x0 y0 x1 y1 with x0 < x1 and y0 < y1")
+    side = scale * max(box[2] - box[0], box[3] - box[1], 2)
+    centre_x, centre_y = (box[0] + box[2]) / 2 + shift[0] * side, (box[1] + box[3]) / 2 + shift[1] * side
+    return Frame(centre_x - side / 2, centre_y - side / 2, side)
