@@ -1,0 +1,211 @@
+"""Stage 1, refined mask completion: image and rough mask -> visible mask, whole mask, body parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import DeoccError
+from .blocks import ConvNorm, ResidualBlock, conv3x3, ones_like_mask, require_maps, upsample_to
+from .hourglass import Hourglass
+
+Templates = Tensor | np.ndarray | Sequence[int]
+BORDER = 6  # channels of border features that a mask head hands to its full-resolution layer
+GIVEN_LOGIT = 10.0  # +-10: probability within 2e-9 of 0 or 1, finite in half precision
+
+
+class MaskLogits(NamedTuple):
+    """What stage 1 answers, as logits at the input's size."""
+
+    modal: Tensor  # N x 2 x H x W: not visible / visible person
+    amodal: Tensor  # N x 2 x H x W: not / whole person
+    parsing_modal: Tensor | None  # N x 20 x H x W: part of the visible person
+    parsing_amodal: Tensor | None  # N x 20 x H x W: part of the whole person
+
+
+class TemplateGuide(nn.Module):
+    """Compares a mask with K typical poses and returns the fitting ones as a feature.
+
+    d_k = mean squared difference of mask and T_k over photo pixels, w = softmax(-d / temperature); the
+    K re-weighted templates w_k T_k go through one 3x3 convolution without activation.
+
+    Args:
+        templates: K x S x S in [0, 1], or their shape (K, S, S) when weights are loaded afterwards.
+        channels: of the feature.
+        temperature: tau, in units of the mean squared difference; see `MaskCompletionNet`.
+
+    Source: Sec. 3.2, "some typical poses can be implanted".
+    Differs from the paper: it does not say which distance; ours is the mean squared difference.
+    Differs from the released code: softmax of raw dot products summed over pixels, which saturates to one-hot
+    and favours large templates.
+    """
+
+    templates: Tensor
+
+    def __init__(self, templates: Templates, channels: int, temperature: float) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise DeoccError(f"temperature is {temperature}; expected above 0; 0.01 is the default")
+        self.register_buffer("templates", _as_templates(templates))
+        self.temperature = temperature
+        self.conv = conv3x3(len(self.templates), channels)
+
+    def distances(self, mask: Tensor, photo: Tensor | None = None) -> Tensor:
+        """d_k (N x K, from 0 to 1) of a soft mask (N x 1 x H x W) to each template, over photo pixels."""
+        photo = torch.ones_like(mask) if photo is None else photo.to(mask.dtype)
+        size = self.templates.shape[-2:]
+        share = F.adaptive_avg_pool2d(photo, size).flatten(1)  # N x SS: photo share of each cell
+        inside = F.adaptive_avg_pool2d(mask * photo, size).flatten(1)  # N x SS: mask's area in each cell
+        cell = inside / share.clamp_min(1e-6)
+        weight = share / share.sum(1, keepdim=True).clamp_min(1e-6)
+        t = self.templates.flatten(1).to(mask.dtype)  # K x SS
+        # sum_s weight (cell - t)^2, expanded so that no N x K x SS tensor arises
+        square = (weight * cell.square()).sum(1, keepdim=True) + weight @ t.square().T
+        return (square - 2 * (weight * cell) @ t.T).clamp_min(0)
+
+    def weights(self, mask: Tensor, photo: Tensor | None = None) -> Tensor:
+        """softmax(-d / temperature): N x K, rows sum to 1."""
+        return (-self.distances(mask, photo) / self.temperature).softmax(dim=1)
+
+    def forward(self, mask: Tensor, photo: Tensor | None = None) -> Tensor:
+        """Maps a soft mask N x 1 x H x W to a feature N x channels x S x S, S the templates' own size."""
+        w = self.weights(mask, photo)  # N x K
+        weighted = w[:, :, None, None] * self.templates  # N x K x S x S
+        return self.conv(weighted.to(self.conv.weight.dtype))
+
+
+class PredictionBranch(nn.Module):
+    """The head of one hourglass: parsing logits and mask logits (supplement, fig. 1).
+
+    F -> residual block -> two 3x3 convolutions -> parsing; [F, the block's feature, (templates)] -> two 3x3
+    convolutions with a ReLU -> mask. The feature has half the input's resolution; a light layer at full
+    resolution that also sees the input sharpens the mask's border.
+
+    Args:
+        width: channels of F.
+        classes: of the parsing; 0 leaves its convolutions out (the residual block stays, so that rows
+            of table 4 differ in supervision alone).
+        extra: channels of the template feature, 0 without.
+        inputs: channels of the full-resolution input.
+
+    Differs from the paper: the full-resolution layer.
+    """
+
+    def __init__(self, width: int, classes: int, extra: int, inputs: int) -> None:
+        super().__init__()
+        self.block = ResidualBlock(width, width)
+        self.parsing: nn.Module | None = None
+        if classes:
+            self.parsing = nn.Sequential(ConvNorm(width, width), conv3x3(width, classes))
+        self.mask = nn.Sequential(ConvNorm(2 * width + extra, width), conv3x3(width, 2 + BORDER))
+        self.border = nn.Sequential(ConvNorm(2 + BORDER + inputs, 12), conv3x3(12, 2))
+
+    def forward(self, feature: Tensor, extra: Tensor | None, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns mask logits N x 2 x H x W and parsing logits N x classes x H x W (or None)."""
+        part = self.block(feature)  # N x w x H/2 x W/2
+        parsing = None if self.parsing is None else upsample_to(self.parsing(part), inputs)
+        stack = [feature, part] if extra is None else [feature, part, upsample_to(extra, feature)]
+        coarse = upsample_to(self.mask(torch.cat(stack, 1)), inputs)  # N x (2+BORDER) x H x W
+        mask = coarse[:, :2] + self.border(torch.cat([coarse, inputs], 1))
+        return mask, parsing
+
+
+class MaskCompletionNet(nn.Module):
+    """Two stacked hourglasses: N_m refines the visible mask, N_a completes it (eq. 1 and 2, Sec. 3.2).
+
+    (M_m, P_m) = N_m([I, M_i]);  (M_a, P_a) = N_a([I, F_m], T), F_m the last feature of N_m. The refined
+    M_m reaches N_a through the templates only. Everything is convolutional: any size from 32 pixels on.
+
+    Args:
+        width: channels at half resolution; 64 with 256-pixel input is the paper's size, 16-24 suits a CPU.
+        classes: of the parsing (20, LIP).
+        templates: K x S x S typical amodal masks in [0, 1] in the input's frame, or their shape when weights
+            are loaded afterwards; None leaves the templates out (table 4, rows 1-4).
+        modal: False drops the modal branch; M_i stands in for M_m (table 4, rows 1-2). Both hourglasses stay.
+        parsing: False drops both parsing branches (table 4, rows 1-3 and 5).
+        temperature: tau of the template weights; at 0.01 about ten of 64 templates share most of the
+            weight (towards 0: the nearest alone; towards infinity: all alike).
+        levels: resolutions of each hourglass.
+
+    Differs from the paper: channels grow with depth (`Hourglass`), a stride-2 stem and a full-resolution
+    border layer; a channel that tells photo pixels from the frame's empty part. The released code's width is
+    unpublished.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        classes: int = 20,
+        templates: Templates | None = None,
+        modal: bool = True,
+        parsing: bool = True,
+        temperature: float = 0.01,
+        levels: int = 5,
+    ) -> None:
+        super().__init__()
+        guide = None if templates is None else TemplateGuide(templates, width, temperature)
+        shape = None if guide is None else list(guide.templates.shape)
+        self.config: dict[str, Any] = {
+            "width": width, "classes": classes, "templates": shape, "modal": modal, "parsing": parsing,
+            "temperature": temperature, "levels": levels,
+        }  # fmt: skip
+        heads = classes if parsing else 0
+        self.modal_stem = ConvNorm(5, width, stride=2)  # [I, M_i, photo]
+        self.modal_hourglass = Hourglass(width, levels)
+        self.modal_branch = PredictionBranch(width, heads, 0, 5) if modal else None
+        self.amodal_stem = ConvNorm(4, width, stride=2)  # [I, photo]
+        self.amodal_join = nn.Sequential(
+            nn.Conv2d(2 * width, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.amodal_hourglass = Hourglass(width, levels)
+        self.guide = guide
+        self.amodal_branch = PredictionBranch(width, heads, width if guide is not None else 0, 5)
+
+    def forward(self, image: Tensor, initial_mask: Tensor, photo: Tensor | None = None) -> MaskLogits:
+        """Completes a batch of people.
+
+        Args:
+            image: N x 3 x H x W in [0, 1].
+            initial_mask: M_i, N x 1 x H x W {0, 1}.
+            photo: N x 1 x H x W {0, 1}, 1 = inside the photo; all ones when not given.
+
+        Returns:
+            Logits at the input's size. Without the modal branch `modal` is M_i as constant logits of +-10.
+        """
+        photo = ones_like_mask(image) if photo is None else photo
+        require_maps("image", image, 3)
+        require_maps("initial_mask", initial_mask, 1, image)
+        require_maps("photo", photo, 1, image)
+        inputs = torch.cat([image - 0.5, initial_mask, photo], 1)  # N x 5 x H x W, about zero mean
+        feature_m = self.modal_hourglass(self.modal_stem(inputs))  # F_m: N x w x H/2 x W/2
+        modal, parsing_modal = self._modal(feature_m, inputs, initial_mask)
+        seen = self.amodal_stem(torch.cat([image - 0.5, photo], 1))
+        feature_a = self.amodal_hourglass(self.amodal_join(torch.cat([seen, feature_m], 1)))
+        guide = None if self.guide is None else self.guide(modal.softmax(1)[:, 1:], photo)  # N x w x S x S
+        amodal, parsing_amodal = self.amodal_branch(feature_a, guide, inputs)
+        return MaskLogits(modal, amodal, parsing_modal, parsing_amodal)
+
+    def _modal(self, feature: Tensor, inputs: Tensor, initial_mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        if self.modal_branch is not None:
+            return self.modal_branch(feature, None, inputs)
+        given = (2 * initial_mask - 1) * (GIVEN_LOGIT / 2)
+        return torch.cat([-given, given], 1), None
+
+
+def _as_templates(templates: Templates) -> Tensor:
+    """Templates as a float tensor K x S x S; zeros of the given shape when only the shape is known."""
+    if isinstance(templates, (Tensor, np.ndarray)):
+        given = torch.as_tensor(templates).detach().clone().float()
+    else:
+        given = torch.zeros(tuple(int(n) for n in templates))
+    if given.ndim != 3 or given.numel() == 0 or given.min() < 0 or given.max() > 1:
+        raise DeoccError(
+            f"templates have shape {tuple(given.shape)}; expected K x S x S with values in [0, 1]; "
+            "make them with deocc.templates or pass their shape (K, S, S)"
+        )
+    return given
