@@ -1,0 +1,220 @@
+"""`OcclusionCase`, and pasting an occluder onto a person."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from deocc.errors import DeoccError, PlacementError
+from deocc.masks import Box, mask_box, occlusion_ratio
+from deocc.occlusion.placement import place_occluder
+from deocc.people import Occluder, Person
+
+
+@dataclass(frozen=True)
+class OcclusionCase:
+    """An occluded person, with as much ground truth as is known.
+
+    All arrays share one size H x W.
+
+    Attributes:
+        id: name, unique in its folder.
+        image: H x W x 3 uint8, the occluded photo (I).
+        modal_mask: H x W bool, visible person (M_m), or None.
+        amodal_mask: H x W bool, whole person (M_a), or None.
+        target: H x W x 3 uint8, the photo without the occluder, or None.
+        occluder_mask: H x W bool, everything pasted, or None.
+        parsing_amodal: H x W uint8 LIP ids of the whole person, 255 = ignore, or None.
+        initial_mask: H x W bool, a segmenter's visible mask (M_i), or None.
+        person_id: the person's name in the people folder.
+        true_sides: whether left and right labels are the person's own.
+        known_box: the visible mask's box where only that is known.
+    """
+
+    id: str
+    image: np.ndarray
+    modal_mask: np.ndarray | None = None
+    amodal_mask: np.ndarray | None = None
+    target: np.ndarray | None = None
+    occluder_mask: np.ndarray | None = None
+    parsing_amodal: np.ndarray | None = None
+    initial_mask: np.ndarray | None = None
+    person_id: str = ""
+    true_sides: bool = False
+    known_box: Box | None = None
+
+    @cached_property
+    def invisible_mask(self) -> np.ndarray | None:
+        """M_inv = M_a and not M_m, H x W bool, or None."""
+        if self.amodal_mask is None or self.modal_mask is None:
+            return None
+        return self.amodal_mask & ~self.modal_mask
+
+    @cached_property
+    def parsing_modal(self) -> np.ndarray | None:
+        """Parsing of the visible person: the whole parsing where M_m, 0 elsewhere; or None."""
+        if self.parsing_amodal is None or self.modal_mask is None:
+            return None
+        return np.where(self.modal_mask, self.parsing_amodal, 0).astype(np.uint8)
+
+    @property
+    def occlusion_ratio(self) -> float:
+        """|M_inv| / |M_a| in [0, 1]; nan where unknown."""
+        if self.amodal_mask is None or self.modal_mask is None:
+            return float("nan")
+        return occlusion_ratio(self.modal_mask, self.amodal_mask)
+
+    @property
+    def box_xyxy(self) -> Box:
+        """Half-open box of the visible mask (where it is unknown: the known box, else the initial mask's)."""
+        if self.modal_mask is None and self.known_box is not None:
+            return self.known_box
+        mask = self.modal_mask if self.modal_mask is not None else self.initial_mask
+        if mask is None:
+            raise DeoccError(f"case {self.id} has no visible mask, no box and no initial mask; give one of them")
+        return mask_box(mask)
+
+
+def unoccluded_case(person: Person, case_id: str = "") -> OcclusionCase:
+    """A person with nothing in front: occlusion ratio 0."""
+    return OcclusionCase(
+        case_id or person.id, person.image, person.amodal_mask, person.amodal_mask, person.image,
+        np.zeros_like(person.amodal_mask), person.parsing, None, person.id, person.true_sides,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PasteOptions:
+    """How an occluder is fitted to the photo before it is pasted."""
+
+    cover: tuple[float, float] = (1.15, 4.0)  # occluder area over hidden area: its size follows the ratio
+    rotation: float = 12.0  # largest turn in degrees, either way
+    harmonise: float = 0.5  # share by which brightness and contrast move towards the photo's
+    mirror: bool = True  # half of the occluders are mirrored
+    soft_edge: float = 0.6  # blur of the alpha in pixels (0: hard); real borders are not one pixel sharp
+    tolerance: float = 0.01  # of the ratio
+    tries: int = 5  # each try enlarges the occluder by 1.35
+
+
+def _transform(occluder: Occluder, scale: float, angle: float, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Scaled, turned, mirrored occluder: h x w x 3 uint8 colours and h x w float32 alpha in [0, 1]."""
+    alpha = occluder.mask.astype(np.uint8) * 255 if occluder.alpha is None else occluder.alpha
+    rgba = np.dstack([occluder.image, alpha])
+    height, width = alpha.shape
+    cosine, sine = abs(np.cos(np.radians(angle))) * scale, abs(np.sin(np.radians(angle))) * scale
+    new_width = max(2, int(np.ceil(width * cosine + height * sine)) + 2)
+    new_height = max(2, int(np.ceil(width * sine + height * cosine)) + 2)
+    if scale < 0.67:  # average before shrinking
+        rgba = cv2.resize(
+            rgba, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+        )
+        height, width = rgba.shape[:2]
+        scale = 1.0
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
+    matrix[:, 2] += (new_width - width) / 2, (new_height - height) / 2
+    colours = cv2.warpAffine(
+        rgba[..., :3], matrix, (new_width, new_height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    opacity = cv2.warpAffine(rgba[..., 3], matrix, (new_width, new_height), flags=cv2.INTER_LINEAR)
+    if mirror:
+        colours, opacity = colours[:, ::-1], opacity[:, ::-1]
+    return np.ascontiguousarray(colours), np.ascontiguousarray(opacity).astype(np.float32) / 255
+
+
+def _harmonise(colours: np.ndarray, alpha: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:
+    """Moves the occluder's brightness and contrast `share` of the way to the photo's. h x w x 3 uint8."""
+    inside = colours[alpha > 0.5]
+    if not len(inside) or share <= 0:
+        return colours
+    sample = image[::4, ::4].reshape(-1, 3)
+    mean, spread = inside.mean(), inside.std() + 1e-3
+    gain = np.clip(((sample.std() + 1e-3) / spread) ** share, 0.6, 1.6)
+    return np.clip((colours - mean) * gain + mean + share * (sample.mean() - mean), 0, 255).astype(np.uint8)
+
+
+def paste(
+    image: np.ndarray, colours: np.ndarray, alpha: np.ndarray, top_left: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blends a cut-out over a photo.
+
+    Args:
+        image: H x W x 3 uint8.
+        colours, alpha: h x w x 3 uint8 and h x w float32 in [0, 1].
+        top_left: (y, x), may be negative.
+
+    Returns:
+        The new photo (H x W x 3 uint8) and the mask of pixels that it mostly covers (alpha >= 0.5; bool).
+    """
+    out, covered = image.copy(), np.zeros(image.shape[:2], bool)
+    y, x = top_left
+    y0, x0 = max(0, y), max(0, x)
+    y1, x1 = min(image.shape[0], y + alpha.shape[0]), min(image.shape[1], x + alpha.shape[1])
+    if y1 <= y0 or x1 <= x0:
+        return out, covered
+    window = np.s_[y0:y1, x0:x1]
+    source = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
+    share = alpha[source][..., None]
+    out[window] = np.rint(colours[source] * share + image[window] * (1 - share)).astype(np.uint8)
+    covered[window] = alpha[source] >= 0.5
+    return out, covered
+
+
+def occlude(
+    person: Person | OcclusionCase,
+    occluder: Occluder,
+    ratio: float,
+    rng: np.random.Generator,
+    options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+    case_id: str = "",
+) -> OcclusionCase:
+    """Pastes an occluder so that it hides `ratio` of the person (beyond what a given case hides already).
+
+    The occluder is scaled to its task: its area is `options.cover` times the area to hide, then grown until
+    an offset fits.
+
+    Args:
+        person: an unoccluded person, or a case to occlude further.
+        occluder: the cut-out.
+        ratio: wanted hidden share of the amodal mask, in (0, 1].
+        rng: every draw (size, turn, mirror, place) comes from here.
+        options: how the cut-out is fitted.
+        case_id: name of the new case.
+
+    Raises:
+        PlacementError: no size and offset reach the ratio.
+    """
+    case = unoccluded_case(person) if isinstance(person, Person) else person
+    assert case.amodal_mask is not None and case.modal_mask is not None  # a case to occlude knows its person
+    wanted = ratio * case.amodal_mask.sum() * rng.uniform(*options.cover)
+    scale = np.sqrt(wanted / occluder.mask.sum())
+    angle = rng.uniform(-options.rotation, options.rotation)
+    mirror = options.mirror and rng.random() < 0.5
+    for attempt in range(options.tries):
+        colours, alpha = _transform(occluder, scale, angle, mirror)
+        if options.soft_edge > 0:
+            alpha = cv2.GaussianBlur(alpha, (0, 0), options.soft_edge)
+        try:
+            if not (alpha >= 0.5).any():
+                raise PlacementError(f"occluder {occluder.id} vanishes at scale {scale:.3f}; use a larger one")
+            corner = place_occluder(
+                case.amodal_mask, alpha >= 0.5, ratio, rng, options.tolerance, case.modal_mask
+            )
+            break
+        except PlacementError:
+            if attempt == options.tries - 1:
+                raise
+            scale *= 1.35
+    colours = _harmonise(colours, alpha, case.image, options.harmonise * rng.random())
+    image, covered = paste(case.image, colours, alpha, corner)
+    before = case.occluder_mask if case.occluder_mask is not None else np.zeros_like(covered)
+    return replace(
+        case, id=case_id or case.id, image=image, modal_mask=case.modal_mask & ~covered, occluder_mask=before | covered
+    )
+
+
+def person_as_occluder(person: Person) -> Occluder:
+    """Cuts a person out of their photo, to stand in front of another one."""
+    x0, y0, x1, y1 = mask_box(person.amodal_mask)
+    window = np.s_[y0:y1, x0:x1]
+    return Occluder(person.id, person.image[window], person.amodal_mask[window], "person", person.split)

@@ -1,0 +1,150 @@
+"""The case folder: fixed occlusion cases on disk, and how they are made."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from deocc.errors import DeoccError, PlacementError
+from deocc.io import PathLike, read_image, read_json, read_mask, read_parsing, write_image, write_json, write_mask
+from deocc.io import write_parsing
+from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude
+from deocc.occlusion.placement import RatioDensity, as_density
+from deocc.occlusion.segmenter_error import segmenter_error
+from deocc.people import Occluder, Person
+
+MASK_FILES = {
+    "modal_mask": "modal.png", "amodal_mask": "amodal.png", "occluder_mask": "occluder.png",
+    "initial_mask": "initial.png",
+}  # fmt: skip
+
+
+def write_case(path: PathLike, case: OcclusionCase) -> Path:
+    """Writes a case into ``path/<case.id>/``; ``case.json`` comes last and marks it whole."""
+    folder = Path(path) / case.id
+    write_image(folder / "image.png", case.image)
+    if case.target is not None:
+        write_image(folder / "target.png", case.target)
+    for name, file in MASK_FILES.items():
+        if (mask := getattr(case, name)) is not None:
+            write_mask(folder / file, mask)
+    if case.parsing_amodal is not None:
+        write_parsing(folder / "parsing.png", case.parsing_amodal)
+    facts = {
+        "box_xyxy": list(case.box_xyxy),
+        "occlusion_ratio": None if np.isnan(case.occlusion_ratio) else round(case.occlusion_ratio, 6),
+        "person_id": case.person_id,
+        "true_sides": case.true_sides,
+    }
+    write_json(folder / "case.json", facts)
+    return folder
+
+
+def read_case(folder: PathLike) -> OcclusionCase:
+    """Reads one case.
+
+    Raises:
+        DeoccError: no image, no box, or files that are damaged or of different sizes.
+    """
+    folder = Path(folder)
+    facts = read_json(folder / "case.json")
+    if not isinstance(facts, dict):
+        raise DeoccError(f"{folder / 'case.json'}: expected an object with box_xyxy; write the case again")
+    image = read_image(folder / "image.png")
+    parts: dict[str, np.ndarray] = {}
+    for name, file in MASK_FILES.items():
+        if (folder / file).exists():
+            parts[name] = read_mask(folder / file)
+    if (folder / "parsing.png").exists():
+        parts["parsing_amodal"] = read_parsing(folder / "parsing.png")
+    if (folder / "target.png").exists():
+        parts["target"] = read_image(folder / "target.png")
+    for name, array in parts.items():
+        if array.shape[:2] != image.shape[:2]:
+            file = MASK_FILES.get(name, name.split("_")[0] + ".png")
+            raise DeoccError(
+                f"{folder / file}: {array.shape[1]} x {array.shape[0]} pixels, but image.png has "
+                f"{image.shape[1]} x {image.shape[0]}; make them the same size"
+            )
+    case = OcclusionCase(
+        folder.name, image, person_id=facts.get("person_id", ""), true_sides=bool(facts.get("true_sides")), **parts
+    )
+    return case if case.modal_mask is not None else _with_box(case, facts, folder)
+
+
+def _with_box(case: OcclusionCase, facts: dict, folder: Path) -> OcclusionCase:
+    """A case without visible mask knows its box from case.json alone; checked here, kept as attribute."""
+    box = facts.get("box_xyxy")
+    numbers = isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)
+    if not numbers or box[2] <= box[0] or box[3] <= box[1]:  # type: ignore[index]
+        raise DeoccError(f"{folder / 'case.json'}: box_xyxy must be [x0, y0, x1, y1] with x0 < x1, y0 < y1")
+    return replace(case, known_box=tuple(round(v) for v in box))  # type: ignore[union-attr]
+
+
+class CaseFolder(Sequence[OcclusionCase]):
+    """Fixed cases, read on demand, in the order of their names."""
+
+    def __init__(self, path: PathLike):
+        """Raises: DeoccError: no such folder, or no case (a folder with case.json) in it."""
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise DeoccError(f"{self.path}: no such case folder; make one with `deocc occlude`")
+        self.ids = sorted(p.parent.name for p in self.path.glob("*/case.json"))
+        if not self.ids:
+            raise DeoccError(f"{self.path}: no case (a folder with case.json) inside; make some with `deocc occlude`")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return read_case(self.path / self.ids[index])
+
+
+def make_cases(
+    people: Sequence[Person],
+    occluders: Sequence[Occluder],
+    per_person: int = 3,
+    density: RatioDensity | str | Sequence[float] = "val",
+    severity: float = 1.0,
+    seed: int = 0,
+    options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+) -> Iterator[OcclusionCase]:
+    """Fixed validation cases: each person behind `per_person` different occluders.
+
+    Each case depends on (seed, person's index, number) alone.
+
+    Args:
+        people, occluders: of the split in question.
+        per_person: cases a person (the paper: 3).
+        density: of occlusion ratios; a density, its name, or (low, high).
+        severity: of the segmenter-error model that makes M_i.
+        seed: first part of every case's seed.
+        options: how occluders are fitted.
+
+    Raises:
+        PlacementError: twenty occluders in turn fit nowhere at the drawn ratio.
+    """
+    ratios = as_density(density)
+    for index in range(len(people)):
+        person = people[index]
+        for number in range(per_person):
+            rng = np.random.default_rng([seed, index, number])
+            case = _draw_case(person, occluders, float(ratios.sample(rng)), rng, options, f"{person.id}_{number}")
+            assert case.modal_mask is not None and case.amodal_mask is not None and case.occluder_mask is not None
+            mask = segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
+            yield replace(case, initial_mask=mask)
+
+
+def _draw_case(person: Person, occluders: Sequence[Occluder], ratio: float, rng: np.random.Generator,
+               options: PasteOptions, case_id: str) -> OcclusionCase:  # fmt: skip
+    for attempt in range(20):
+        occluder = occluders[int(rng.integers(len(occluders)))]
+        try:
+            return occlude(person, occluder, ratio, rng, options, case_id)
+        except PlacementError:
+            if attempt == 19:
+                raise
+    raise AssertionError("unreachable")

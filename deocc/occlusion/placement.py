@@ -1,0 +1,131 @@
+"""Exact-ratio placement: the hidden share for every offset at once (Sec. 4.1: occluders are pasted onto people).
+
+For an occluder's mask O at offset (y, x), the hidden area of a person M is sum_p M(p) O(p - (y, x)): the
+cross-correlation of M with O. One FFT gives it for every offset, so a wanted ratio is looked up, not searched.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from deocc.errors import DeoccError, PlacementError
+from deocc.masks import mask_box
+
+
+def hidden_area(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarray:
+    """Hidden pixels for every offset of the occluder that could touch the person mask's array.
+
+    Args:
+        person_mask: H x W bool.
+        occluder_mask: h x w bool.
+
+    Returns:
+        (H + h - 1) x (W + w - 1) int64; entry [i, j] belongs to the top-left corner
+        (y, x) = (i - h + 1, j - w + 1).
+    """
+    shape = [a + b - 1 for a, b in zip(person_mask.shape, occluder_mask.shape, strict=True)]
+    fast = [fft.next_fast_len(n, real=True) for n in shape]
+    spectrum = fft.rfft2(person_mask.astype(np.float32), fast)
+    spectrum *= fft.rfft2(occluder_mask[::-1, ::-1].astype(np.float32), fast)
+    return np.rint(fft.irfft2(spectrum, fast)[: shape[0], : shape[1]]).astype(np.int64)
+
+
+def place_occluder(
+    amodal_mask: np.ndarray,
+    occluder_mask: np.ndarray,
+    ratio: float,
+    rng: np.random.Generator,
+    tolerance: float = 0.01,
+    visible_mask: np.ndarray | None = None,
+) -> tuple[int, int]:
+    """Draws, among all offsets that hide the wanted share of the person, one at random.
+
+    Args:
+        amodal_mask: H x W bool, the whole person.
+        occluder_mask: h x w bool, of any size.
+        ratio: wanted hidden share |M_a and O| / |M_a|, in (0, 1].
+        rng: source of the draw.
+        tolerance: largest difference between wanted and reached ratio.
+        visible_mask: H x W bool, what is still visible when other occluders lie there already; `ratio` is
+            then what this occluder hides beyond them. Default: `amodal_mask`.
+
+    Returns:
+        (y, x) of the occluder's top-left corner in the person's array; may be negative.
+
+    Raises:
+        PlacementError: no offset reaches the ratio.
+        DeoccError: empty masks or a ratio outside (0, 1].
+    """
+    if not 0 < ratio <= 1:
+        raise DeoccError(f"occlusion ratio {ratio} is outside (0, 1]; choose one inside")
+    if not amodal_mask.any() or not occluder_mask.any():
+        raise DeoccError("the person's or the occluder's mask is empty; both need at least one pixel")
+    x0, y0, x1, y1 = mask_box(amodal_mask)
+    visible = amodal_mask if visible_mask is None else visible_mask
+    hidden = hidden_area(visible[y0:y1, x0:x1], occluder_mask)
+    area = int(amodal_mask.sum())
+    fits = np.flatnonzero(np.abs(hidden - ratio * area) <= tolerance * area)
+    if not len(fits):
+        raise PlacementError(
+            f"no offset hides {ratio:.3f} +- {tolerance:.3f} of the person (at most "
+            f"{hidden.max() / area:.3f}); use a larger occluder or another ratio"
+        )
+    row, column = divmod(int(rng.choice(fits)), hidden.shape[1])
+    return row - occluder_mask.shape[0] + 1 + y0, column - occluder_mask.shape[1] + 1 + x0
+
+
+@dataclass(frozen=True)
+class RatioDensity:
+    """A density of occlusion ratios: straight lines through knots, zero outside them.
+
+    Attributes:
+        ratios: increasing knots in [0, 1].
+        heights: relative density at each knot, >= 0, not all 0.
+    """
+
+    ratios: tuple[float, ...]
+    heights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        x, h = np.asarray(self.ratios), np.asarray(self.heights)
+        good = len(x) == len(h) >= 2 and (np.diff(x) > 0).all() and x[0] >= 0 and x[-1] <= 1
+        if not (good and (h >= 0).all() and h.any()):
+            raise DeoccError(f"ratio density {self}: knots must increase in [0, 1], heights be >= 0, not all 0")
+
+    @classmethod
+    def uniform(cls, low: float, high: float) -> "RatioDensity":
+        """Every ratio in [low, high] alike."""
+        return cls((low, high), (1.0, 1.0))
+
+    def _cumulative(self, grid: np.ndarray) -> np.ndarray:
+        heights = np.interp(grid, self.ratios, self.heights)
+        steps = np.diff(grid) * (heights[1:] + heights[:-1]) / 2
+        total = np.concatenate([[0.0], np.cumsum(steps)])
+        return total / total[-1]
+
+    def sample(self, rng: np.random.Generator, count: int | None = None) -> np.ndarray | float:
+        """Draws ratios by the inverse of the cumulative density. Returns: float, or `count` float64."""
+        grid = np.union1d(np.linspace(self.ratios[0], self.ratios[-1], 512), self.ratios)
+        return np.interp(rng.random(count), self._cumulative(grid), grid)
+
+
+DENSITIES: dict[str, RatioDensity] = {
+    # More of the middle ratios: very low ones teach little, very high ones are guesses.
+    "train": RatioDensity((0.02, 0.15, 0.5, 0.75), (0.6, 1.0, 1.0, 0.25)),
+    "val": RatioDensity.uniform(0.08, 0.65),
+}
+"""Named densities. The paper's own are unpublished; these are ours."""
+
+
+def as_density(value: "RatioDensity | str | Sequence[float]") -> RatioDensity:
+    """A density from itself, a name in `DENSITIES`, or a (low, high) pair."""
+    if isinstance(value, RatioDensity):
+        return value
+    if isinstance(value, str):
+        if value not in DENSITIES:
+            raise DeoccError(f"ratio density {value!r} is unknown; choose from {', '.join(DENSITIES)}")
+        return DENSITIES[value]
+    low, high = value
+    return RatioDensity((low, low + 1e-9), (1.0, 1.0)) if low == high else RatioDensity.uniform(low, high)
