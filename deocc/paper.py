@@ -173,8 +173,8 @@ EQUATIONS: dict[int, Equation] = {
         Equation(
             3, "3.2", "terms of the mask completion loss",
             r"\mathcal{L}_{ce} = \mathrm{CE}(M_m) + \mathrm{CE}(M_a) + \mathrm{CE}(P_m) + \mathrm{CE}(P_a),"
-            r" \quad \mathcal{L}_{adv} = \mathbb{E}[\log D(I, M_a^{gt})] + \mathbb{E}[\log(1 - D(I, M_a))], \quad"
-            r" \mathcal{L}_{rec} = \|M_a - M_a^{gt}\|_1 + \mathcal{L}_{perc}(M_a, M_a^{gt})",
+            r" \quad \mathcal{L}_{adv} = \mathbb{E}[\log D(I, M_a^{gt})] + \mathbb{E}[\log(1 - D(I, M_a))],"
+            r" \quad \mathcal{L}_{rec} = \|M_a - M_a^{gt}\|_1 + \mathcal{L}_{perc}(M_a, M_a^{gt})",
             "deocc.losses",
             reading="weights of the four cross-entropies are not given",
         ),
@@ -315,7 +315,7 @@ CLAIMS: dict[str, Claim] = {
         Claim("val_people", "validation people", "sec. 5.1", 297),
         Claim("val_occluders", "occluders for each validation person", "sec. 5.1", 3),
         Claim("val_cases", "synthesized validation cases, fixed once made", "sec. 5.1", 891),
-        Claim("real_cases", "artificial cases composed by photo editors and approved by vote", "sec. 5.1", 56),
+        Claim("real_cases", "cases composed by photo editors and approved by vote", "sec. 5.1", 56),
         Claim("parsing_classes", "body-part classes, background included (LIP)", "sec. 3.2", 20),
         Claim("discriminator_layers", "convolution layers of either discriminator", "sec. 5.1", 4),
         Claim("input_size", "side of both networks' input", "sec. 5.1; value: released code", 256, "px"),
