@@ -13,6 +13,7 @@ from deocc.masks import person_frame
 
 GRID = 96  # cells a side; a third-party segmenter's masks are about as coarse
 SPAN = 2.2  # side of the grid's frame over the visible box's longer side
+CALIBRATION = 0.61  # strength of severity 1; set so that the mean IoU with the visible mask is 0.61
 
 
 def _smooth_noise(rng: np.random.Generator, cells: int) -> np.ndarray:
@@ -121,7 +122,7 @@ def segmenter_error(
     modal, amodal, occluder = (frame.crop_mask(m, GRID) for m in (modal_mask, amodal_mask, occluder_mask))
     if not modal.any():  # a few scattered pixels fell between the grid's cells
         return modal_mask.copy()
-    strength = severity * rng.gamma(4.0, 0.25)  # some cases come out well, some badly
+    strength = CALIBRATION * severity * rng.gamma(4.0, 0.25)  # some cases come out well, some badly
     out = _eat(modal, strength, rng)
     if rng.random() < 0.5 * min(strength, 1.0):
         out = _drop_fragments(out)
