@@ -29,13 +29,15 @@ class ResidualBlock(nn.Module):
     Args:
         inputs, outputs: channels.
         stride: 2 halves the resolution.
+        middle: channels between the two convolutions; `outputs` when not given.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, middle: int | None = None) -> None:
         super().__init__()
-        self.conv1 = conv3x3(inputs, outputs, stride, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.conv2 = conv3x3(outputs, outputs, bias=False)
+        middle = outputs if middle is None else middle
+        self.conv1 = conv3x3(inputs, middle, stride, bias=False)
+        self.norm1 = nn.BatchNorm2d(middle)
+        self.conv2 = conv3x3(middle, outputs, bias=False)
         self.norm2 = nn.BatchNorm2d(outputs)
         nn.init.zeros_(self.norm2.weight)  # starts as the identity: deep stacks train from the first step
         self.shortcut: nn.Module = nn.Identity()

