@@ -18,7 +18,7 @@ from deocc.errors import DeoccError
 from deocc.labels import IGNORE, NUM_CLASSES, merge_sides
 
 ArrayLike = np.ndarray | Tensor
-RATIO_EDGES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)  # occlusion-ratio bins of every table
+RATIO_EDGES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)  # bins of every table
 ROUNDING_NOISE = 1 / (12 * 255**2)  # mean squared error of rounding to 8 bits; an exact copy scores 58.9 dB
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # Wang et al. 2004, data range 1
 
@@ -37,7 +37,7 @@ def _bool(mask: ArrayLike) -> np.ndarray:
 
 def _same_shape(first: np.ndarray, second: np.ndarray, what: str) -> None:
     if first.shape != second.shape:
-        raise DeoccError(f"{what}: the prediction is {first.shape}, the target {second.shape}; give equal shapes")
+        raise DeoccError(f"{what}: {first.shape} and {second.shape} came; give equal shapes")
 
 
 def _plain(values: np.ndarray) -> Any:
@@ -45,7 +45,7 @@ def _plain(values: np.ndarray) -> Any:
     return float(values) if np.ndim(values) == 0 else values
 
 
-# --- masks ---------------------------------------------------------------------------------------------------
+# --- masks ----------------------------------------------------------------------------------------
 
 
 def mask_counts(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = None) -> np.ndarray:
@@ -138,7 +138,7 @@ def mask_l1(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = 
     return _plain(values[:, 0] if values.ndim == 2 and first.ndim == 4 and first.shape[1] == 1 else values)
 
 
-# --- body parts ----------------------------------------------------------------------------------------------
+# --- body parts -----------------------------------------------------------------------------------
 
 
 def parsing_confusion(
@@ -167,7 +167,7 @@ def parsing_confusion(
 
 
 def class_ious(confusion: np.ndarray) -> np.ndarray:
-    """IoU of each class from `parsing_confusion` (... x 20 x 21 or ... x 20 x 20); nan where no target has it."""
+    """IoU of each class from `parsing_confusion` (... x 20 x 21); nan where no target has the class."""
     square = confusion[..., :, :NUM_CLASSES]
     both = np.diagonal(square, axis1=-2, axis2=-1).astype(np.float64)
     truth = confusion.sum(-1)
@@ -182,7 +182,7 @@ def parsing_miou(confusion: np.ndarray) -> Any:
     return _plain(np.where(count > 0, np.nansum(ious, -1) / np.maximum(count, 1), np.nan))
 
 
-# --- pixels --------------------------------------------------------------------------------------------------
+# --- pixels ---------------------------------------------------------------------------------------
 
 
 def _unit(image: ArrayLike) -> np.ndarray:
@@ -193,7 +193,9 @@ def _unit(image: ArrayLike) -> np.ndarray:
     return array.astype(np.float32) / 255 if array.dtype == np.uint8 else array.astype(np.float32)
 
 
-def _pixels(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+def _pixels(
+    predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The counted pixels of two images, K x 3 each."""
     first, second = _unit(predicted), _unit(target)
     _same_shape(first, second, "images")
@@ -278,7 +280,7 @@ def ssim(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = Non
     return float((luminance * structure)[inside].mean())
 
 
-# --- distances of features -----------------------------------------------------------------------------------
+# --- distances of features ------------------------------------------------------------------------
 
 
 def perceptual_distance(predicted: Sequence[Tensor], target: Sequence[Tensor], region: Tensor) -> Tensor:
@@ -296,7 +298,7 @@ def perceptual_distance(predicted: Sequence[Tensor], target: Sequence[Tensor], r
     """
     distances = []
     for first, second in zip(predicted, target, strict=True):
-        weight = torch.nn.functional.adaptive_avg_pool2d(region.float(), first.shape[-2:])[:, 0]
+        weight = torch.nn.functional.adaptive_avg_pool2d(region.float(), tuple(first.shape[-2:]))[:, 0]
         unit_a = torch.nn.functional.normalize(first.float(), dim=1)
         unit_b = torch.nn.functional.normalize(second.float(), dim=1)
         squared = (unit_a - unit_b).square().sum(1)  # N x h x w
@@ -319,11 +321,11 @@ def frechet_distance(
     Raises:
         DeoccError: the shapes do not fit.
     """
-    mean_a, mean_b = np.atleast_1d(mean_a).astype(np.float64), np.atleast_1d(mean_b).astype(np.float64)
-    first, second = np.atleast_2d(covariance_a).astype(np.float64), np.atleast_2d(covariance_b).astype(np.float64)
+    mean_a, mean_b = (np.atleast_1d(mean).astype(np.float64) for mean in (mean_a, mean_b))
+    first, second = (np.atleast_2d(matrix).astype(np.float64) for matrix in (covariance_a, covariance_b))
     _same_shape(mean_a, mean_b, "means")
     if first.shape != second.shape or first.shape != (len(mean_a), len(mean_a)):
-        raise DeoccError(f"covariances are {first.shape} and {second.shape}; {len(mean_a)} features need D x D")
+        raise DeoccError(f"covariances are {first.shape} and {second.shape}; give D x D, D = {len(mean_a)}")
     values, vectors = np.linalg.eigh((first + first.T) / 2)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
     product = root @ second @ root
@@ -371,7 +373,7 @@ def frechet_of_features(first: np.ndarray, second: np.ndarray, name: str = "FD-L
         raise DeoccError(f"features are {first.shape} and {second.shape}; give n x D of one width D")
     n, width = min(len(first), len(second)), first.shape[1]
     if n < 2:
-        raise DeoccError(f"a Frechet distance needs at least 2 pictures on each side, there is {n}; add cases")
+        raise DeoccError(f"{n} pictures came; a Frechet distance needs at least 2 on each side; add cases")
     if max(len(first), len(second)) > width:
         value = frechet_distance(first.mean(0), np.cov(first.T), second.mean(0), np.cov(second.T))
     else:
@@ -383,7 +385,7 @@ def frechet_of_features(first: np.ndarray, second: np.ndarray, name: str = "FD-L
     return FrechetResult(name, float(value), n, width, bool(n <= width))
 
 
-# --- what a mean is worth ------------------------------------------------------------------------------------
+# --- what a mean is worth -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -405,7 +407,8 @@ class Interval:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; nan becomes None."""
-        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in asdict(self).items()}
+        fields = asdict(self).items()
+        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in fields}
 
 
 def _resample(sums: np.ndarray, resamples: int, seed: int) -> np.ndarray:
@@ -444,7 +447,7 @@ def bootstrap_ratio(
 ) -> Interval:
     """Sum of numerators over sum of denominators, with a cluster bootstrap over people.
 
-    Several cases show one person and are no independent witnesses, so whole people are drawn with replacement.
+    Several cases of one person are no independent witnesses, so whole people are drawn, with replacement.
 
     Args:
         numerators, denominators: N float; a case with a nan numerator does not count.
@@ -457,7 +460,8 @@ def bootstrap_ratio(
     kept = np.isfinite(top)
     if not kept.any():
         return Interval(float("nan"), float("nan"), float("nan"), 0, 0)
-    sums = _sum_by_cluster(np.stack([top, bottom], 1)[kept], [c for c, k in zip(clusters, kept, strict=True) if k])
+    people = [cluster for cluster, keep in zip(clusters, kept, strict=True) if keep]
+    sums = _sum_by_cluster(np.stack([top, bottom], 1)[kept], people)
     total = sums.sum(0)
     drawn = _resample(sums, resamples, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -466,7 +470,7 @@ def bootstrap_ratio(
 
 
 def bootstrap_mean(values: np.ndarray, clusters: Sequence[Hashable], **options: Any) -> Interval:
-    """Mean over cases with a cluster bootstrap over people; arguments as `bootstrap_ratio`, nan is skipped."""
+    """Mean over cases, nan skipped, with a cluster bootstrap over people; arguments as `bootstrap_ratio`."""
     return bootstrap_ratio(values, np.ones(len(values)), clusters, **options)
 
 
@@ -494,5 +498,5 @@ def bootstrap_parsing_miou(
 
 
 def ratio_bins(ratios: np.ndarray, edges: Sequence[float] = RATIO_EDGES) -> np.ndarray:
-    """Index of each occlusion ratio's bin, edges[i] <= ratio < edges[i + 1]; the last bin holds its upper edge."""
+    """Bin of each occlusion ratio, edges[i] <= ratio < edges[i + 1]; the last one holds its upper edge too."""
     return np.clip(np.digitize(ratios, edges) - 1, 0, len(edges) - 2)

@@ -1,7 +1,7 @@
 """Sources of the initial mask M_i: an off-the-shelf segmenter looks for the visible person inside a box.
 
-The paper takes M_i from CenterMask (Sec. 5.1). Here any of four segmenters gives it, whichever is on this machine;
-nothing is downloaded. Their masks are rough on occluded people, which stage 1 is trained to expect.
+The paper takes M_i from CenterMask (Sec. 5.1). Here any of four segmenters gives it, whichever is on this
+machine; nothing is downloaded. Their masks are rough on occluded people, which stage 1 is trained to expect.
 """
 
 import importlib.util
@@ -36,7 +36,7 @@ class _Nobody(Exception):
     """A segmenter ran and found no person in the box."""
 
 
-# --- GrabCut -------------------------------------------------------------------------------------------------
+# --- GrabCut --------------------------------------------------------------------------------------
 
 
 def _ellipse(shape: tuple[int, int], box: Sequence[float]) -> np.ndarray:
@@ -84,8 +84,8 @@ def _grabcut(image: np.ndarray, box: Box) -> np.ndarray:
     if person.sum() < 10 or (~person).sum() < 10:  # its five-part colour models need samples on both sides
         raise _Nobody("grabcut: the box is too small to tell colours apart")
     cv2.setRNGSeed(0)  # its k-means draws at random
-    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(crop[..., ::-1].copy(), labels, (0, 0, 1, 1), background, foreground, 3, cv2.GC_INIT_WITH_MASK)
+    models = np.zeros((1, 65)), np.zeros((1, 65))  # background, foreground
+    cv2.grabCut(crop[..., ::-1].copy(), labels, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
     found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
     mask = np.zeros(image.shape[:2], bool)
     soft = cv2.resize(found.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
@@ -93,7 +93,7 @@ def _grabcut(image: np.ndarray, box: Box) -> np.ndarray:
     return mask
 
 
-# --- torchvision ---------------------------------------------------------------------------------------------
+# --- torchvision ----------------------------------------------------------------------------------
 
 
 def _checkpoint(weights: Any) -> Path:
@@ -164,7 +164,7 @@ def _deeplab(image: np.ndarray, box: Box) -> np.ndarray:
     return mask
 
 
-# --- MediaPipe -----------------------------------------------------------------------------------------------
+# --- MediaPipe ------------------------------------------------------------------------------------
 
 
 def _mediapipe_path() -> Path:
@@ -185,7 +185,7 @@ def _mediapipe_model(path: Path) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        raise _Unavailable("mediapipe: ai-edge-litert is not installed; pip install 'deocc[segmenters]'") from None
+        raise _Unavailable("mediapipe: ai-edge-litert is missing; pip install 'deocc[segmenters]'") from None
     model = Interpreter(model_path=str(path), num_threads=1)
     model.allocate_tensors()
     return model
@@ -206,7 +206,7 @@ def _mediapipe(image: np.ndarray, box: Box) -> np.ndarray:
     return mask
 
 
-# --- choice --------------------------------------------------------------------------------------------------
+# --- choice ---------------------------------------------------------------------------------------
 
 METHODS: dict[str, Callable[[np.ndarray, Box], np.ndarray]] = {
     "maskrcnn": _maskrcnn,  # tells people apart, so it comes first
@@ -222,8 +222,8 @@ def _clean_box(image: np.ndarray, box: Sequence[float]) -> Box:
     if len(box) != 4 or not np.isfinite(np.asarray(box, float)).all():
         raise DeoccError(f"box {tuple(box)} is not four finite numbers; give x0 y0 x1 y1 in pixels")
     height, width = image.shape[:2]
-    low, high = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
-    x0, y0, x1, y1 = max(0, int(low[0])), max(0, int(low[1])), min(width, int(high[0])), min(height, int(high[1]))
+    x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
+    x1, y1 = (min(limit, int(np.ceil(v))) for v, limit in zip(box[2:], (width, height), strict=True))
     if x1 <= x0 or y1 <= y0:
         raise DeoccError(f"box {tuple(box)} has no pixel inside the {width} x {height} photo; move it inside")
     return x0, y0, x1, y1
@@ -272,7 +272,7 @@ def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tu
             return _run(name, image, inside), name
         except _Unavailable as reason:
             if method != "auto":
-                raise DeoccError(f"segmenter {reason}, or choose another method (auto, grabcut, box)") from None
+                raise DeoccError(f"segmenter {reason}, or choose auto, grabcut or box") from None
             LOG.info("segmenter %s", reason)
         except _Nobody as reason:
             LOG.info("segmenter %s", reason)

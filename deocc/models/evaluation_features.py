@@ -1,7 +1,7 @@
 """Networks that judge recovered pictures; no system is ever trained with one of them.
 
-`Lite0Features` (EfficientNet-lite0, ImageNet) ships inside a package and works offline; `InceptionFeatures` is
-the network of FID, used through pytorch-fid when its weights are on this machine.
+`Lite0Features` (EfficientNet-lite0, ImageNet) ships inside a package and works offline; `InceptionFeatures`
+is the network of FID, used through pytorch-fid when its weights are on this machine.
 """
 
 import hashlib
