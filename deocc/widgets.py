@@ -1,0 +1,95 @@
+"""Notebook widgets: thin interfaces over pure `render...` functions of `deocc.plots`.
+
+Each widget updates one `ipywidgets.Image` in place. Controls act on release (`continuous_update=False`):
+a network runs behind them. A notebook shows a static figure beside each, for readers without a kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from deocc.errors import PlacementError
+from deocc.people import Occluder, Person
+from deocc.plots import Occluded, encode_jpeg, render_occlusion, score_masks
+
+if TYPE_CHECKING:
+    from deocc.pipeline import Deoccluder
+
+LABELS: dict[str, Any] = {"style": {"description_width": "130px"}, "layout": {"width": "460px"}}
+
+
+class OcclusionExplorer:
+    """Hide a person behind a thing, by as much as a slider says, and watch both stages answer.
+
+    Attributes:
+        person, occluder: drop-down menus of ids.
+        ratio: slider, wanted hidden share of the person.
+        severity: slider, how wrong the initial mask is (0 = true visible mask, 1 = typical segmenter).
+        image: the picture, a JPEG that is replaced in place.
+        caption: one line of text under it.
+        shown: what is on the picture; None while the occluder cannot hide that much.
+        box: everything, for `display`.
+    """
+
+    def __init__(
+        self,
+        deoccluder: Deoccluder,
+        people: Sequence[Person],
+        occluders: Sequence[Occluder],
+        ratio: float = 0.4,
+        severity: float = 0.0,
+        seed: int = 0,
+        size: int = 160,
+    ) -> None:
+        """Args: ratio, severity: where the sliders start. seed, size: as in `render_occlusion`."""
+        self._deoccluder, self._seed, self._size = deoccluder, seed, size
+        self._people = {person.id: person for person in people}
+        self._occluders = {f"{thing.category} ({thing.id})": thing for thing in occluders}
+        self.shown: Occluded | None = None
+        self.person = ipywidgets.Dropdown(options=list(self._people), description="person", **LABELS)
+        self.occluder = ipywidgets.Dropdown(options=list(self._occluders), description="occluder", **LABELS)
+        self.ratio = _slider("occlusion ratio", ratio, 0.05, 0.8)
+        self.severity = _slider("errors of the mask", severity, 0.0, 2.0)
+        self.image = ipywidgets.Image(format="jpeg", layout={"width": "100%", "max_width": "1100px"})
+        self.caption = ipywidgets.HTML()
+        controls = (self.person, self.occluder, self.ratio, self.severity)
+        for control in controls:
+            control.observe(self._update, names="value")
+        self.box = ipywidgets.VBox([*controls, self.image, self.caption])
+        self._update()
+
+    def _update(self, change: object = None) -> None:
+        person, thing = self._people[self.person.value], self._occluders[self.occluder.value]
+        try:
+            self.shown = render_occlusion(
+                self._deoccluder, person, thing, self.ratio.value, self.severity.value, self._seed, self._size
+            )
+        except PlacementError as error:
+            self.shown = None
+            self.caption.value = escape(str(error))
+            return
+        self.image.value = encode_jpeg(self.shown.picture)
+        self.caption.value = _describe(self.shown)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+
+def _slider(description: str, value: float, low: float, high: float) -> ipywidgets.FloatSlider:
+    return ipywidgets.FloatSlider(
+        value=value, min=low, max=high, step=0.05, description=description, continuous_update=False, **LABELS
+    )
+
+
+def _describe(shown: Occluded) -> str:
+    scores = score_masks(shown.case, shown.answer)
+    return (
+        f"occlusion ratio {scores.occlusion_ratio:.2f}; predicted {shown.answer.occlusion_ratio:.2f}; "
+        f"IoU of the visible mask {scores.modal:.2f}, whole {scores.amodal:.2f}, invisible {scores.invisible:.2f}"
+    )
