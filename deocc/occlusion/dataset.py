@@ -272,7 +272,11 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         return np.hstack([colour, np.full((3, 1), rng.uniform(-strength, strength) * 60)])
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+        return self.item(self.epoch, index)
+
+    def item(self, epoch: int, index: int) -> dict[str, Tensor]:
+        """Item of any epoch; workers that are in different epochs at once need no shared state."""
+        rng = np.random.default_rng([self.seed, epoch, index])
         case = self.case(index, rng)
         given = self.initial(case, rng)
         matrix = self._matrix(given, rng)

@@ -1,0 +1,505 @@
+"""Presets, the registry of trainable systems, and `train_system`: people folders in, weights out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import metrics
+from .errors import DeoccError
+from .io import write_json
+from .models import count_parameters
+from .occlusion import OcclusionDataset, collate
+from .occlusion.dataset import TrainingMix
+from .people import Occluder, PeopleFolder, Person
+from .systems import AdversarySettings, FeatureSettings, MaskSettings, MaskSystem
+from .templates import make_templates
+from .training import Batch, System, TrainConfig, TrainResult, train
+
+_log = logging.getLogger("deocc")
+
+
+# ----------------------------------------------------------------------------------------------- presets
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a preset: what is trained, and how."""
+
+    settings: Any  # MaskSettings or ContentSettings
+    train: TrainConfig  # optimiser, length, logging
+    mix: TrainingMix = TrainingMix()  # what the online training set draws
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes and schedules of both stages; fields are changed with `override`."""
+
+    name: str  # "tiny", "small" or "paper"
+    size: int  # side of the networks' input, pixels
+    mask: Stage  # stage 1
+    held_out: int = 128  # cases of the evaluation during training
+
+
+TINY = Preset(
+    name="tiny",
+    size=64,
+    mask=Stage(
+        MaskSettings(
+            width=8,
+            levels=4,
+            templates=16,
+            template_size=16,
+            half_parsing=True,
+            features=FeatureSettings(every=4, size=32),
+            adversary=AdversarySettings(width=8, every=2),
+        ),
+        TrainConfig(
+            batch_size=8, steps=60, lr=2e-3, warmup_steps=10, ema_decay=0.95, workers=0,
+            eval_every=30, checkpoint_every=30, log_every=5,
+        ),
+    ),
+    held_out=16,
+)  # fmt: skip
+
+SMALL = Preset(
+    name="small",
+    size=128,
+    mask=Stage(
+        MaskSettings(
+            width=16,
+            half_parsing=True,
+            ce=0.5,
+            invisible_extra=2.0,
+            soft_iou=0.25,
+            features=FeatureSettings(every=4, size=32),
+            adversary=AdversarySettings(width=16, every=4, weight=0.01, start=500),
+        ),
+        TrainConfig(
+            batch_size=16, max_minutes=90.0, lr=2e-3, warmup_steps=300, ema_decay=0.999, eval_every=1000,
+            checkpoint_every=500, log_every=50,
+        ),
+    ),
+)  # fmt: skip
+
+PAPER = Preset(
+    name="paper",
+    size=256,
+    mask=Stage(
+        MaskSettings(width=64, features=FeatureSettings(size=256), adversary=AdversarySettings(width=64)),
+        TrainConfig(
+            batch_size=32, steps=56_000, optimizer="sgd", lr=1e-3, momentum=0.9, weight_decay=1e-4,
+            schedule="constant", warmup_steps=0, grad_clip=0.0, discriminator_lr=1e-4, ema_decay=0.999,
+            mixed_precision="bf16", workers=8, eval_every=2000, checkpoint_every=2000, log_every=100,
+        ),
+    ),
+    held_out=512,
+)  # fmt: skip
+"""The paper's sizes; steps, batch and learning rate of its parent (PCNets), as its own are unpublished."""
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (TINY, SMALL, PAPER)}
+
+
+def get_preset(preset: str | Preset, changes: dict[str, Any] | None = None) -> Preset:
+    """A preset by name, with changes by dotted key, such as {"mask.train.lr": 1e-3}.
+
+    Raises:
+        DeoccError: unknown preset or key.
+    """
+    if isinstance(preset, str):
+        if preset not in PRESETS:
+            raise DeoccError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
+        preset = PRESETS[preset]
+    for key, value in (changes or {}).items():
+        preset = override(preset, key.split("."), value)
+    return preset
+
+
+def override(config: Any, path: Sequence[str], value: Any) -> Any:
+    """A copy of nested dataclasses with one field changed. Raises: DeoccError: there is no such field."""
+    names = [field.name for field in fields(config)]
+    if path[0] not in names:
+        raise DeoccError(
+            f"unknown key {path[0]!r} in {type(config).__name__}; known: {', '.join(names)}"
+        )
+    old = getattr(config, path[0])
+    if len(path) > 1 and not is_dataclass(old):
+        raise DeoccError(f"key {path[0]!r} of {type(config).__name__} has no field {'.'.join(path[1:])!r}")
+    if len(path) == 1 and is_dataclass(old) and not isinstance(value, type(old)):
+        raise DeoccError(f"key {path[0]!r} holds a {type(old).__name__}; change its fields one by one")
+    return replace(config, **{path[0]: override(old, path[1:], value) if len(path) > 1 else value})
+
+
+# ------------------------------------------------------------------------------------------------ people
+
+
+def is_held_out(name: str) -> bool:
+    """Whether a training person or occluder belongs to the tenth reserved for tuning, by hash of its id."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 10 == 0
+
+
+class Joined(Sequence[Any]):
+    """Several sequences one after the other, each repeated a whole number of times."""
+
+    def __init__(self, parts: Sequence[Sequence[Any]], repeats: Sequence[int] | None = None) -> None:
+        repeats = repeats or [1] * len(parts)
+        self.parts = parts
+        self.places = [
+            (p, i)
+            for p, (part, times) in enumerate(zip(parts, repeats, strict=True))
+            for _ in range(times)
+            for i in range(len(part))
+        ]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        part, place = self.places[index]
+        return self.parts[part][place]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+
+class _Picked(Sequence[Any]):
+    """Some items of a sequence."""
+
+    def __init__(self, items: Sequence[Any], places: list[int]) -> None:
+        self.items, self.places = items, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[self.places[index]]
+
+
+@dataclass(frozen=True)
+class TrainingPeople:
+    """What a training may read: split "train" of people folders, parted into training and tuning.
+
+    Attributes:
+        people, occluders: to train on.
+        tuning_people, tuning_occluders: the tenth held out by id; empty where nothing is held out.
+        description: counts in words.
+    """
+
+    people: Sequence[Person]
+    occluders: Sequence[Occluder]
+    tuning_people: Sequence[Person]
+    tuning_occluders: Sequence[Occluder]
+    description: str
+
+
+def load_people(
+    folders: Sequence[Path | str], holdout: bool = True, repeats: Sequence[int] | None = None
+) -> TrainingPeople:
+    """Opens people folders for training; validation people are never touched.
+
+    Args:
+        folders: people folders; those without `occluders/` give people only.
+        holdout: keep a tenth of people and of occluders (by id) out of training, for tuning.
+        repeats: how often each folder's people count in an epoch (more for the rarer kind).
+
+    Raises:
+        DeoccError: no folder, no person or no occluder in split "train".
+    """
+    if not folders:
+        raise DeoccError("no people folder given; name at least one (see `deocc render --help`)")
+    kept: list[Sequence[Any]] = []
+    tuned: list[Sequence[Any]] = []
+    kept_occluders: list[Sequence[Any]] = []
+    tuned_occluders: list[Sequence[Any]] = []
+    for folder in folders:
+        people = PeopleFolder(folder, "train")
+        _part(people, people.ids, holdout, kept, tuned)
+        if (Path(folder) / "occluders").is_dir():
+            occluders = people.occluders("train")
+            _part(occluders, [row["id"] for row in occluders.rows], holdout, kept_occluders, tuned_occluders)
+    words = ", ".join(f"{len(part)} people" for part in kept)
+    found = TrainingPeople(
+        Joined(kept, repeats),
+        Joined(kept_occluders),
+        Joined(tuned),
+        Joined(tuned_occluders),
+        f"{words}; {sum(map(len, kept_occluders))} occluders; held out for tuning: "
+        f"{sum(map(len, tuned))} people, {sum(map(len, tuned_occluders))} occluders",
+    )
+    if not len(found.people) or not len(found.occluders):
+        counts = f"{len(found.people)} people and {len(found.occluders)} occluders"
+        names = ", ".join(map(str, folders))
+        raise DeoccError(f"{names}: {counts} in split 'train'; training needs both")
+    return found
+
+
+def _part(items: Sequence[Any], ids: list[str], holdout: bool, kept: list, tuned: list) -> None:
+    kept.append(_Picked(items, [i for i, name in enumerate(ids) if not (holdout and is_held_out(name))]))
+    tuned.append(_Picked(items, [i for i, name in enumerate(ids) if holdout and is_held_out(name)]))
+
+
+# -------------------------------------------------------------------------------------------- evaluation
+
+FIXED = TrainingMix(
+    density="val", unoccluded=0.0, second_occluder=0.0, true_mask=0.0, box_mask=0.0, severity=(1.0, 1.0),
+    frame_scale=(2.0, 2.0), frame_shift=0.0, rotation=0.0, stretch=0.0, colour=0.0, mirror=False,
+)  # fmt: skip
+"""How tuning cases are made: no jitter, M_i of severity 1."""
+
+
+def fixed_batches(people: TrainingPeople, size: int, count: int, batch: int = 16) -> list[Batch]:
+    """The same `count` tuning cases in every evaluation of every run with this data; seed 12345."""
+    order = sorted(range(len(people.tuning_people)), key=lambda i: hashlib.sha256(str(i).encode()).digest())
+    chosen = _Picked(people.tuning_people, order[:count])
+    data = OcclusionDataset(chosen, people.tuning_occluders, size, seed=12345, mix=FIXED)
+    items = [data.item(0, index) for index in range(len(chosen))]
+    return [collate(items[i : i + batch]) for i in range(0, len(items), batch)]
+
+
+def evaluate_masks(system: System, batches: list[Batch], device: torch.device) -> dict[str, float]:
+    """Per-instance mean IoUs, given the true visible mask and given M_i, over photo pixels.
+
+    Returns:
+        amodal, invisible and modal IoU under names such as "invisible_given_modal".
+    """
+    values: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        batch = {name: value.to(device) for name, value in batch.items()}
+        for given in ("modal", "initial"):
+            found = system.predict({**batch, "initial_mask": batch[f"{given}_mask"]})
+            for name, value in _mask_ious(found, batch).items():
+                values.setdefault(f"{name}_given_{given}", []).append(value)
+    return {name: float(torch.cat(parts).mean()) for name, parts in values.items()}
+
+
+def _mask_ious(found: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    modal, amodal = found["modal_mask"] > 0.5, found["amodal_mask"] > 0.5
+    amodal = amodal | modal
+    true_modal, true_amodal = batch["modal_mask"] > 0, batch["amodal_mask"] > 0
+    pairs = {
+        "amodal": (amodal, true_amodal),
+        "invisible": (amodal & ~modal, true_amodal & ~true_modal),
+        "modal": (modal, true_modal),
+    }
+    region = (batch["photo"] > 0).cpu()
+    scores = {name: metrics.mask_iou(a.cpu(), b.cpu(), region) for name, (a, b) in pairs.items()}
+    return {name: torch.as_tensor(score, dtype=torch.float64).reshape(-1) for name, score in scores.items()}
+
+
+# ---------------------------------------------------------------------------------------------- registry
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make and judge one trainable system.
+
+    Attributes:
+        stage: field of `Preset` that holds its settings: "mask" or "content".
+        build: (settings, training set, preset, seed, stage1) -> system.
+        evaluate: (system, batches, device) -> figures.
+    """
+
+    stage: str
+    build: Callable[..., System]
+    evaluate: Callable[[System, list[Batch], torch.device], dict[str, float]]
+
+
+def build_mask_system(
+    settings: MaskSettings, data: OcclusionDataset, preset: Preset, seed: int, stage1: Path | None
+) -> MaskSystem:
+    """Stage 1 with templates from its own training set."""
+    templates = None
+    if settings.templates:
+        samples = max(4 * settings.templates, min(4096, 8 * len(data)))
+        templates = make_templates(data, settings.templates, settings.template_size, samples, seed)
+    return MaskSystem(settings, templates)
+
+
+SYSTEMS: dict[str, Recipe] = {
+    "mask/ours": Recipe("mask", build_mask_system, evaluate_masks),
+}
+
+
+# -------------------------------------------------------------------------------------------------- run
+
+
+@dataclass
+class TrainedSystem:
+    """What `train_system` returns: the run's figures and where the weights lie."""
+
+    weights: Path
+    result: TrainResult
+    card: dict[str, Any]
+
+
+def train_system(
+    name: str,
+    people_dirs: Sequence[Path | str],
+    preset: str | Preset = "small",
+    out: Path | str = "runs/run",
+    resume: bool = False,
+    changes: dict[str, Any] | None = None,
+    max_minutes: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    holdout: bool = True,
+    repeats: Sequence[int] | None = None,
+    stage1: Path | str | None = None,
+    init: Path | str | None = None,
+) -> TrainedSystem:
+    """Trains a system of `SYSTEMS` on people folders and exports the averaged weights.
+
+    Args:
+        name: "mask/ours" (stage 1), ...
+        people_dirs: people folders; only their split "train" is read.
+        preset: name or `Preset`.
+        out: folder of the run: `weights.safetensors`, `model_card.json`, `model_card.md`, `log.jsonl`,
+            `checkpoints/`.
+        resume: continue the run in `out`.
+        changes: preset fields by dotted key, such as {"mask.train.lr": 1e-3}.
+        max_minutes, steps: length of the run instead of the preset's (giving one drops the other).
+        seed, threads: instead of the preset's.
+        device: "cpu", "cuda"; None takes a GPU where there is one.
+        holdout: keep a tenth of the people (by id) for the evaluation during training; False trains on
+            them too and evaluates nothing.
+        repeats: how often each folder's people count in an epoch.
+        stage1: weights of stage 1, for stage 2.
+        init: weights of the same network to start from.
+
+    Raises:
+        DeoccError: unknown system, preset or key; people folders without training people; `out` in use.
+    """
+    if name not in SYSTEMS:
+        raise DeoccError(f"system {name!r} is unknown; choose from {', '.join(SYSTEMS)}")
+    recipe = SYSTEMS[name]
+    preset = get_preset(preset, changes)
+    stage: Stage = getattr(preset, recipe.stage)
+    config = _with_length(stage.train, max_minutes, steps)
+    config = replace(config, seed=config.seed if seed is None else seed, threads=threads or config.threads)
+    people = load_people(people_dirs, holdout, repeats)
+    _log.info("%s, preset %s: %s", name, preset.name, people.description)
+    data = OcclusionDataset(people.people, people.occluders, preset.size, config.seed, stage.mix)
+    torch.manual_seed(config.seed)
+    system = recipe.build(stage.settings, data, preset, config.seed, None if stage1 is None else Path(stage1))
+    if init is not None:
+        _start_from(system, Path(init))
+    batches = _tuning_batches(people, preset, config) if holdout else []
+    out = Path(out)
+    where = torch.device("cpu") if device == "cpu" else None
+
+    def evaluate(trained: System) -> dict[str, float]:
+        place = where or next(trained.network.parameters()).device
+        return recipe.evaluate(trained, batches, place)
+
+    result = train(system, data, config, out, resume, evaluate if batches else None, device)
+    card = model_card(name, preset, stage, config, people, result, people_dirs)
+    weights = export(result, card, out)
+    return TrainedSystem(weights, result, card)
+
+
+def _tuning_batches(people: TrainingPeople, preset: Preset, config: TrainConfig) -> list[Batch]:
+    if not config.eval_every:
+        return []
+    if not len(people.tuning_people) or not len(people.tuning_occluders):
+        _log.warning("too few people or occluders to hold any out; nothing is evaluated during training")
+        return []
+    return fixed_batches(people, preset.size, preset.held_out)
+
+
+def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | None) -> TrainConfig:
+    if max_minutes is None and steps is None:
+        return config
+    return replace(config, max_minutes=max_minutes, steps=steps)
+
+
+def _start_from(system: System, path: Path) -> None:
+    from .models import load_weights
+
+    loaded = load_weights(path)
+    if type(loaded) is not type(system.network) or loaded.config != system.network.config:
+        raise DeoccError(
+            f"{path}: holds {type(loaded).__name__} with {getattr(loaded, 'config', None)}; this run trains "
+            f"{type(system.network).__name__} with {system.network.config}; use the same preset"
+        )
+    system.network.load_state_dict(loaded.state_dict())
+
+
+# ------------------------------------------------------------------------------------------------ export
+
+
+def model_card(
+    name: str,
+    preset: Preset,
+    stage: Stage,
+    config: TrainConfig,
+    people: TrainingPeople,
+    result: TrainResult,
+    people_dirs: Sequence[Path | str],
+) -> dict[str, Any]:
+    """What a weights file is: system, preset, data, length, figures, command; JSON-able."""
+    folders = [Path(folder).name for folder in people_dirs]
+    length = f"{result.steps} steps, {result.minutes:.1f} minutes of training time"
+    command = f"deocc train {name} --people {' '.join(folders)} --preset {preset.name} --out RUN"
+    return {
+        "system": name,
+        "preset": preset.name,
+        "input_size": preset.size,
+        "parameters": count_parameters(result.ema),
+        "people_folders": folders,
+        "data": people.description,
+        "length": length,
+        "images_per_second": round(result.images_per_second, 1),
+        "tuning_figures": {key: round(value, 4) for key, value in result.evaluation.items()},
+        "command": command,
+        "settings": _jsonable(asdict(stage.settings)),
+        "training": _jsonable(asdict(config)),
+        "mix": _jsonable(asdict(stage.mix)),
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "licence": "Apache-2.0 (weights); the training data keep their own licences",
+    }
+
+
+def _jsonable(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def export(result: TrainResult, card: dict[str, Any], out: Path) -> Path:
+    """Writes the averaged weights (fp16 safetensors) and the model card; returns the weights' path."""
+    path = out / "weights.safetensors"
+    names = ("system", "preset", "input_size", "data", "length", "command")
+    metadata = {key: str(card[key]) for key in names}
+    from .models import save_weights
+
+    save_weights(path, result.ema.cpu(), metadata)
+    write_json(out / "model_card.json", card)
+    (out / "model_card.md").write_text(card_text(card))
+    return path
+
+
+def card_text(card: dict[str, Any]) -> str:
+    """A model card as Markdown."""
+    rows = "\n".join(f"| {key} | {value:.3f} |" for key, value in card["tuning_figures"].items())
+    head = "| figure on held-out training people | value |\n| --- | --- |\n"
+    figures = f"{head}{rows}\n" if rows else "None.\n"
+    return (
+        f"# {card['system']}, preset {card['preset']}\n\n"
+        f"- input: {card['input_size']} x {card['input_size']} pixels; {card['parameters']:,} parameters\n"
+        f"- data: {card['data']} (folders: {', '.join(card['people_folders'])})\n"
+        f"- length: {card['length']}, {card['images_per_second']} images/s\n"
+        f"- licence: {card['licence']}\n\n"
+        f"## Command\n\n    {card['command']}\n\n## Figures\n\n{figures}"
+    )

@@ -1,0 +1,233 @@
+"""Every term of the training losses: eq. 3 and 4 of stage 1, eq. 7 of stage 2.
+
+All functions take soft predictions and let gradients through; hard targets never do. `photo` (N x 1 x H x W,
+1 = photo pixel) keeps the empty part of a person's frame out of every mean. A mean runs over all counted
+pixels of a batch, so that large and small people weigh by their pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .errors import DeoccError
+from .labels import FLIP_PAIRS, IGNORE, NUM_CLASSES
+
+Features = Callable[[Tensor], list[Tensor]]
+
+
+def weighted_mean(value: Tensor, weight: Tensor) -> Tensor:
+    """Mean of `value` (N x C x H x W) under `weight` (N x 1 x H x W, >= 0); 0 where no pixel counts."""
+    total = (value * weight).sum()
+    return total / (weight.sum() * value.shape[1]).clamp_min(1e-6)
+
+
+def mask_probability(logits: Tensor) -> Tensor:
+    """Probability of the person, N x 1 x H x W in [0, 1], from N x 2 x H x W logits."""
+    return torch.sigmoid(logits[:, 1:] - logits[:, :1])
+
+
+# ------------------------------------------------------------------------------------------- masks, eq. 3
+
+
+def mask_cross_entropy(logits: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of a two-class mask.
+
+    Args:
+        logits: N x 2 x H x W.
+        mask: N x 1 x H x W {0, 1}.
+        weight: N x 1 x H x W, >= 0; the photo mask, or that times what counts more.
+
+    Source: L_ce in eq. 3.
+    """
+    difference = logits[:, 1:] - logits[:, :1]
+    return weighted_mean(F.binary_cross_entropy_with_logits(difference, mask, reduction="none"), weight)
+
+
+def region_weight(photo: Tensor, region: Tensor, extra: float) -> Tensor:
+    """photo x (1 + extra x region): counts `region` (N x 1 x H x W {0, 1}) 1 + extra times."""
+    return photo * (1 + extra * region)
+
+
+def _partner() -> list[int]:
+    """For each class the one on the other side, or itself."""
+    table = list(range(NUM_CLASSES))
+    for left, right in FLIP_PAIRS:
+        table[left], table[right] = right, left
+    return table
+
+
+def parsing_cross_entropy(
+    logits: Tensor, parsing: Tensor, photo: Tensor, true_sides: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of body parts; pixels labelled 255 or outside the photo do not count.
+
+    Where a source's labels have no true sides, the probabilities of a left part and of its right twin
+    are added before the logarithm: either answer is right.
+
+    Args:
+        logits: N x 20 x h x w; h = H or H / n for a whole n, then every n-th label counts (20 classes at
+            full resolution are a fifth of a small network's time).
+        parsing: N x H x W int64, 0..19 or 255.
+        photo: N x 1 x H x W {0, 1}.
+        true_sides: N bool; None stands for all true.
+
+    Source: L_ce in eq. 3.
+    """
+    stride = parsing.shape[-1] // logits.shape[-1]
+    every = slice(stride // 2, None, stride)
+    parsing, photo = parsing[:, every, every], photo[:, 0, every, every]
+    counted = (parsing != IGNORE).float() * photo  # N x h x w
+    target = parsing.masked_fill(parsing == IGNORE, 0)[:, None]  # N x 1 x h x w
+    log_p = logits.log_softmax(dim=1)
+    hit = log_p.gather(1, target)
+    if true_sides is not None and not bool(true_sides.all()):
+        twin = torch.tensor(_partner(), device=parsing.device)[target]
+        either = torch.logaddexp(hit, log_p.gather(1, twin))
+        sided = true_sides[:, None, None, None] | (twin == target)
+        hit = torch.where(sided, hit, either)
+    return weighted_mean(-hit, counted[:, None])
+
+
+def mask_l1(probability: Tensor, mask: Tensor, photo: Tensor) -> Tensor:
+    """Mean |p - m| over photo pixels; both N x 1 x H x W. Source: the L1 part of L_rec in eq. 3.
+
+    Differs from the released code: soft masks, not their argmax, which has no gradient.
+    """
+    return weighted_mean((probability - mask).abs(), photo)
+
+
+def soft_iou_loss(probability: Tensor, mask: Tensor, photo: Tensor) -> Tensor:
+    """1 - soft IoU, averaged over the instances whose mask is not empty.
+
+    Args:
+        probability: N x 1 x H x W in [0, 1].
+        mask: N x 1 x H x W {0, 1}.
+
+    Differs from the paper: a term of ours, close to the metric; its weight is 0 in the paper preset.
+    """
+    dims = (1, 2, 3)
+    both = (probability * mask * photo).sum(dims)
+    either = ((probability + mask - probability * mask) * photo).sum(dims)
+    present = ((mask * photo).sum(dims) > 0).float()
+    iou = both / either.clamp_min(1e-6)
+    return ((1 - iou) * present).sum() / present.sum().clamp_min(1)
+
+
+# --------------------------------------------------------------------------------- features, eq. 3 and 7
+
+
+def feature_distance(predicted: list[Tensor], target: list[Tensor]) -> Tensor:
+    """Mean absolute difference of features, averaged over levels. Inputs: N x C x h x w a level."""
+    return torch.stack([F.l1_loss(p, t) for p, t in zip(predicted, target, strict=True)]).mean()
+
+
+def gram_matrix(feature: Tensor) -> Tensor:
+    """F F^T / (h w): N x C x C correlations of the channels of an N x C x h x w feature."""
+    flat = feature.flatten(2).float()  # N x C x hw
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def style_distance(predicted: list[Tensor], target: list[Tensor]) -> Tensor:
+    """Mean absolute difference of Gram matrices, averaged over levels.
+
+    Source: the style loss of Liu et al. 2018 in eq. 7.
+    Differs from the paper: Gram matrices of features with mean activation 1 need no 1 / C^2 of their own.
+    """
+    pairs = zip(predicted, target, strict=True)
+    return torch.stack([F.l1_loss(gram_matrix(p), gram_matrix(t)) for p, t in pairs]).mean()
+
+
+def as_picture(mask: Tensor, size: int) -> Tensor:
+    """A mask (N x 1 x H x W) as a grey picture N x 3 x size x size, averaged over areas: VGG's input."""
+    if mask.shape[-1] > size:
+        mask = F.adaptive_avg_pool2d(mask, size)
+    return mask.expand(-1, 3, -1, -1)
+
+
+def mask_perceptual(
+    features: Features, probability: Tensor, mask: Tensor, photo: Tensor, size: int
+) -> Tensor:
+    """Distance of the features of a soft mask and of the true one.
+
+    Args:
+        features: the frozen trunk.
+        probability: N x 1 x H x W in [0, 1].
+        mask, photo: N x 1 x H x W {0, 1}.
+        size: side of the pictures that the trunk sees.
+
+    Source: the perceptual part of L_rec in eq. 3 (Gatys et al. 2016).
+    Differs from the paper: absolute in place of squared differences; soft masks, shrunk to `size`.
+    """
+    with torch.no_grad():
+        target = features(as_picture(mask * photo, size))
+    return feature_distance(features(as_picture(probability * photo, size)), target)
+
+
+# ------------------------------------------------------------------------------- adversarial, eq. 3 and 7
+
+
+def _adversarial(logits: Tensor, real: bool, kind: str) -> Tensor:
+    goal = torch.full_like(logits, float(real))
+    if kind == "lsgan":
+        return F.mse_loss(logits, goal)
+    if kind == "bce":
+        return F.binary_cross_entropy_with_logits(logits, goal)
+    raise DeoccError(f"adversarial loss {kind!r} is unknown; use 'lsgan' or 'bce'")
+
+
+def generator_adversarial(fake_logits: Tensor, kind: str = "lsgan") -> Tensor:
+    """Asks that the discriminator call fakes real. Args: fake_logits: N x 1 x h x w. Source: eq. 3 and 7.
+
+    Differs from the released code: the term reaches the generator (there it is absent in stage 1 and
+    erased in stage 2).
+    """
+    return _adversarial(fake_logits, True, kind)
+
+
+def discriminator_adversarial(real_logits: Tensor, fake_logits: Tensor, kind: str = "lsgan") -> Tensor:
+    """Asks the discriminator to tell real (first) from fake; both N x 1 x h x w. Source: eq. 3 and 7."""
+    return 0.5 * (_adversarial(real_logits, True, kind) + _adversarial(fake_logits, False, kind))
+
+
+# ------------------------------------------------------------------------------------------ content, eq. 7
+
+
+def region_l1(image: Tensor, target: Tensor, region: Tensor) -> Tensor:
+    """Mean absolute difference of two pictures (N x 3 x H x W) over a region (N x 1 x H x W {0, 1})."""
+    return weighted_mean((image - target).abs(), region)
+
+
+def composite(image: Tensor, recovered: Tensor, hole: Tensor) -> Tensor:
+    """The picture with its hole (N x 1 x H x W {0, 1}) painted: known pixels kept, hole from `recovered`."""
+    return image * (1 - hole) + recovered * hole
+
+
+def hole_crops(pictures: list[Tensor], hole: Tensor, size: int) -> list[Tensor]:
+    """Cuts the same size x size window out of each picture, centred on the hole as far as it fits.
+
+    Args:
+        pictures: each N x C x H x W.
+        hole: N x 1 x H x W {0, 1}; an empty one centres the window on the picture.
+        size: side of the window; pictures no larger come back whole.
+    """
+    height, width = hole.shape[-2:]
+    if size >= height and size >= width:
+        return pictures
+    tops = _window_starts(hole.amax(3)[:, 0], size)
+    lefts = _window_starts(hole.amax(2)[:, 0], size)
+    windows = [(slice(t, t + size), slice(x, x + size)) for t, x in zip(tops, lefts, strict=True)]
+    return [torch.stack([p[i, :, rows, cols] for i, (rows, cols) in enumerate(windows)]) for p in pictures]
+
+
+def _window_starts(occupied: Tensor, size: int) -> list[int]:
+    """Start of a window of `size` centred on the occupied span of each row of N x L {0, 1}."""
+    length = occupied.shape[1]
+    places = torch.arange(length, device=occupied.device)
+    first = torch.where(occupied > 0, places, length).amin(1)
+    last = torch.where(occupied > 0, places, -1).amax(1)
+    middle = torch.where(last < 0, length, first + last + 1) // 2
+    return (middle - size // 2).clamp(0, max(0, length - size)).tolist()
