@@ -1,0 +1,157 @@
+"""Run the notebooks: in place, to store their outputs, or on a GPU, to store how long they take.
+
+`execute [NAME ...]` runs notebooks in preset small, strips widget state and machine-specific metadata, writes
+the measured time and memory into each header, and stores them in data/results/notebooks-<device>.json.
+`gpu [NAME ...]` runs them on a GPU without changing them and stores the same; without a GPU it says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.util import run_sync
+
+from deocc.io import read_json, write_atomic, write_json
+from deocc.paths import RESULTS
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MEASURED = re.compile(r"^\*\*Measured\*\*.*$", re.MULTILINE)
+# VmHWM, not ru_maxrss: the latter survives exec and so counts the memory of the process that started the kernel.
+MEMORY = "next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmHWM'))"
+CELL_LIMIT = 1800  # seconds
+
+
+def find_notebooks(names: list[str]) -> list[Path]:
+    """Paths of the named notebooks (stems or file names), or of all."""
+    paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    if not names:
+        return paths
+    known = {path.stem: path for path in paths}
+    missing = [name for name in names if Path(name).stem not in known]
+    if missing:
+        sys.exit(f"no notebook {', '.join(missing)}; there are {', '.join(known)}")
+    return [known[Path(name).stem] for name in names]
+
+
+async def _peak_memory(client: NotebookClient) -> int | None:
+    """Most memory that the client's kernel has held, in MiB; None where the system has no /proc."""
+    assert client.kc is not None
+    reply = await client.kc.execute("", user_expressions={"kib": MEMORY}, reply=True, timeout=60)
+    answer = reply["content"]["user_expressions"]["kib"]
+    return round(int(answer["data"]["text/plain"]) / 1024) if answer["status"] == "ok" else None
+
+
+def run(path: Path, preset: str) -> tuple[nbformat.NotebookNode, dict[str, Any]]:
+    """Executes a notebook; returns it with its outputs, and seconds, peak memory and number of code cells."""
+    os.environ["DEOCC_PRESET"] = preset
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=CELL_LIMIT, kernel_name="python3", resources={})
+    client.resources = {"metadata": {"path": str(path.parent)}}
+    start = time.perf_counter()
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        seconds = time.perf_counter() - start
+        memory = run_sync(_peak_memory)(client)
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    return notebook, {"seconds": round(seconds, 1), "peak_memory_mib": memory, "code_cells": cells}
+
+
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drops what only one machine or one session needs: widget state and views, times, kernel details."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+    return notebook
+
+
+def _line(where: str, facts: dict[str, Any] | None) -> str:
+    if not facts:
+        return f"{where}: not measured"
+    memory = facts["peak_memory_mib"]
+    return f"{where}: {facts['seconds']:.0f} s" + (f", {memory / 1024:.1f} GiB of memory" if memory else "")
+
+
+def write_measurement(notebook: nbformat.NotebookNode, stem: str) -> None:
+    """Writes what data/results knows about this notebook into its header's line **Measured**."""
+    facts = {}
+    for device in ("cpu", "gpu"):
+        stored = RESULTS / f"notebooks-{device}.json"
+        facts[device] = read_json(stored)["notebooks"].get(stem) if stored.is_file() else None
+    lines = _line("on 2 CPU cores", facts["cpu"]), _line("on a GPU", facts["gpu"])
+    text = f"**Measured** (preset small): {'; '.join(lines)}."
+    header = notebook.cells[0]
+    if not MEASURED.search(header.source):
+        sys.exit(f"{stem}: the header cell has no line that starts with **Measured**; add one")
+    header.source = MEASURED.sub(text, header.source)
+
+
+def store(device: str, measured: dict[str, dict[str, Any]]) -> Path:
+    """Adds measurements to data/results/notebooks-<device>.json."""
+    import torch
+
+    path = RESULTS / f"notebooks-{device}.json"
+    stored = read_json(path) if path.is_file() else {"notebooks": {}}
+    name = torch.cuda.get_device_name() if device == "gpu" else f"{os.cpu_count()} CPU cores"
+    facts = {"device": name, "torch": torch.__version__, "preset": "small"}
+    write_json(path, {**facts, "notebooks": {**stored["notebooks"], **measured}})
+    return path
+
+
+def execute(names: list[str]) -> None:
+    """Runs notebooks in place."""
+    import torch
+
+    device = "gpu" if torch.cuda.is_available() else "cpu"
+    for path in find_notebooks(names):
+        notebook, facts = run(path, "small")
+        store(device, {path.stem: facts})
+        write_measurement(clean(notebook), path.stem)
+        text = nbformat.writes(notebook) + "\n"
+        write_atomic(path, lambda file, text=text: file.write(text.encode()))
+        size = len(text) / 1e6
+        print(f"{path.stem}: {facts['seconds']} s, {facts['peak_memory_mib']} MiB, {size:.2f} MB on disk")
+
+
+def gpu(names: list[str]) -> None:
+    """Runs notebooks on a GPU and stores times and device."""
+    import torch
+
+    if not torch.cuda.is_available():
+        print("test-gpu skipped: no CUDA device here; the notebooks run on the CPU under `make test`")
+        return
+    for path in find_notebooks(names):
+        facts = run(path, "small")[1]
+        print(f"{path.stem}: {facts['seconds']} s on {torch.cuda.get_device_name()}, stored in",
+              store("gpu", {path.stem: facts}).relative_to(ROOT))  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["execute", "gpu"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks; all of them unless named")
+    arguments = parser.parse_args()
+    {"execute": execute, "gpu": gpu}[arguments.action](arguments.names)
+
+
+if __name__ == "__main__":
+    main()
