@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MEASURED = re.compile(r"^\*\*Measured\*\*.*$", re.MULTILINE)
-# VmHWM, not ru_maxrss: the latter survives exec and so counts the memory of the process that started the kernel.
+# VmHWM, not ru_maxrss: the latter survives exec, so it counts the process that started the kernel.
 MEMORY = "next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmHWM'))"
 CELL_LIMIT = 1800  # seconds
 
