@@ -1,5 +1,6 @@
 """Rendered clothed people and occluders with exact ground truth."""
 
+from deocc.people.synth.batch import render_people
 from deocc.people.synth.person import render_person
 
-__all__ = ["render_person"]
+__all__ = ["render_people", "render_person"]

@@ -70,10 +70,11 @@ def draw_light(rng: np.random.Generator, camera: Camera) -> Light:
 
 
 def develop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Linear RGB to an 8-bit photo: exposure, soft shoulder, lens blur, vignette, grain."""
+    """Linear RGB to an 8-bit photo: metered exposure, soft shoulder, lens blur, vignette, grain."""
     size = image.shape[0]
-    image = image * rng.uniform(0.85, 1.15) * 0.69
-    image = np.clip(image / (1 + 0.30 * image) * 1.22, 0, None) ** rng.uniform(1.0, 1.18)
+    metered = 0.26 * rng.lognormal(0, 0.18) / (np.minimum(image, 1.2).mean() + 1e-6)
+    image = image * np.clip(metered, 0.5, 2.2) ** 0.8
+    image = np.clip(image / (1 + 0.30 * image) * 1.22, 0, None) ** rng.uniform(1.0, 1.15)
     if rng.random() < 0.6:
         image = gaussian_filter(image, (*[rng.uniform(0.2, 0.5)] * 2, 0))
     photo = np.clip(image, 0, 1) ** (1 / 2.2)

@@ -130,7 +130,7 @@ def _sky(volume: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: floa
         azimuth = np.arctan2(dy, dx)
         top = line[0] * (1 + line[1] * fractal(volume, azimuth * 4 + line[2], line[2], 0.3, 4))
         if line[0] > 0 and slope < top:
-            texture = 1 + 0.35 * fractal(volume, azimuth * 40, slope * 40, line[2], 3)
+            texture = 1 + 0.2 * fractal(volume, azimuth * 40, slope * 40, line[2], 3)
             for k in range(3):
                 out[i, k] = line[3 + k] * max(texture, 0.2)
             continue
@@ -294,6 +294,8 @@ def draw_scene(rng: np.random.Generator, camera: Camera, seat: np.ndarray | None
     scene.sky = np.array([*horizon, *zenith, rng.uniform(0, 1), rng.uniform(0, 50)])
     if scene.kind in ("park", "square", "street", "yard") or rng.random() < 0.3:
         far = hsv(rng.uniform(0.2, 0.4) if rng.random() < 0.6 else rng.uniform(0.55, 0.65), 0.35, rng.uniform(0.15, 0.5))
+        hazy = rng.uniform(0.1, 0.7)
+        far = tuple((1 - hazy) * f + hazy * 0.8 * h for f, h in zip(far, horizon, strict=True))
         scene.skyline = np.array([rng.uniform(0.02, 0.3), rng.uniform(0.15, 0.5), rng.uniform(0, 50), *far])
     turn = rng.uniform(0, 2 * np.pi)
     first = np.array([np.cos(turn), np.sin(turn), 0.0])
