@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from deocc.errors import DeoccError
@@ -298,9 +299,8 @@ def perceptual_distance(predicted: Sequence[Tensor], target: Sequence[Tensor], r
     """
     distances = []
     for first, second in zip(predicted, target, strict=True):
-        weight = torch.nn.functional.adaptive_avg_pool2d(region.float(), tuple(first.shape[-2:]))[:, 0]
-        unit_a = torch.nn.functional.normalize(first.float(), dim=1)
-        unit_b = torch.nn.functional.normalize(second.float(), dim=1)
+        weight = F.adaptive_avg_pool2d(region.float(), (first.shape[-2], first.shape[-1]))[:, 0]
+        unit_a, unit_b = F.normalize(first.float(), dim=1), F.normalize(second.float(), dim=1)
         squared = (unit_a - unit_b).square().sum(1)  # N x h x w
         distances.append((squared * weight).sum((1, 2)) / weight.sum((1, 2)))  # 0 / 0 = nan: nothing to judge
     return torch.stack(distances).mean(0)
@@ -470,7 +470,7 @@ def bootstrap_ratio(
 
 
 def bootstrap_mean(values: np.ndarray, clusters: Sequence[Hashable], **options: Any) -> Interval:
-    """Mean over cases, nan skipped, with a cluster bootstrap over people; arguments as `bootstrap_ratio`."""
+    """Mean over cases, nan skipped, with a cluster bootstrap over people; see `bootstrap_ratio`."""
     return bootstrap_ratio(values, np.ones(len(values)), clusters, **options)
 
 
@@ -498,5 +498,5 @@ def bootstrap_parsing_miou(
 
 
 def ratio_bins(ratios: np.ndarray, edges: Sequence[float] = RATIO_EDGES) -> np.ndarray:
-    """Bin of each occlusion ratio, edges[i] <= ratio < edges[i + 1]; the last one holds its upper edge too."""
+    """Bin of each occlusion ratio, edges[i] <= ratio < edges[i + 1]; the last holds its upper edge."""
     return np.clip(np.digitize(ratios, edges) - 1, 0, len(edges) - 2)

@@ -1,0 +1,20 @@
+"""The systems that ours is measured against, one file a system, all behind one protocol.
+
+Here are those that learn nothing, or only an average: they say what the numbers of a table are worth.
+"""
+
+from deocc.baselines.biharmonic import Biharmonic
+from deocc.baselines.convex_hull import ConvexHull
+from deocc.baselines.initial_mask import InitialMask
+from deocc.baselines.mean_colour import MeanColour
+from deocc.baselines.mean_mask import MeanMask
+from deocc.baselines.navier_stokes import NavierStokes
+from deocc.baselines.nearest_template import NearestTemplate
+from deocc.baselines.patchmatch import PatchMatch
+from deocc.baselines.protocol import Baseline, Batch, Prediction
+from deocc.baselines.telea import Telea
+
+__all__ = [
+    "Baseline", "Batch", "Biharmonic", "ConvexHull", "InitialMask", "MeanColour", "MeanMask",
+    "NavierStokes", "NearestTemplate", "PatchMatch", "Prediction", "Telea",
+]  # fmt: skip
