@@ -28,7 +28,11 @@ class PatchDiscriminator(nn.Module):
         widths = [width, 2 * width, 4 * width]
         layers: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
-            layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.InstanceNorm2d(wide, affine=True), nn.LeakyReLU(0.2)]
+            layers += [
+                nn.Conv2d(narrow, wide, 4, 2, 1),
+                nn.InstanceNorm2d(wide, affine=True),
+                nn.LeakyReLU(0.2),
+            ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ class Hourglass(nn.Module):
         self.down = nn.ModuleList(ResidualBlock(fine, coarse, stride=2) for fine, coarse in pairs)
         self.bottom = nn.Sequential(*(ResidualBlock(widths[-1], widths[-1]) for _ in range(bottom)))
         self.reduce = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(coarse, fine, 1, bias=False), nn.BatchNorm2d(fine)) for fine, coarse in pairs
+            nn.Sequential(nn.Conv2d(coarse, fine, 1, bias=False), nn.BatchNorm2d(fine))
+            for fine, coarse in pairs
         )
         self.up = nn.ModuleList(ConvNorm(fine, fine) for fine, _ in pairs)
 
