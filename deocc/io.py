@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -115,6 +116,45 @@ def write_atomic(path: PathLike, write: Callable[[IO[bytes]], Any]) -> Path:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def require_writable(folder: PathLike) -> Path:
+    """Checks, without making anything, that files can be written into a folder that exists or can be made.
+
+    Raises:
+        DeoccError: a file stands in the way, or the folder is read-only.
+    """
+    folder = Path(folder)
+    try:
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise DeoccError(f"{folder}: {error.strerror}; choose another folder") from None
+    if not there.is_dir():
+        raise DeoccError(f"{folder}: cannot be made, {there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DeoccError(f"{folder}: no permission to write in {there}; choose another folder")
+    return folder
+
+
+@contextmanager
+def whole_folder(folder: PathLike) -> Iterator[Path]:
+    """Gives a temporary folder whose files move into `folder` once the block is done; on an error none does.
+
+    Files that `folder` holds already stay, but for those of the same name.
+
+    Raises:
+        DeoccError: the folder cannot be made or written.
+    """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+            yield Path(name)
+            folder.mkdir(exist_ok=True)
+            for path in sorted(Path(name).iterdir()):
+                path.replace(folder / path.name)
+    except OSError as error:
+        raise DeoccError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
 
 
 def write_image(path: PathLike, array: np.ndarray, quality: int = 92) -> Path:

@@ -130,7 +130,8 @@ class Frame:
         )
         inside_x = np.abs((columns + x0 + 0.5 - self.x0) / self.side - 0.5) <= 0.5
         inside_y = np.abs((rows + y0 + 0.5 - self.y0) / self.side - 0.5) <= 0.5
-        patch[~(inside_y[:, None] & inside_x[None, :])] = 0
+        patch[~inside_y] = 0
+        patch[:, ~inside_x] = 0
         out[y0:y1, x0:x1] = patch
         return out
 
