@@ -17,7 +17,7 @@ from torch import Tensor
 from . import metrics
 from .errors import DeoccError
 from .io import write_json
-from .models import count_parameters
+from .models import count_parameters, load_weights, save_weights
 from .occlusion import OcclusionDataset, collate
 from .occlusion.dataset import TrainingMix
 from .people import Occluder, PeopleFolder, Person
@@ -321,7 +321,7 @@ def build_mask_system(
     """Stage 1 with templates from its own training set."""
     templates = None
     if settings.templates:
-        samples = max(4 * settings.templates, min(4096, 8 * len(data)))
+        samples = max(4 * settings.templates, min(2048, 8 * len(data)))
         templates = make_templates(data, settings.templates, settings.template_size, samples, seed)
     return MaskSystem(settings, templates)
 
@@ -426,8 +426,6 @@ def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | No
 
 
 def _start_from(system: System, path: Path) -> None:
-    from .models import load_weights
-
     loaded = load_weights(path)
     if type(loaded) is not type(system.network) or loaded.config != system.network.config:
         raise DeoccError(
@@ -482,8 +480,6 @@ def export(result: TrainResult, card: dict[str, Any], out: Path) -> Path:
     path = out / "weights.safetensors"
     names = ("system", "preset", "input_size", "data", "length", "command")
     metadata = {key: str(card[key]) for key in names}
-    from .models import save_weights
-
     save_weights(path, result.ema.cpu(), metadata)
     write_json(out / "model_card.json", card)
     (out / "model_card.md").write_text(card_text(card))

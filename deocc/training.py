@@ -91,6 +91,7 @@ class TrainConfig:
     discriminator_lr: float = 2e-4  # Adam, betas (0.5, 0.999), same schedule
     ema_decay: float = 0.999  # of the moving average of the weights; starts lower and rises with the steps
     mixed_precision: str = "no"  # "no", "bf16" or "fp16"
+    channels_last: bool = True  # memory layout of network and pictures; a fifth faster on a CPU
     workers: int = 1  # processes that make batches
     threads: int | None = None  # CPU threads of torch; None: torch's choice
     seed: int = 0  # of weights, order and every draw
@@ -227,7 +228,7 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.lr, betas=(config.momentum, 0.999))
+    return kind(groups, lr=config.lr, betas=(config.momentum, 0.999), fused=True)
 
 
 def lr_factor(config: TrainConfig, step: int, minutes: float) -> float:
@@ -424,6 +425,8 @@ class _Run:
         system, prepare = self.system, self.accelerator.prepare
         self.network, self.discriminator = system.network, system.discriminator
         system.to(self.accelerator.device)
+        if self.config.channels_last:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.network).to(self.accelerator.device).eval().requires_grad_(False)
         system.network, self.optimizer = prepare(self.network, make_optimizer(self.network, self.config))
         self.optimizer_d = None
@@ -549,7 +552,7 @@ class _Run:
     def _one_step(self) -> dict[str, Tensor]:
         """One alternation; returns the value of every term, without gradient."""
         system, config = self.system, self.config
-        batch = send_to_device(next(self.loader), self.accelerator.device)
+        batch = self._next_batch()
         factor = lr_factor(config, self.step, self.minutes)
         system.step = self.step
         system.network.train()
@@ -565,6 +568,13 @@ class _Run:
         update_ema(self.ema, self.network, config.ema_decay, self.step)
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
+
+    def _next_batch(self) -> Batch:
+        batch = send_to_device(next(self.loader), self.accelerator.device)
+        if not self.config.channels_last:
+            return batch
+        layout = torch.channels_last
+        return {k: v.contiguous(memory_format=layout) if v.ndim == 4 else v for k, v in batch.items()}
 
     def _update(self, optimizer: Any, module: nn.Module, terms: dict[str, Tensor]) -> None:
         optimizer.zero_grad(set_to_none=True)
