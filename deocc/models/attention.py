@@ -115,8 +115,8 @@ class ParsingGuidedAttention(nn.Module):
         DeoccError: for an unknown fusion, or with both streams off.
 
     Differs from the paper: the fused feature is added to F, so that the module refines from the first step.
-    Differs from the released code: it has both softmax directions, a value convolution, squeeze-and-excitation
-    in stream B, no restriction to visible positions, and F reaches the fusion through stream B alone.
+    Differs from the released code: it has both softmax directions, a value convolution, no restriction to
+    visible positions, squeeze-and-excitation in stream B, and F reaches the fusion through stream B alone.
     """
 
     def __init__(
@@ -157,14 +157,13 @@ class ParsingGuidedAttention(nn.Module):
         Returns:
             N x C x H x W.
         """
-        guides = nearest_to(feature, parsing_modal_onehot, parsing_amodal_onehot)
+        modal, amodal, valid = nearest_to(feature, parsing_modal_onehot, parsing_amodal_onehot, valid_mask)
         stack = [feature]
         if self.body is not None:
-            stack.append(self.body(feature, *guides))
+            stack.append(self.body(feature, modal, amodal))
         if self.spatial is not None:
-            (valid,) = nearest_to(feature, valid_mask)
-            source = stack.pop() if self.fusion == "cascade" else feature
-            stack.append(self.spatial(source, *guides, valid))
+            source = stack.pop() if self.fusion == "cascade" else feature  # the cascade hands b on to T
+            stack.append(self.spatial(source, modal, amodal, valid))
         return feature + self.fuse(torch.cat(stack, 1))
 
     def attention_map(
@@ -181,11 +180,10 @@ class ParsingGuidedAttention(nn.Module):
         """
         if self.spatial is None:
             raise DeoccError("attention_map of a module without stream T; expected spatial=True; build it so")
-        guides = nearest_to(feature, parsing_modal_onehot, parsing_amodal_onehot)
-        (valid,) = nearest_to(feature, valid_mask)
-        cascade = self.fusion == "cascade" and self.body is not None
-        source = self.body(feature, *guides) if cascade and self.body is not None else feature
-        return self.spatial.attention_map(source, *guides, valid)
+        modal, amodal, valid = nearest_to(feature, parsing_modal_onehot, parsing_amodal_onehot, valid_mask)
+        if self.fusion == "cascade" and self.body is not None:
+            feature = self.body(feature, modal, amodal)
+        return self.spatial.attention_map(feature, modal, amodal, valid)
 
 
 def hidden_index(visible: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class TemplateGuide(nn.Module):
     def distances(self, mask: Tensor, photo: Tensor | None = None) -> Tensor:
         """d_k (N x K, from 0 to 1) of a soft mask (N x 1 x H x W) to each template, over photo pixels."""
         photo = torch.ones_like(mask) if photo is None else photo.to(mask.dtype)
-        size = self.templates.shape[-2:]
+        size = (self.templates.shape[-2], self.templates.shape[-1])
         share = F.adaptive_avg_pool2d(photo, size).flatten(1)  # N x SS: photo share of each cell
         inside = F.adaptive_avg_pool2d(mask * photo, size).flatten(1)  # N x SS: mask's area in each cell
         cell = inside / share.clamp_min(1e-6)

@@ -45,7 +45,8 @@ def save_weights(
         save_file(tensors, part, metadata=about)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        if part.is_file():
+            part.unlink()
         raise DeoccError(f"cannot write weights to {path} ({error}); expected a writable folder") from error
 
 
@@ -65,8 +66,8 @@ def load_weights(
     about, tensors = _read(Path(path))
     if about.get("class") not in classes or "config" not in about:
         raise DeoccError(
-            f"{path} holds class {about.get('class')!r}; expected one of {', '.join(classes)} and its config; "
-            "give a file written by deocc"
+            f"{path} holds class {about.get('class')!r}; expected one of "
+            f"{', '.join(classes)} and its config; give a file written by deocc"
         )
     try:
         net = classes[about["class"]](**json.loads(about["config"]))
