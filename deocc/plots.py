@@ -318,6 +318,12 @@ def _unit(colour: Colour | np.ndarray) -> tuple[float, float, float]:
     return red, green, blue
 
 
+def wrap(panels: Mapping[str, np.ndarray], columns: int) -> list[dict[str, np.ndarray]]:
+    """Breaks a long row of panels into rows of at most `columns`, for `panel_grid`."""
+    items = list(panels.items())
+    return [dict(items[i : i + columns]) for i in range(0, len(items), columns)]
+
+
 def panel_grid(
     rows: Sequence[Mapping[str, np.ndarray]],
     caption: str = "",
@@ -325,10 +331,10 @@ def panel_grid(
     legend: Sequence[Patch] = (),
     width: float = 8.0,
 ) -> Figure:
-    """Rows of pictures under common titles, with a caption below.
+    """Rows of pictures, each column under its title, with a caption below.
 
     Args:
-        rows: each title -> H x W x 3 uint8 (or H x W bool); titles come from the first row.
+        rows: each title -> H x W x 3 uint8 (or H x W bool); a title is not repeated below itself.
         caption: says N and ratio (see `ratio_caption`).
         row_labels: a short text left of each row.
         legend: patches, set beside the caption.
@@ -341,25 +347,27 @@ def panel_grid(
         raise DeoccError("no rows to draw; give at least one")
     columns = max(len(row) for row in rows)
     foot = 0.32 * bool(caption) + 0.32 * bool(legend)
-    height = width / columns * len(rows) + 0.3 + foot
+    height = width / columns * len(rows) + 0.3 * len({tuple(row) for row in rows}) + foot
     rect = 0.0, foot / height, 1.0, 1.0 - foot / height  # leaves `foot` inches free at the bottom
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02, rect=rect)
     figure = Figure(figsize=(width, height), dpi=DPI, layout=engine)
     grid = figure.subplots(len(rows), columns, squeeze=False)
+    titles: list[str] = [""] * columns
     for i, row in enumerate(rows):
-        _draw_row(grid[i], row, titles=i == 0, label=row_labels[i] if i < len(row_labels) else "")
+        _draw_row(grid[i], row, titles, row_labels[i] if i < len(row_labels) else "")
+        titles = [*row, *titles[len(row) :]]
     _footer(figure, caption, legend, height)
     return figure
 
 
-def _draw_row(cells: Sequence[Axes], row: Mapping[str, np.ndarray], titles: bool, label: str) -> None:
+def _draw_row(cells: Sequence[Axes], row: Mapping[str, np.ndarray], above: Sequence[str], label: str) -> None:
     for axes in cells[len(row) :]:
         axes.set_axis_off()
-    for axes, (title, picture) in zip(cells, row.items(), strict=False):
+    for axes, (title, picture), known in zip(cells, row.items(), above, strict=False):
         axes.imshow(picture, cmap="gray", interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        if titles:
+        if title != known:
             axes.set_title(title, fontsize=10, pad=3)
     cells[0].set_ylabel(label, fontsize=9)
 

@@ -130,6 +130,15 @@ def test_panel_grid_draws_every_panel(case, answer):
     assert picture.ndim == 3 and abs(picture.shape[1] - 8.0 * plots.DPI) <= 1
 
 
+def test_wrapped_rows_get_their_own_titles(case, answer):
+    rows = plots.wrap(plots.case_panels(case, answer, size=32), 4)
+    assert [len(row) for row in rows] == [4, 3]
+    figure = plots.panel_grid(rows)
+    assert [axes.get_title() for axes in figure.axes] == [title for row in rows for title in row] + [""]
+    common = plots.panel_grid([rows[0], rows[0]], row_labels=["a"])
+    assert [bool(axes.get_title()) for axes in common.axes] == [True] * 4 + [False] * 4
+
+
 def test_scores_by_ratio_draws_bin_means():
     ratios, scores = [0.12, 0.18, 0.45], {"amodal": [0.8, 0.6, 0.4], "hull": [0.5, float("nan"), 0.1]}
     axes = plots.scores_by_ratio(ratios, scores, "toy").axes[0]

@@ -2,12 +2,14 @@
 
 `execute [NAME ...]` runs notebooks in preset small, strips widget state and machine-specific metadata, writes
 the measured time and memory into each header, and stores them in data/results/notebooks-<device>.json.
+A code cell tagged `figure:NAME` regenerates figures/NAME.jpg.
 `gpu [NAME ...]` runs them on a GPU without changing them and stores the same; without a GPU it says so.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import os
 import re
 import sys
@@ -24,6 +26,7 @@ from deocc.paths import RESULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+FIGURES = ROOT / "figures"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MEASURED = re.compile(r"^\*\*Measured\*\*.*$", re.MULTILINE)
 # VmHWM, not ru_maxrss: the latter survives exec, so it counts the process that started the kernel.
@@ -115,6 +118,16 @@ def store(device: str, measured: dict[str, dict[str, Any]]) -> Path:
     return path
 
 
+def write_figures(notebook: nbformat.NotebookNode) -> None:
+    """Writes the picture of each cell tagged `figure:NAME` to figures/NAME.jpg."""
+    for cell in notebook.cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("figure:"):
+                (picture,) = (out.data["image/jpeg"] for out in cell.outputs if "data" in out)
+                content = base64.b64decode(picture)
+                write_atomic(FIGURES / f"{tag[7:]}.jpg", lambda file, content=content: file.write(content))
+
+
 def execute(names: list[str]) -> None:
     """Runs notebooks in place."""
     import torch
@@ -124,6 +137,7 @@ def execute(names: list[str]) -> None:
         notebook, facts = run(path, "small")
         store(device, {path.stem: facts})
         write_measurement(clean(notebook), path.stem)
+        write_figures(notebook)
         text = nbformat.writes(notebook) + "\n"
         write_atomic(path, lambda file, text=text: file.write(text.encode()))
         size = len(text) / 1e6
