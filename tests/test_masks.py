@@ -1,0 +1,98 @@
+"""Mask geometry: boxes, frames, ratios; a frame goes to the network and back without moving anything."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deocc.errors import DeoccError
+from deocc.masks import Frame, mask_box, occlusion_ratio, person_frame
+
+
+def disc(shape: tuple[int, int], centre: tuple[float, float], radius: float) -> np.ndarray:
+    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
+    return (rows - centre[1]) ** 2 + (columns - centre[0]) ** 2 < radius**2
+
+
+def test_box_is_half_open() -> None:
+    mask = np.zeros((10, 12), bool)
+    mask[2:5, 7:9] = True
+    assert mask_box(mask) == (7, 2, 9, 5)
+
+
+def test_empty_mask_is_one_clear_error() -> None:
+    with pytest.raises(DeoccError, match="empty"):
+        mask_box(np.zeros((4, 4), bool))
+
+
+def test_occlusion_ratio_counts_hidden_share() -> None:
+    amodal = np.zeros((8, 8), bool)
+    amodal[:, :4] = True
+    modal = amodal.copy()
+    modal[:2] = False
+    assert occlusion_ratio(modal, amodal) == 0.25
+    assert occlusion_ratio(modal, np.zeros_like(modal)) == 0
+
+
+def test_person_frame_is_centred_and_twice_the_longer_side() -> None:
+    frame = person_frame((10, 20, 30, 80))
+    assert (frame.x0, frame.y0, frame.side) == (20 - 60, 50 - 60, 120)
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 9), (9, 2, 3, 8), (0, 0, 1)])
+def test_box_without_area_is_an_error(box: tuple[int, ...]) -> None:
+    with pytest.raises(DeoccError, match="no area"):
+        person_frame(box)
+
+
+@settings(max_examples=60, deadline=None)
+@given(x=st.floats(-30, 60), y=st.floats(-30, 60), side=st.floats(20, 150), size=st.sampled_from([32, 64, 128]))
+def test_crop_and_photo_mask_agree_with_sampling(x: float, y: float, side: float, size: int) -> None:
+    """Nearest sampling at pixel centres, written out."""
+    frame = Frame(x, y, side)
+    mask = disc((70, 90), (45, 30), 22)
+    step = side / size
+    rows = np.floor(y + (np.arange(size) + 0.5) * step).astype(int)
+    columns = np.floor(x + (np.arange(size) + 0.5) * step).astype(int)
+    inside = ((rows >= 0) & (rows < 70))[:, None] & ((columns >= 0) & (columns < 90))[None]
+    wanted = mask[rows.clip(0, 69)][:, columns.clip(0, 89)] & inside
+    assert (frame.crop_mask(mask, size) != wanted).mean() < 0.03  # OpenCV rounds positions to 1/32 pixel
+    assert (frame.photo_mask(mask.shape, size) != inside).mean() < 0.03
+
+
+@settings(max_examples=40, deadline=None)
+@given(x=st.floats(-40, 20), y=st.floats(-40, 20), side=st.floats(100, 260))
+def test_crop_then_paste_keeps_smooth_maps_in_place(x: float, y: float, side: float) -> None:
+    rows, columns = np.mgrid[:90, :110].astype(np.float32)
+    field = np.dstack([columns, rows, rows + columns]).astype(np.uint8)
+    frame = Frame(x, y, side)
+    back = frame.paste(frame.crop_image(field, 256).astype(np.float32), (90, 110))
+    inner = np.zeros((90, 110), bool)
+    inner[3:-3, 3:-3] = True
+    seen = (columns > x + 4) & (columns < x + side - 5) & (rows > y + 4) & (rows < y + side - 5)
+    assert np.abs(back - field)[inner & seen].max(initial=0) < 2.5
+
+
+@pytest.mark.parametrize("side", [40.0, 100.0, 400.0, 900.0])
+def test_shrinking_keeps_the_centre_of_mass(side: float) -> None:
+    """The averaging path (step > 1.5) and the plain one put the same thing in the same place."""
+    image = np.zeros((500, 600, 3), np.uint8)
+    image[disc((500, 600), (301, 248), side / 6)] = 255
+    crop = Frame(301 - side / 2, 248 - side / 2, side).crop_image(image, 64)[..., 0].astype(float)
+    rows, columns = np.mgrid[:64, :64] + 0.5
+    assert abs((crop * columns).sum() / crop.sum() - 32) < 0.2
+    assert abs((crop * rows).sum() / crop.sum() - 32) < 0.2
+
+
+def test_paste_is_zero_outside_the_frame_and_takes_many_channels() -> None:
+    out = Frame(10, 12, 20).paste(np.ones((32, 32, 7), np.float32), (50, 60))
+    assert out.shape == (50, 60, 7)
+    assert out[12:32, 10:30].min() == 1
+    assert out.sum() == 20 * 20 * 7
+
+
+def test_frame_beside_the_photo_is_empty() -> None:
+    frame = Frame(500, 500, 40)
+    image = np.full((50, 60, 3), 255, np.uint8)
+    assert not frame.crop_image(image, 16).any()
+    assert not frame.paste(np.ones((16, 16), np.float32), (50, 60)).any()

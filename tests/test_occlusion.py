@@ -1,0 +1,210 @@
+"""Occlusion synthesis: the ratio is exact, cases are consistent, nothing tells the answer."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deocc.errors import DeoccError, PlacementError
+from deocc.labels import flip_parsing, merge_sides, parsing_onehot
+from deocc.occlusion import (
+    CaseFolder,
+    OcclusionDataset,
+    RatioDensity,
+    as_density,
+    case_item,
+    collate,
+    hidden_area,
+    make_cases,
+    occlude,
+    place_occluder,
+    segmenter_error,
+    write_case,
+)
+from deocc.occlusion.dataset import TrainingMix
+from deocc.people import Occluder, Person
+
+
+def make_person(seed: int, parsing: bool = True) -> Person:
+    """A body of ellipses on noise, in a 120 x 100 photo."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:120, :100]
+    centre = 40 + 20 * rng.random()
+    body = ((rows - 65) / 35) ** 2 + ((columns - centre) / 14) ** 2 < 1
+    head = (rows - 24) ** 2 + (columns - centre) ** 2 < 81
+    labels = np.where(head, 13, np.where(body & (columns < centre), 15, np.where(body, 14, 0))).astype(np.uint8)
+    image = rng.integers(0, 255, (120, 100, 3), np.uint8)
+    return Person(f"p{seed}", image, body | head, labels if parsing else None, "train", "rendered", True)
+
+
+def make_occluder(seed: int, thin: bool = False) -> Occluder:
+    rng = np.random.default_rng(seed)
+    mask = np.ones((50, 40), bool)
+    if thin:
+        mask[:, np.arange(40) % 10 > 2] = False
+    return Occluder(f"o{seed}", rng.integers(0, 255, (50, 40, 3), np.uint8), mask, "box", "train")
+
+
+PEOPLE = [make_person(i, parsing=i % 2 == 0) for i in range(6)]
+OCCLUDERS = [make_occluder(0), make_occluder(1, thin=True)]
+
+
+def brute_force(person: np.ndarray, occluder: np.ndarray) -> np.ndarray:
+    (height, width), (h, w) = person.shape, occluder.shape
+    padded = np.pad(person, ((h - 1, h - 1), (w - 1, w - 1)))
+    return np.array(
+        [[(padded[i : i + h, j : j + w] & occluder).sum() for j in range(width + w - 1)] for i in range(height + h - 1)]
+    )
+
+
+masks = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1)).map(
+    lambda t: np.random.default_rng(t[2]).random((t[0], t[1])) < 0.5
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(masks, masks)
+def test_hidden_area_equals_brute_force(person: np.ndarray, occluder: np.ndarray) -> None:
+    np.testing.assert_array_equal(hidden_area(person, occluder), brute_force(person, occluder))
+
+
+def test_placement_hits_the_wanted_ratio() -> None:
+    rng = np.random.default_rng(0)
+    person, occluder = PEOPLE[0].amodal_mask, OCCLUDERS[0].mask
+    for ratio in np.linspace(0.05, 0.6, 40):
+        y, x = place_occluder(person, occluder, ratio, rng)
+        canvas = np.zeros((400, 400), bool)
+        canvas[150 + y : 150 + y + 50, 150 + x : 150 + x + 40] = occluder
+        hidden = (canvas[150:270, 150:250] & person).sum() / person.sum()
+        assert abs(hidden - ratio) <= 0.01
+
+
+def test_placement_that_fits_nowhere_says_so() -> None:
+    with pytest.raises(PlacementError, match="at most"):
+        place_occluder(PEOPLE[0].amodal_mask, np.ones((3, 3), bool), 0.5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("ratio", [0.0, -0.1, 1.2])
+def test_ratio_outside_its_range_is_an_error(ratio: float) -> None:
+    with pytest.raises(DeoccError, match="outside"):
+        place_occluder(PEOPLE[0].amodal_mask, OCCLUDERS[0].mask, ratio, np.random.default_rng(0))
+
+
+def test_density_samples_follow_the_curve() -> None:
+    draws = RatioDensity((0.0, 0.5, 1.0), (0.0, 1.0, 0.0)).sample(np.random.default_rng(0), 20000)
+    assert abs(np.mean(draws) - 0.5) < 0.01
+    assert abs(np.std(draws) - np.sqrt(1 / 24)) < 0.01  # a triangle's deviation
+    assert as_density((0.2, 0.3)).sample(np.random.default_rng(1), 100).max() <= 0.3
+
+
+@pytest.mark.parametrize("knots", [((0.5, 0.2), (1, 1)), ((0, 1), (0, 0)), ((0, 1.2), (1, 1)), ((0,), (1,))])
+def test_bad_density_is_an_error(knots: tuple) -> None:
+    with pytest.raises(DeoccError, match="density"):
+        RatioDensity(*knots)
+
+
+@pytest.mark.parametrize("occluder", OCCLUDERS, ids=["solid", "fence"])
+def test_case_is_consistent(occluder: Occluder) -> None:
+    person = PEOPLE[0]
+    case = occlude(person, occluder, 0.4, np.random.default_rng(3))
+    assert abs(case.occlusion_ratio - 0.4) <= 0.01
+    assert not (case.modal_mask & case.occluder_mask).any()
+    np.testing.assert_array_equal(case.modal_mask, case.amodal_mask & ~case.occluder_mask)
+    far = ~case.occluder_mask
+    far[1:] &= ~case.occluder_mask[:-1]
+    changed = (case.image != case.target).any(2)
+    assert changed[case.occluder_mask].mean() > 0.9
+    assert not case.parsing_modal[~case.modal_mask].any()
+
+
+def test_second_occluder_adds_its_own_share() -> None:
+    rng = np.random.default_rng(5)
+    case = occlude(occlude(PEOPLE[2], OCCLUDERS[0], 0.2, rng), OCCLUDERS[0], 0.25, rng)
+    assert abs(case.occlusion_ratio - 0.45) <= 0.02
+
+
+def test_severity_zero_is_the_true_mask_and_more_is_worse() -> None:
+    ious = {0.0: [], 0.5: [], 1.5: []}
+    for index in range(40):
+        case = occlude(PEOPLE[index % 6], OCCLUDERS[0], 0.3, np.random.default_rng(index))
+        for severity, values in ious.items():
+            rng = np.random.default_rng([7, index])
+            found = segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
+            assert found.any()
+            values.append((found & case.modal_mask).sum() / (found | case.modal_mask).sum())
+    means = [np.mean(values) for values in ious.values()]
+    assert means[0] == 1 and means[0] > means[1] + 0.05 > means[2] + 0.1
+
+
+def test_items_depend_on_seed_epoch_and_index_alone() -> None:
+    a, b = (OcclusionDataset(PEOPLE, OCCLUDERS, 64, seed=1) for _ in range(2))
+    b[3], b[0]
+    for name, value in a[2].items():
+        assert torch.equal(value, b[2][name]), name
+    a.set_epoch(1)
+    assert not torch.equal(a[2]["image"], b[2]["image"])
+
+
+def test_batch_is_consistent() -> None:
+    data = OcclusionDataset(PEOPLE, OCCLUDERS, 64, seed=2)
+    batch = collate([data[i] for i in range(6)])
+    modal, amodal = batch["modal_mask"], batch["amodal_mask"]
+    assert batch["image"].shape == (6, 3, 64, 64) and batch["image"].min() >= 0 and batch["image"].max() <= 1
+    assert (modal <= amodal).all() and (amodal <= batch["photo"]).all()
+    assert (batch["image"] * (1 - batch["photo"]) == 0).all()
+    assert batch["has_parsing"].tolist() == [True, False] * 3
+    without = batch["parsing_amodal"][1]
+    assert ((without == 255) == (amodal[1, 0] > 0)).all()
+    assert ((batch["parsing_modal"] > 0) <= (modal[:, 0] > 0)).all()
+
+
+def test_mirrored_items_swap_sides() -> None:
+    """The person's right side (label 15) lies left of the left side (14) before and after mirroring: each
+    label keeps its own place relative to the other only if the labels swap with the pixels."""
+    mix = TrainingMix(unoccluded=1.0, true_mask=1.0, box_mask=0.0, rotation=0.0, stretch=0.0)
+    data = OcclusionDataset([PEOPLE[0]], OCCLUDERS, 64, seed=3, mix=mix)
+    columns = torch.arange(64.0)[None].expand(64, 64)
+    for epoch in range(8):
+        data.set_epoch(epoch)
+        labels = data[0]["parsing_amodal"]
+        assert columns[labels == 15].mean() < columns[labels == 14].mean()
+
+
+def test_frame_does_not_follow_the_amodal_mask() -> None:
+    """Two people alike in their visible part get the same frame, whatever is hidden."""
+    case = occlude(PEOPLE[0], OCCLUDERS[0], 0.4, np.random.default_rng(9))
+    other = dataclasses.replace(case, amodal_mask=case.modal_mask)
+    a, b = case_item(case, 64, given="modal"), case_item(other, 64, given="modal")
+    assert torch.equal(a["image"], b["image"]) and torch.equal(a["initial_mask"], b["initial_mask"])
+
+
+def test_case_folder_round_trip(tmp_path) -> None:
+    cases = list(make_cases(PEOPLE[:2], OCCLUDERS[:1], per_person=2, density=(0.2, 0.4), seed=4))
+    for case in cases:
+        write_case(tmp_path, case)
+    folder = CaseFolder(tmp_path)
+    assert folder.ids == ["p0_0", "p0_1", "p1_0", "p1_1"]
+    for before, after in zip(cases, folder, strict=True):
+        for field in ("image", "target", "modal_mask", "amodal_mask", "occluder_mask", "initial_mask"):
+            np.testing.assert_array_equal(getattr(before, field), getattr(after, field))
+        assert after.box_xyxy == before.box_xyxy and after.person_id == before.person_id
+    assert folder[2].parsing_amodal is None
+
+
+def test_fixed_cases_are_the_same_twice() -> None:
+    first, second = (list(make_cases(PEOPLE[:3], OCCLUDERS, per_person=1, seed=8)) for _ in range(2))
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.image, b.image)
+        np.testing.assert_array_equal(a.initial_mask, b.initial_mask)
+
+
+def test_flip_is_an_involution_and_onehot_ignores() -> None:
+    labels = np.array([[0, 14, 15], [18, 255, 5]], np.uint8)
+    np.testing.assert_array_equal(flip_parsing(flip_parsing(labels)), labels)
+    np.testing.assert_array_equal(flip_parsing(labels), [[14, 15, 0], [5, 255, 19]])
+    np.testing.assert_array_equal(merge_sides(labels), [[0, 14, 14], [18, 255, 5]])
+    onehot = parsing_onehot(torch.from_numpy(labels.astype(np.int64))[None])
+    assert onehot.shape == (1, 19, 2, 3) and onehot[0, :, 1, 1].sum() == 0 and onehot[0, 13, 0, 1] == 1
