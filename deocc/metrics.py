@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deocc.errors import DeoccError
-from deocc.labels import IGNORE, NUM_CLASSES, merge_sides
+from deocc.labels import FLIP_PAIRS, IGNORE, NUM_CLASSES
 
 ArrayLike = np.ndarray | Tensor
 RATIO_EDGES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)  # bins of every table
@@ -142,29 +142,39 @@ def mask_l1(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = 
 # --- body parts -----------------------------------------------------------------------------------
 
 
-def parsing_confusion(
-    predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = None, merged: bool = False
-) -> np.ndarray:
+def parsing_confusion(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = None) -> np.ndarray:
     """Counts pixels by true class (row) and predicted class (column).
 
     Args:
         predicted, target: H x W labels, 0..19; pixels whose target is 255 do not count. A predicted 255 is a
             wrong answer (last column).
         region: the pixels to count, H x W bool, or None for all.
-        merged: take right arm, leg and shoe for left ones, as where the source's labels have no true sides.
 
     Returns:
         20 x 21 int64.
     """
     guess, truth = _array(predicted).astype(np.uint8), _array(target).astype(np.uint8)
     _same_shape(guess, truth, "label maps")
-    if merged:
-        guess, truth = merge_sides(guess), merge_sides(truth)
     counted = truth != IGNORE if region is None else (truth != IGNORE) & _bool(region)
     columns = np.minimum(guess[counted], NUM_CLASSES).astype(np.int64)
     codes = truth[counted].astype(np.int64) * (NUM_CLASSES + 1) + columns
     counts = np.bincount(codes, minlength=NUM_CLASSES * (NUM_CLASSES + 1))
     return counts.reshape(NUM_CLASSES, NUM_CLASSES + 1)
+
+
+def merge_confusion(confusion: np.ndarray) -> np.ndarray:
+    """Counts right arm, leg and shoe as left ones, for sources whose labels have no true sides.
+
+    Args:
+        confusion: ... x 20 x 21, of `parsing_confusion`.
+    """
+    counts = confusion.copy()
+    for left, right in FLIP_PAIRS:
+        for axis in (-2, -1):
+            lanes = np.moveaxis(counts, axis, 0)  # a view
+            lanes[left] += lanes[right]
+            lanes[right] = 0
+    return counts
 
 
 def class_ious(confusion: np.ndarray) -> np.ndarray:
