@@ -215,6 +215,11 @@ def write_people_table(path: PathLike, rows: Iterable[dict[str, str]]) -> None:
     _write_rows(Path(path) / "people.csv", sorted(rows, key=lambda row: row["id"]))
 
 
+def write_occluder_table(path: PathLike, rows: Iterable[dict[str, str]]) -> None:
+    """Writes ``occluders/occluders.csv``, sorted by id."""
+    _write_rows(Path(path) / "occluders" / "occluders.csv", sorted(rows, key=lambda row: row["id"]))
+
+
 def write_people(path: PathLike, people: Iterable[Person], occluders: Iterable[Occluder] = ()) -> PeopleFolder:
     """Writes a people folder; the tables come last, so that a broken run leaves no half folder.
 
@@ -224,5 +229,5 @@ def write_people(path: PathLike, people: Iterable[Person], occluders: Iterable[O
     write_people_table(path, [write_person(path, person) for person in people])
     rows = [write_occluder(path, occluder) for occluder in occluders]
     if rows:
-        _write_rows(Path(path) / "occluders" / "occluders.csv", sorted(rows, key=lambda row: row["id"]))
+        write_occluder_table(path, rows)
     return PeopleFolder(path)

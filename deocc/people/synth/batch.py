@@ -15,7 +15,7 @@ from deocc.io import PathLike
 from deocc.people.folder import PeopleFolder, write_people_table, write_person
 from deocc.people.synth.person import render_person
 
-Result = TypeVar("Result")
+Item, Result = TypeVar("Item"), TypeVar("Result")
 VAL_SHARE = 1 / 6
 
 
@@ -24,14 +24,16 @@ def split_of(name: str) -> str:
     return "val" if int(sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < VAL_SHARE else "train"
 
 
-def in_parallel(task: Callable[[int], Result], items: Sequence[int], workers: int, label: str) -> Iterator[Result]:
+def in_parallel(
+    task: Callable[[Item], Result], items: Sequence[Item], workers: int, label: str
+) -> Iterator[Result]:
     """Yields task(item) in order, computed by `workers` processes, behind a progress bar."""
     if workers <= 1:
-        yield from tqdm(map(task, items), total=len(items), desc=label, unit="person")
+        yield from tqdm(map(task, items), total=len(items), desc=label, unit=" pictures")
         return
     # spawn, not fork: the caller may hold threads (PyTorch, notebooks)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from tqdm(pool.map(task, items, chunksize=4), total=len(items), desc=label, unit="person")
+        yield from tqdm(pool.map(task, items, chunksize=4), total=len(items), desc=label, unit=" pictures")
 
 
 def _render_to(seed: int, out: Path, size: int, split: str | None) -> dict[str, str]:

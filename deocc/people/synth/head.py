@@ -9,6 +9,7 @@ from deocc.people.synth.figure import Figure
 from deocc.people.synth.garments import JUMPSUIT, UPPER, Outfit
 from deocc.people.synth.materials import EYE, HAIR, PLAIN, SKIN, Material, draw_cloth, grey, linear
 from deocc.people.synth.noise import noise_at, smoothsteps
+from deocc.people.synth.raster import vertex_normals
 from deocc.people.synth.shapes import tube
 
 HAT, HAIR_LABEL, GLOVE, SUNGLASSES, SCARF, FACE = 1, 2, 3, 4, 11, 13
@@ -105,8 +106,8 @@ def _add_pony_tail(space: HeadSpace, material: Material) -> None:
     fall = (t**1.5 * figure.rng.uniform(0.2, 0.34))[:, None] * np.array([0, 0, -1.0])
     path = root + back * (0.065 * np.sin(1.6 * t))[:, None] + fall
     radius = 0.028 * np.sqrt(np.clip(np.minimum(8 * t + 0.25, 2.5 * (1 - t) + 0.1), 0, 1))
-    vertices, faces, uv = tube(path, radius)
-    figure.mesh.add(vertices, faces, material, HAIR_LABEL, vertices - root, uv)
+    tail = tube(path, radius)
+    figure.mesh.add(tail.vertices, tail.faces, material, HAIR_LABEL, tail.vertices - root, tail.uv)
 
 
 def add_hair(space: HeadSpace, colour: tuple[float, ...], under_hat: bool) -> None:
@@ -171,8 +172,8 @@ def add_sunglasses(space: HeadSpace) -> None:
              for s in (1, -1)]  # fmt: skip
     paths.append([[-0.012, y - 0.034, z + 0.006], [0, y - 0.036, z + 0.008], [0.012, y - 0.034, z + 0.006]])
     for path in paths:
-        vertices, faces, uv = tube(np.array(path), np.full(3, 0.003), 6)
-        figure.mesh.add(space.posed(vertices), faces, frame, SUNGLASSES, vertices, uv)
+        wire = tube(np.array(path), 0.003, 6)
+        figure.mesh.add(space.posed(wire.vertices), wire.faces, frame, SUNGLASSES, wire.vertices, wire.uv)
 
 
 def add_scarf(figure: Figure, over_coat: bool) -> None:
@@ -184,10 +185,10 @@ def add_scarf(figure: Figure, over_coat: bool) -> None:
     ring = np.stack(
         [np.sin(angle) * 0.092 * widen, -0.03 - np.cos(angle) * 0.095 * widen, 0.685 - 0.028 * np.cos(angle)], 1
     )
-    vertices, faces, uv = tube(ring, 0.036 * (1 + 0.12 * np.sin(7 * angle)), 12)
-    placed = vertices + skeleton.rest[bone["neck01"]] - figure.asset.heads[bone["neck01"]]
+    loop = tube(ring, 0.036 * (1 + 0.12 * np.sin(7 * angle)), 12)
+    placed = loop.vertices + skeleton.rest[bone["neck01"]] - figure.asset.heads[bone["neck01"]]
     posed = 0.5 * skeleton.move(placed, bone["spine01"]) + 0.5 * skeleton.move(placed, bone["neck01"])
-    figure.mesh.add(posed, faces, material, SCARF, vertices, uv, wrinkle=1.0)
+    figure.mesh.add(posed, loop.faces, material, SCARF, loop.vertices, loop.uv, wrinkle=1.0)
     x, y, z = suit.template.T
     centre, length = rng.choice([-1, 1]) * rng.uniform(0.03, 0.06), rng.uniform(0.2, 0.4)
     front = np.where((y < -0.02) & (suit.arm_weight < 0.05), 1.0, -1.0)
@@ -197,8 +198,6 @@ def add_scarf(figure: Figure, over_coat: bool) -> None:
 
 def add_gloves(figure: Figure) -> None:
     """Gloves over the hands of the body mesh."""
-    from deocc.people.synth.raster import vertex_normals
-
     body = figure.asset.body
     inside = np.where(body.arm_weight > 0.5, body.arm_reach - body.arm_lengths[1] + 0.03, -1.0)
     vertices = figure.body + 0.004 * vertex_normals(figure.body, body.faces)

@@ -69,15 +69,19 @@ def draw_light(rng: np.random.Generator, camera: Camera) -> Light:
     return Light(direction, key, sky, ground, np.array([0.75, 0.8, 0.85]), float(rng.choice([0.0, 1 / 150, 1 / 60])))
 
 
+def tone_curve(image: np.ndarray, contrast: float = 1.0) -> np.ndarray:
+    """Linear RGB to sRGB in [0, 1] with a soft shoulder."""
+    return np.clip(np.clip(image / (1 + 0.30 * image) * 1.22, 0, None) ** contrast, 0, 1) ** (1 / 2.2)
+
+
 def develop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Linear RGB to an 8-bit photo: metered exposure, soft shoulder, lens blur, vignette, grain."""
     size = image.shape[0]
     metered = 0.26 * rng.lognormal(0, 0.18) / (np.minimum(image, 1.2).mean() + 1e-6)
     image = image * np.clip(metered, 0.5, 2.2) ** 0.8
-    image = np.clip(image / (1 + 0.30 * image) * 1.22, 0, None) ** rng.uniform(1.0, 1.15)
     if rng.random() < 0.6:
         image = gaussian_filter(image, (*[rng.uniform(0.2, 0.5)] * 2, 0))
-    photo = np.clip(image, 0, 1) ** (1 / 2.2)
+    photo = tone_curve(image, rng.uniform(1.0, 1.15))
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     photo *= (1 - rng.uniform(0, 0.12) * (x * x + y * y) / 2)[..., None]
     photo += rng.normal(0, rng.uniform(0.003, 0.014), photo.shape)
