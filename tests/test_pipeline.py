@@ -1,0 +1,399 @@
+"""`Deoccluder`: photo in, photo out. Networks with known answers make every pixel predictable."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from deocc import pipeline
+from deocc.errors import DeoccError
+from deocc.io import read_image, read_mask, read_parsing
+from deocc.labels import parsing_onehot
+from deocc.masks import Frame, person_frame
+from deocc.models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, save_weights
+from deocc.occlusion import CaseFolder, OcclusionCase, write_case
+from deocc.pipeline import Deoccluder, make_view, paste_parsing, paste_pixels
+
+SIZE = 32
+PAINT = 0.6  # the colour that `Painter` paints everywhere
+
+
+class Halves(nn.Module):
+    """Stage 1 that answers: visible = the mask it was given, whole = also all below the frame's middle.
+
+    Upper half of the whole person: part 5; lower half: 14 on the left (the viewer's), 15 on the right.
+    """
+
+    def forward(self, image: Tensor, initial_mask: Tensor, photo: Tensor) -> MaskLogits:
+        size = image.shape[-1]
+        rows = torch.arange(size)[:, None].expand(size, size)
+        whole = ((rows >= size // 2) | (initial_mask[:, 0] > 0)).float()
+        labels = torch.where(rows < size // 2, 5, torch.where(rows.T < size // 2, 14, 15))
+        parsing = (
+            torch.nn.functional.one_hot(labels, 20).permute(2, 0, 1).float().expand(len(image), -1, -1, -1)
+        )
+        return MaskLogits(_logits(initial_mask), _logits(whole[:, None]), parsing, parsing)
+
+
+class Painter(nn.Module):
+    """Stage 2 that paints one colour, and keeps what it was asked."""
+
+    def forward(self, image: Tensor, valid: Tensor, amodal: Tensor, visible: Tensor, whole: Tensor) -> Tensor:
+        self.asked = (image, valid, amodal, visible, whole)
+        return torch.full_like(image, PAINT)
+
+
+def _logits(mask: Tensor) -> Tensor:
+    return torch.cat([1 - 2 * mask, 2 * mask - 1], 1) * 4
+
+
+@pytest.fixture
+def known() -> Deoccluder:
+    return Deoccluder(Halves(), Painter(), SIZE, "cpu")
+
+
+def photo_and_mask(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy photo and a block of a mask somewhere in it."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((height, width), bool)
+    y, x = int(rng.integers(height)), int(rng.integers(width))
+    mask[y : y + max(1, height // 3), x : x + max(1, width // 4)] = True
+    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), mask
+
+
+# ------------------------------------------------------------------ one photo
+
+
+@settings(max_examples=40, deadline=None)
+@given(height=st.integers(1, 90), width=st.integers(1, 90), seed=st.integers(0, 99), flip=st.booleans())
+def test_outside_the_invisible_mask_every_pixel_stays(height: int, width: int, seed: int, flip: bool) -> None:
+    image, mask = photo_and_mask(height, width, seed)
+    before = image.copy()
+    answer = Deoccluder(Halves(), Painter(), SIZE, "cpu", flip).deocclude(image, mask)
+    assert np.array_equal(image, before)
+    assert answer.recovered.shape == image.shape and answer.recovered.dtype == np.uint8
+    hidden = answer.invisible_mask
+    assert np.array_equal(hidden, answer.amodal_mask & ~answer.modal_mask)
+    assert np.array_equal(answer.recovered[~hidden], image[~hidden])
+    assert (answer.recovered[hidden] == round(PAINT * 255)).all()
+    assert np.array_equal(answer.parsing > 0, answer.amodal_mask)
+
+
+def test_full_resolution_borders_lie_where_the_frame_says(known: Deoccluder) -> None:
+    image, mask = np.zeros((400, 300, 3), np.uint8), np.zeros((400, 300), bool)
+    mask[100:260, 120:200] = True
+    answer = known.deocclude(image, mask)
+    assert answer.frame == person_frame(mask) == Frame(0, 20, 320)
+    expected = mask.copy()
+    expected[180:340] = True  # lower half of the frame, inside the photo
+    assert (answer.amodal_mask != expected).sum() <= 2 * 300  # a pixel of blur along the border
+    assert (answer.modal_mask != mask).sum() <= 2 * 2 * (160 + 80)
+    assert set(np.unique(answer.parsing[:175][answer.amodal_mask[:175]])) == {5}
+    assert (answer.parsing[190:330, :155] == 14).all() and (answer.parsing[190:330, 165:] == 15).all()
+
+
+def test_stage_two_is_asked_about_what_stage_one_answered(known: Deoccluder) -> None:
+    image, mask = photo_and_mask(40, 25, 3)
+    image = np.maximum(image, 1)
+    view = make_view(image, mask)
+    known.deocclude_views([view])
+    seen, valid, amodal, visible, whole = known.content_net.asked
+    photo = torch.from_numpy(view.frame.photo_mask(mask.shape, SIZE))[None, None].float()
+    initial = torch.from_numpy(view.frame.crop_mask(mask, SIZE))[None, None].float()
+    logits = Halves()(seen, initial, photo)
+    expected = (logits.amodal.argmax(1, keepdim=True) * photo).float()
+    assert photo.mean() < 1  # the frame sticks out of the photo
+    assert torch.equal(seen.amax(1, keepdim=True) > 0, photo > 0)  # black outside the photo
+    assert torch.equal(amodal, expected)
+    assert torch.equal(valid, photo * (1 - expected * (1 - initial)))
+    assert torch.equal(visible, parsing_onehot(logits.parsing_modal.argmax(1)) * photo)
+    assert torch.equal(whole, visible)
+
+
+def test_flip_averaging_makes_stage_one_blind_to_mirroring() -> None:
+    torch.manual_seed(1)
+    net = MaskCompletionNet(8, templates=torch.rand(4, 16, 16), levels=4)
+    deoccluder = Deoccluder(net, Painter(), 64, "cpu", flip=True)
+    image, mask = torch.rand(2, 3, 64, 64), (torch.rand(2, 1, 64, 64) > 0.7).float()
+    ones = torch.ones(2, 1, 64, 64)
+    straight, mirrored = (
+        deoccluder.stage1(image, mask, ones),
+        deoccluder.stage1(image.flip(3), mask.flip(3), ones),
+    )
+    assert torch.allclose(straight.amodal, mirrored.amodal.flip(3), atol=1e-4)
+    swapped = mirrored.parsing_amodal.flip(3)
+    assert torch.allclose(straight.parsing_amodal[:, 14], swapped[:, 15], atol=1e-4)
+    assert torch.allclose(straight.parsing_amodal[:, 5], swapped[:, 5], atol=1e-4)
+    deoccluder.flip = False
+    assert not torch.allclose(deoccluder.stage1(image, mask, ones).amodal, straight.amodal, atol=1e-4)
+
+
+def test_paint_does_not_mix_with_what_lies_beside_the_hole() -> None:
+    filled = np.zeros((8, 8), np.float32)
+    filled[2:6, 2:6] = 1
+    recovered = np.where(filled[..., None] > 0, np.float32([1, 0, 0]), np.float32([0, 1, 0])).astype(
+        np.float32
+    )
+    hidden = np.zeros((80, 80), bool)
+    hidden[18:62, 18:62] = True  # the hole and a little more, as after interpolation
+    out = paste_pixels(np.zeros((80, 80, 3), np.uint8), recovered, filled, Frame(0, 0, 80), hidden)
+    assert (out[hidden] == (255, 0, 0)).all() and not out[~hidden].any()
+
+
+def test_parsing_takes_the_likeliest_part_and_fills_the_mask() -> None:
+    logits = np.zeros((4, 4, 20), np.float32)
+    logits[..., 0] = 9  # background never wins inside the mask
+    logits[:, :2, 3], logits[:, 2:, 19] = 1, 1
+    amodal = np.zeros((16, 16), bool)
+    amodal[4:12, 2:14] = True
+    labels = paste_parsing(logits, Frame(0, 0, 16), amodal)
+    assert (labels[~amodal] == 0).all()
+    assert (labels[4:12, 2:7] == 3).all() and (labels[4:12, 9:14] == 19).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (7, 500)])
+def test_tiny_and_thin_photos(tiny_weights: Path, shape: tuple[int, int]) -> None:
+    image, mask = photo_and_mask(*shape)
+    deoccluder = Deoccluder.from_pretrained(tiny_weights, "cpu")
+    for answer in (
+        deoccluder.deocclude(image, mask),
+        deoccluder.deocclude(image, box=(0, 0, *shape[::-1]), segmenter="grabcut"),
+    ):
+        assert answer.amodal_mask.shape == shape and answer.recovered.shape == (*shape, 3)
+
+
+def test_box_alone_calls_a_segmenter_and_says_so(known: Deoccluder, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, mask = photo_and_mask(60, 50)
+    monkeypatch.setattr(pipeline, "segment", lambda image, box, method: (mask, f"{method}-{box}"))
+    answer = known.deocclude(image, box=(-5.5, 3.2, 30.1, 59.9), segmenter="someone")
+    assert np.array_equal(answer.initial_mask, mask)
+    assert answer.frame == person_frame((0, 3, 31, 60))
+    assert answer.notes[0] == "the box was cut to the photo: 0 3 31 60"
+    assert answer.notes[1] == "rough mask by someone-(0, 3, 31, 60)"
+
+
+def test_mask_and_box_together_pick_one_of_two_people(known: Deoccluder) -> None:
+    image, mask = np.zeros((40, 80, 3), np.uint8), np.zeros((40, 80), bool)
+    mask[10:30, 10:20] = mask[10:30, 60:70] = True
+    answer = known.deocclude(image, mask, box=(0, 0, 40, 40))
+    assert answer.initial_mask[:, :40].sum() == 200 and not answer.initial_mask[:, 40:].any()
+    with pytest.raises(DeoccError, match="empty inside the box"):
+        known.deocclude(image, mask, box=(25, 0, 50, 40))
+
+
+def test_a_bad_answer_is_noted(known: Deoccluder) -> None:
+    image, mask = photo_and_mask(30, 30)
+    known.mask_net.forward = lambda image, initial, photo: MaskLogits(  # type: ignore[method-assign]
+        *(_logits(torch.zeros_like(initial)) for _ in range(2)),
+        *(torch.zeros(1, 20, SIZE, SIZE) for _ in range(2)),
+    )
+    answer = known.deocclude(image, mask)
+    assert len(answer.notes) == 2 and "no visible person" in answer.notes[0]
+    assert np.array_equal(answer.recovered, image) and answer.occlusion_ratio == 0
+
+
+BLANK = np.zeros((20, 30, 3), np.uint8)
+FULL = np.ones((20, 30), bool)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "box", "words"),
+    [
+        (BLANK, None, None, "neither mask nor box"),
+        (BLANK, ~FULL, None, "mask: it is empty"),
+        (BLANK, np.ones((20, 31), bool), None, "mask: 31 x 20 pixels, but the photo has 30 x 20; give"),
+        (BLANK, FULL.T, None, "EXIF"),
+        (BLANK, FULL.astype(np.uint8), None, "mask: uint8"),
+        (BLANK, None, (30, 0, 40, 10), "outside"),
+        (BLANK, None, (-9, -9, 0, 0), "outside"),
+        (BLANK, None, (5, 5, 5, 9), "no area"),
+        (BLANK, None, (9, 5, 5, 9), "no area"),
+        (BLANK, None, (0, 0, float("nan"), 9), "four finite numbers"),
+        (BLANK, None, (0, 0, 9), "four finite numbers"),
+        (BLANK[..., 0], FULL, None, "image: uint8"),
+        (BLANK / 255, FULL, None, "image: float64"),
+        (BLANK[:0], FULL[:0], None, "image: 30 x 0"),
+    ],
+)
+def test_bad_input_is_named(known: Deoccluder, image, mask, box, words: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DeoccError, match=words) as caught:
+        known.deocclude(image, mask, box)
+    assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------ weights
+
+
+def test_weights_are_found_by_folder(tiny_weights: Path) -> None:
+    deoccluder = Deoccluder.from_pretrained(str(tiny_weights), "cpu")
+    assert deoccluder.size == 64 and set(deoccluder.identity) == {
+        "mask-tiny.safetensors",
+        "content-tiny.safetensors",
+    }
+
+
+def test_weights_are_found_by_name(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "WEIGHTS", tiny_weights)
+    assert pipeline.find_weights("tiny")[0] == tiny_weights / "mask-tiny.safetensors"
+    with pytest.raises(DeoccError, match="'huge': mask-huge.safetensors is not in"):
+        pipeline.find_weights("huge")
+    (tiny_weights / "mask-alone.safetensors").write_bytes(b"")
+    try:
+        with pytest.raises(DeoccError, match="content-alone.safetensors is not in"):
+            pipeline.find_weights("alone")
+        with pytest.raises(DeoccError, match="one file mask.*found mask-alone.safetensors, mask-tiny"):
+            pipeline.find_weights(tiny_weights)
+    finally:
+        (tiny_weights / "mask-alone.safetensors").unlink()
+
+
+def _spoil(folder: Path, how: str) -> None:
+    mask, content = folder / "mask-tiny.safetensors", folder / "content-tiny.safetensors"
+    if how == "truncated":
+        content.write_bytes(content.read_bytes()[:-1000])
+    elif how == "foreign":
+        mask.write_bytes(b"a pickle, perhaps" * 99)
+    elif how == "swapped":
+        shutil.copy(content, mask)
+    elif how == "other size":
+        save_weights(content, ContentRecoveryNet(8, levels=5), {"input_size": "128"})
+    elif how == "no size":
+        save_weights(mask, MaskCompletionNet(8, templates=(8, 16, 16), levels=4))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("truncated", "content-tiny.safetensors cannot be read"),
+        ("foreign", "mask-tiny.safetensors cannot be read"),
+        ("swapped", "holds ContentRecoveryNet, MaskCompletionNet was expected"),
+        ("other size", "made for 128 pixels, stage 1 for 64"),
+        ("no size", "lack input_size"),
+    ],
+)
+def test_bad_weights_are_named(tiny_weights: Path, tmp_path: Path, how: str, words: str) -> None:
+    folder = shutil.copytree(tiny_weights, tmp_path / "weights")
+    _spoil(folder, how)
+    with pytest.raises(DeoccError, match=words):
+        Deoccluder.from_pretrained(folder, "cpu")
+
+
+def test_unknown_device_is_named() -> None:
+    with pytest.raises(DeoccError, match="device 'abacus' is not to be had"):
+        pipeline.pick_device("abacus")
+    assert pipeline.pick_device("cpu").type == "cpu"
+
+
+# ------------------------------------------------------------------ prediction folders
+
+
+def make_case(index: int) -> OcclusionCase:
+    """A noise photo of its own size with a block of a person, the lower part hidden."""
+    height, width = 60 + 7 * index, 50 + 3 * index
+    rng = np.random.default_rng(index)
+    amodal = np.zeros((height, width), bool)
+    amodal[10:50, 15:35] = True
+    modal = amodal.copy()
+    modal[40:] = False
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    parsing = np.where(amodal, 5, 0).astype(np.uint8)
+    return OcclusionCase(
+        f"case{index}", image, modal, amodal, image, amodal & ~modal, parsing, modal, f"p{index}"
+    )
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    for index in range(5):
+        write_case(tmp_path / "cases", make_case(index))
+    return tmp_path / "cases"
+
+
+def predictions(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.glob("*/*.png"))}
+
+
+def test_predictions_equal_single_photos(known: Deoccluder, cases: Path, tmp_path: Path) -> None:
+    assert (
+        known.predict_cases(cases, tmp_path / "out", "modal", batch=2, progress=False)
+        == CaseFolder(cases).ids
+    )
+    for case in CaseFolder(cases):
+        alone, folder = known.deocclude(case.image, case.modal_mask), tmp_path / "out" / case.id
+        assert np.array_equal(read_mask(folder / "modal.png"), alone.modal_mask)
+        assert np.array_equal(read_mask(folder / "amodal.png"), alone.amodal_mask)
+        assert np.array_equal(read_parsing(folder / "parsing.png"), alone.parsing)
+        assert np.array_equal(read_image(folder / "recovered.png"), alone.recovered)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_cut_off_run_goes_on(
+    known: Deoccluder, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, whole = tmp_path / "out", known.deocclude_views
+    calls = iter([whole, None])
+
+    def cut_off(views):  # type: ignore[no-untyped-def]
+        work = next(calls)
+        if work is None:
+            raise KeyboardInterrupt
+        return work(views)
+
+    monkeypatch.setattr(known, "deocclude_views", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        known.predict_cases(cases, out, batch=2, progress=False)
+    assert sorted(p.name for p in out.iterdir() if p.is_dir()) == ["case0", "case1"]
+    monkeypatch.undo()
+    (out / "case1" / "parsing.png").unlink()  # an incomplete case is done again
+    assert known.predict_cases(cases, out, batch=2, progress=False) == ["case1", "case2", "case3", "case4"]
+    assert known.predict_cases(cases, out, batch=2, progress=False) == []
+    known.predict_cases(cases, tmp_path / "fresh", progress=False)
+    assert predictions(out) == predictions(tmp_path / "fresh") and len(predictions(out)) == 20
+
+
+def test_predictions_of_another_run_are_kept(known: Deoccluder, cases: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    known.predict_cases(cases, out, "initial", progress=False)
+    before = predictions(out)
+    with pytest.raises(DeoccError, match=r"another run \(other given\)"):
+        known.predict_cases(cases, out, "modal", progress=False)
+    write_case(cases, dataclasses.replace(make_case(9), id="case9"))
+    with pytest.raises(DeoccError, match=r"other cases"):
+        known.predict_cases(cases, out, "initial", progress=False)
+    assert predictions(out) == before
+    assert len(known.predict_cases(cases, out, "modal", overwrite=True, progress=False)) == 6
+
+
+def test_cases_are_never_overwritten(known: Deoccluder, cases: Path) -> None:
+    before = predictions(cases)
+    with pytest.raises(DeoccError, match="which is no prediction"):
+        known.predict_cases(cases, cases, overwrite=True, progress=False)
+    assert predictions(cases) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "given_mask", "words"),
+    [
+        (
+            lambda case: (case / "image.png").write_bytes((case / "image.png").read_bytes()[:300]),
+            "initial",
+            "image.png",
+        ),
+        (lambda case: (case / "initial.png").unlink(), "initial", "initial.png is missing"),
+        (lambda case: (case / "image.png").write_text("no picture"), "box", "not a picture"),
+        (lambda case: (case / "case.json").write_text("{"), "modal", "case.json"),
+    ],
+)
+def test_a_damaged_case_stops_the_run_before_it_writes(
+    known, cases, tmp_path, spoil, given_mask, words
+) -> None:  # type: ignore[no-untyped-def]
+    spoil(cases / "case4")
+    with pytest.raises(DeoccError, match=words):
+        known.predict_cases(cases, tmp_path / "out", given_mask, batch=1, progress=False)
+    assert not (tmp_path / "out").exists()
