@@ -113,7 +113,7 @@ def test_each_source_has_its_own_validity() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 10**6))
 def test_constant_image_stays_constant(channels: int, seed: int) -> None:
-    """Renormalisation keeps the mean: an averaging kernel returns the constant wherever something is known."""
+    """Renormalisation keeps the mean: an averaging kernel returns it wherever something is known."""
     generator = torch.Generator().manual_seed(seed)
     layer = PartialConv2d(channels, 1, 3, padding=1, bias=False)
     nn.init.constant_(layer.conv.weight, 1 / (9 * channels))
@@ -537,6 +537,31 @@ def test_small_preset_stays_within_its_budget() -> None:
         content(*content_inputs(1, 128))
     assert first.get_total_flops() / 2 < 0.6e9 and second.get_total_flops() / 2 < 0.5e9
     assert count_parameters(mask) < 7e6 and count_parameters(content) < 7e6
+
+
+def test_both_networks_run_in_mixed_precision() -> None:
+    """Autocast mixes dtypes inside; outputs stay finite and near full precision, gradients flow."""
+    image, valid, amodal, modal_parts, whole_parts = content_inputs(2, 64)
+    mask_net, content_net = (
+        MaskCompletionNet(8, templates=torch.rand(4, 16, 16)),
+        ContentRecoveryNet(8, levels=5),
+    )
+    runs = {
+        mask_net: (image, valid),
+        content_net: (image, valid, amodal, modal_parts, whole_parts),
+    }
+    for net, inputs in runs.items():
+        net.eval()
+        with torch.no_grad():
+            full = net(*inputs)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = net(*inputs)
+        for a, b in (
+            zip([full], [half], strict=True) if isinstance(full, Tensor) else zip(full, half, strict=True)
+        ):
+            assert (a - b).abs().max() < 0.1 * (1 + a.abs().max())
+        (half if isinstance(half, Tensor) else half.amodal).float().mean().backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
 
 def small_nets() -> list[nn.Module]:
