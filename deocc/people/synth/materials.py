@@ -203,7 +203,7 @@ def _skin(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, lips:
 
 
 @njit(cache=True, fastmath=True)
-def _masonry(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
+def _masonry(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, out: np.ndarray) -> None:
     """TILE, BRICK, SIDING and PLANK: cells with joints of the second colour."""
     pattern, phase = int(m[0]), m[11]
     if pattern == BRICK:
@@ -225,9 +225,12 @@ def _masonry(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndar
         cell += 0.14 * noise(volume, u * 4 + row * 3.1, v * 70, phase)
     else:
         cell += 0.07 * fractal(volume, u * 6, v * 6, phase, 3)
-    joined = near_u < joint or near_v < joint
+    fade = 1 / (1 + (blur / min(width, height)) ** 2)
+    cell = 1 + (cell - 1) * fade
+    reach = joint + 0.5 * blur  # joints finer than a pixel are drawn wider and fainter
+    joined = min(joint / reach, 1.0) if near_u < reach or near_v < reach else 0.0
     for k in range(3):
-        out[k] = m[4 + k] if joined else out[k] * cell
+        out[k] = m[4 + k] * joined * fade + out[k] * cell * (1 - joined * fade)
 
 
 @njit(cache=True, fastmath=True)
@@ -248,8 +251,11 @@ def _facade(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
         glass = inside_u > 0 and inside_v > 0 and abs(a - 0.5) * width > 0.025
         shine = 0.6 + 0.5 * fractal(volume, u * 0.9 + 3 * column, v * 0.9 + 2 * row, phase, 2)
         shine += 0.5 * noise(volume, column * 1.3 + 0.4, row * 1.7 + 0.4, phase)
+        blind = glass and high - b < 0.35 * (high - low) * max(0.0, noise(volume, column * 2.3, row * 2.9, phase + 3))
+        shine *= 0.6 + 0.8 * (b - low) / (high - low)
         for k in range(3):
-            out[k] = max(m[7 + k] * shine, 0.01) if glass else m[4 + k]
+            pane = 0.35 + 0.3 * out[k] if blind else m[7 + k] * shine
+            out[k] = max(pane, 0.01) if glass else m[4 + k]
     elif b < 0.02 and row > 0:
         for k in range(3):
             out[k] *= 0.7
@@ -273,7 +279,7 @@ def _shelves(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndar
         edge = 0.6 if _fraction(u / 0.045) < 0.12 else 1.0
         for k in range(3):
             hue = noise(volume, book * 0.77 + 0.3, row * 1.9 + 5.3 + 3.7 * k, m[11])
-            out[k] = edge * max(0.02, (0.5 * out[k] + 0.12) * (1 + 0.7 * hue))
+            out[k] = edge * max(0.02, (0.5 * out[k] + 0.12) * (1 + 0.4 * hue + 0.3 * tone))
 
 
 @njit(cache=True, fastmath=True)
@@ -289,25 +295,27 @@ def _poster(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
 
 
 @njit(cache=True, fastmath=True)
-def _ground(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
+def _ground(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, out: np.ndarray) -> None:
     """GRASS, ASPHALT, SAND, CARPET and PLASTER: noise at the scales each has."""
     pattern, phase = int(m[0]), m[11]
     broad = fractal(volume, u * 0.9, v * 0.9, phase, 4)
+    fine, coarse = 1 / (1 + (60 * blur) ** 2), 1 / (1 + (20 * blur) ** 2)
     if pattern == GRASS:
         blades = fractal(volume, u * 26, v * 26, phase, 3)
-        factor = 1 + 0.2 * broad + 0.36 * blades
+        factor = 1 + 0.2 * broad + 0.36 * coarse * blades
         dry = smoothstep(0.3, 1.6, fractal(volume, u * 0.5 + 7, v * 0.5, phase, 3))
     elif pattern == ASPHALT:
-        factor = 1 + 0.10 * broad + 0.16 * noise(volume, u * 90, v * 90, phase) + 0.08 * noise(volume, u * 30, v * 30, phase)
+        factor = 1 + 0.10 * broad + 0.16 * fine * noise(volume, u * 90, v * 90, phase)
+        factor += 0.08 * coarse * noise(volume, u * 30, v * 30, phase)
         dry = 0.6 if abs(fractal(volume, u * 1.3, v * 1.3, phase + 4, 4)) < 0.02 * m[20] else 0.0
     elif pattern == SAND:
-        factor = 1 + 0.16 * broad + 0.12 * fractal(volume, u * 9, v * 9, phase, 4)
+        factor = 1 + 0.16 * broad + 0.12 * coarse * fractal(volume, u * 9, v * 9, phase, 4)
         dry = 0.0
     elif pattern == CARPET:
-        factor = 1 + 0.05 * broad + 0.16 * noise(volume, u * 130, v * 130, phase)
+        factor = 1 + 0.05 * broad + 0.16 * fine * noise(volume, u * 130, v * 130, phase)
         dry = smoothstep(0.75, 0.8, np.cos(u * m[10] * 0.6) * np.cos(v * m[10] * 0.6)) * m[12]
     else:
-        factor = 1 + 0.07 * broad + 0.03 * noise(volume, u * 40, v * 40, phase)
+        factor = 1 + 0.07 * broad + 0.03 * fine * noise(volume, u * 40, v * 40, phase)
         dry = 0.0
     for k in range(3):
         out[k] = max(0.004, (out[k] * (1 - dry) + m[4 + k] * dry) * factor)
@@ -361,7 +369,7 @@ def _object(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: 
 
 @njit(cache=True, fastmath=True)
 def albedo(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: float, v: float, edge: float,
-           out: np.ndarray) -> None:
+           blur: float, out: np.ndarray) -> None:
     """Colour of a material at a point.
 
     Args:
@@ -369,6 +377,7 @@ def albedo(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: f
         m: the material's row.
         x, y, z: pattern coordinates; u, v: surface coordinates; edge: distance to the edge; all metres
             (SKIN: u = lips).
+        blur: size of a pixel on the surface, metres; finer detail than that fades out.
         out: 3, receives linear RGB.
     """
     pattern = int(m[0])
@@ -397,7 +406,7 @@ def albedo(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: f
         for k in range(3):
             out[k] = (m[4 + k] if z < m[13] else out[k]) * dark
     elif pattern == TILE or pattern == BRICK or pattern == PLANK or pattern == SIDING:
-        _masonry(volume, m, u, v, out)
+        _masonry(volume, m, u, v, blur, out)
     elif pattern == FACADE:
         _facade(volume, m, u, v, out)
     elif pattern == SHELVES:
@@ -405,7 +414,7 @@ def albedo(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: f
     elif pattern == POSTER:
         _poster(volume, m, u, v, out)
     elif pattern == GRASS or pattern == ASPHALT or pattern == SAND or pattern == CARPET or pattern == PLASTER:
-        _ground(volume, m, u, v, out)
+        _ground(volume, m, u, v, blur, out)
     elif pattern != LIGHT:
         _object(volume, m, x, y, z, u, v, edge, out)
     for k in range(3):

@@ -1,10 +1,11 @@
 """Triangle meshes with materials and labels, collected layer by layer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from deocc.people.synth.materials import Material
+from deocc.people.synth.raster import ambient_occlusion, vertex_normals
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Mesh:
         wrinkle: N, strength of cloth wrinkles in [0, 1].
         labels: F uint8 LIP classes; material: F int32 rows of `materials`.
         materials: M x COLUMNS.
+        normals: N x 3 unit; occlusion: N, share of the sky seen in [0, 1].
     """
 
     vertices: np.ndarray
@@ -31,6 +33,8 @@ class Mesh:
     labels: np.ndarray
     material: np.ndarray
     materials: np.ndarray
+    normals: np.ndarray
+    occlusion: np.ndarray
 
     @property
     def visible(self) -> np.ndarray:
@@ -61,9 +65,13 @@ class MeshBuilder:
         """Adds one layer; scalars are spread over its vertices (label: over its faces)."""
         cut = np.broadcast_to(np.asarray(cut, float), (len(vertices),))
         live = (cut >= 0)[faces].any(1)
-        used, compact = np.unique(faces[live], return_inverse=True)
-        if not len(used):
+        kept = faces[live]
+        if not len(kept):
             return
+        marked = np.zeros(len(vertices), bool)
+        marked[kept.ravel()] = True
+        used = np.flatnonzero(marked)
+        compact = np.cumsum(marked, dtype=np.int32) - 1 + self.count
         per_vertex = [
             np.broadcast_to(np.asarray(value, float), (len(vertices), *shape))[used]
             for value, shape in (
@@ -72,14 +80,40 @@ class MeshBuilder:
             )
         ]  # fmt: skip
         labels = np.broadcast_to(np.asarray(label, np.uint8), (len(faces),))[live]
-        kept = compact.reshape(-1, 3).astype(np.int32) + self.count
-        self.layers.append((*per_vertex, kept, labels, np.full(len(kept), len(self.materials), np.int32)))
+        self.layers.append((*per_vertex, compact[kept], labels, np.full(len(kept), len(self.materials), np.int32)))
         self.materials.append(material.row())
         self.count += len(used)
 
-    def build(self) -> Mesh:
-        """The finished mesh."""
+    def build(self, sky_directions: int = 14) -> Mesh:
+        """The finished mesh. Args: sky_directions: quality of its ambient occlusion."""
         vertices, cut, coords, uv, edge, wrinkle, faces, labels, material = (
             np.ascontiguousarray(np.concatenate(parts)) for parts in zip(*self.layers, strict=True)
         )
-        return Mesh(vertices, faces, cut, coords, uv, edge, wrinkle, labels, material, np.stack(self.materials))
+        normals = vertex_normals(vertices, faces)
+        reach = 0.018 * float(np.ptp(vertices, axis=0).max())
+        occlusion = ambient_occlusion(vertices, normals, cut >= 0, sky_directions, 72, reach)
+        return Mesh(
+            vertices, faces, cut, coords, uv, edge, wrinkle, labels, material, np.stack(self.materials), normals, occlusion
+        )
+
+
+def placed(mesh: Mesh, turn: float, offset: np.ndarray, scale: float, tint: np.ndarray) -> Mesh:
+    """A mesh turned about z (radians), scaled, moved (3), its colours multiplied by `tint` (3)."""
+    cosine, sine = np.cos(turn), np.sin(turn)
+    matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1.0]])
+    materials = mesh.materials.copy()
+    materials[:, 1:10] = np.clip(materials[:, 1:10] * np.tile(tint, 3), 0, 1)
+    return replace(
+        mesh, vertices=scale * mesh.vertices @ matrix.T + offset, normals=mesh.normals @ matrix.T, materials=materials
+    )
+
+
+def merged(meshes: list[Mesh]) -> Mesh:
+    """Several meshes as one."""
+    vertex_start = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
+    material_start = np.cumsum([0] + [len(mesh.materials) for mesh in meshes[:-1]])
+    parts = [
+        replace(mesh, faces=mesh.faces + np.int32(first), material=mesh.material + np.int32(row))
+        for mesh, first, row in zip(meshes, vertex_start, material_start, strict=True)
+    ]
+    return Mesh(*(np.concatenate([getattr(part, name.name) for part in parts]) for name in fields(Mesh)))

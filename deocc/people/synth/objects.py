@@ -11,7 +11,7 @@ from deocc.people.synth.materials import (
 )  # fmt: skip
 from deocc.people.synth.mesh import Mesh, MeshBuilder
 from deocc.people.synth.pose import X_AXIS, Y_AXIS, Z_AXIS, rotation
-from deocc.people.synth.shapes import Solid, ball, box, disc, joined, lathe, leaf, loft, ring, rod, sheet, tube
+from deocc.people.synth.shapes import Solid, ball, box, disc, joined, lathe, leaf, loft, ring, rod, scattered, sheet, tube, turns
 
 Colour = tuple[float, ...]
 
@@ -78,11 +78,12 @@ def _legs(kit: Kit, spots: list[tuple[float, float]], height: float, radius: flo
         kit.add(rod((x * (1 + spread), y * (1 + spread), 0), (x, y, height), radius), material)
 
 
-def chair(kit: Kit) -> None:
-    """A dining chair, stool or bar chair, with slats or a panel at the back."""
+def chair(kit: Kit, seat: float | None = None) -> None:
+    """A dining chair, stool or bar chair, with slats or a panel at the back. Args: seat: its height, metres."""
     rng = kit.rng
     frame = kit.wood() if rng.random() < 0.55 else kit.metal() if rng.random() < 0.6 else kit.paint()
-    width, depth, seat = rng.uniform(0.4, 0.5), rng.uniform(0.38, 0.48), kit.pick(0.45, 0.45, 0.62, 0.75)
+    width, depth = rng.uniform(0.4, 0.5), rng.uniform(0.38, 0.48)
+    seat = seat or kit.pick(0.45, 0.45, 0.62, 0.75)
     back, thick = kit.pick(0, 0.42, 0.5, 0.55), rng.uniform(0.012, 0.024)
     x, y = width / 2 - thick, depth / 2 - thick
     _legs(kit, [(x, -y), (-x, -y), (x, y), (-x, y)], seat, thick, kit.pick(0, 0.12), frame)
@@ -572,38 +573,35 @@ def potted_plant(kit: Kit) -> None:
     greens = [kit.green() for _ in range(3)]
     length, width, upright = rng.uniform(0.35, 0.9), rng.uniform(0.03, 0.2), rng.uniform(25, 75)
     stalk = kit.pick(0, 0, 0.4)
-    for _ in range(int(rng.integers(14, 46))):
-        lift = np.clip(upright + rng.normal(0, 16), -10, 88)
-        blade = leaf(length * rng.uniform(0.5, 1.05), width * rng.uniform(0.7, 1.2), rng.uniform(0.3, 1.9))
-        turn = rotation(Z_AXIS, rng.uniform(0, 360)) @ rotation(Y_AXIS, -lift)
-        kit.add(blade.moved(turn, (0, 0, height * 0.92 + stalk * rng.uniform(0, 1))), greens[rng.integers(3)])
+    for green in greens:
+        count = int(rng.integers(5, 16))
+        lift = np.clip(upright + rng.normal(0, 16, count), -10, 88)
+        blade = leaf(length, width, rng.uniform(0.3, 1.9))
+        matrices = turns(rng.uniform(0, 360, count), lift) * rng.uniform(0.5, 1.05, (count, 1, 1))
+        up = height * 0.92 + stalk * rng.uniform(0, 1, (count, 1))
+        kit.add(scattered(blade, matrices, up * np.array([0, 0, 1.0])), green)
     if stalk:
         kit.add(rod((0, 0, height * 0.8), (0, 0, height + stalk), 0.014), kit.wood())
 
 
-def bush(kit: Kit) -> None:
-    """A shrub or tree crown: leaves on a lumpy ball; flowers now and then."""
+def bush(kit: Kit, trunk: bool | None = None) -> None:
+    """A shrub or small tree: leaves on a lumpy ball; flowers now and then. Args: trunk: None = now and then."""
     rng = kit.rng
     radii = rng.uniform(0.3, 0.6, 3) * [1.1, 0.8, 1.0]
     core = Material(FOLIAGE, hsv(0.3, 0.5, 0.18), hsv(0.25, 0.5, 0.3), phase=kit.phase())
-    trunk = rng.random() < 0.4
+    trunk = rng.random() < 0.4 if trunk is None else trunk
     middle = float(radii[2]) + (rng.uniform(0.3, 0.9) if trunk else -0.1)
     kit.add(ball(tuple(radii * 0.85), 1.0, 20, 32).rough(0.06, 5, kit.phase()).moved(offset=(0, 0, middle)), core)
     greens = [kit.green() for _ in range(3)]
-    flowers = Material(PLAIN, hsv(rng.random(), rng.uniform(0.3, 0.9), 0.9), wrap=0.4) if rng.random() < 0.3 else None
+    petals = Material(PLAIN, hsv(rng.random(), rng.uniform(0.3, 0.9), 0.9), wrap=0.4) if rng.random() < 0.3 else None
     size = rng.uniform(0.09, 0.17)
-    heaps: list[list[Solid]] = [[], [], [], []]
-    for _ in range(900):
-        direction = rng.normal(size=3)
-        direction /= np.linalg.norm(direction)
-        place = direction * radii * (0.78 + 0.3 * rng.random()) + [0, 0, middle]
-        blade = leaf(size * rng.uniform(0.6, 1.3), size * 0.6, 0.5, rows=4)
-        turn = rotation(Z_AXIS, rng.uniform(0, 360)) @ rotation(Y_AXIS, rng.uniform(-60, 60)) @ rotation(X_AXIS, rng.uniform(-60, 60))
-        heap = 3 if flowers and rng.random() < 0.1 else int(rng.integers(3))
-        heaps[heap].append(blade.moved(turn, place))
-    for heap_of, material in zip(heaps, (*greens, flowers), strict=True):
-        if heap_of and material:
-            kit.add(joined(heap_of), material)
+    blade = leaf(size, size * 0.6, 0.5, rows=4)
+    for material, count in [(green, 270) for green in greens] + ([(petals, 90)] if petals else []):
+        direction = rng.normal(size=(count, 3))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        places = direction * radii * rng.uniform(0.78, 1.08, (count, 1)) + [0, 0, middle]
+        matrices = turns(rng.uniform(0, 360, count), rng.uniform(-60, 60, count), rng.uniform(-60, 60, count))
+        kit.add(scattered(blade, matrices * rng.uniform(0.6, 1.3, (count, 1, 1)), places), material)
     if trunk:
         kit.add(tube(np.array([[0, 0, 0], [0.02, 0, middle / 2], [0, 0, middle]]), rng.uniform(0.03, 0.06)), kit.wood())
 
@@ -625,10 +623,11 @@ def tree(kit: Kit) -> None:
         along = np.array([np.cos(angle), np.sin(angle), rng.uniform(0.3, 1.2)]) * reach
         curve = start + t[::3, None] * along + 0.06 * rng.normal(size=(6, 3)) * t[::3, None]
         kit.add(tube(curve, radius * 0.3 * (1.15 - t[::3]), 8), bark)
-        for _ in range(int(rng.integers(0, 30))):
-            place = start + rng.uniform(0.3, 1.05) * along + rng.normal(0, 0.07, 3)
-            kit.add(leaf(0.1, 0.055, 0.5, rows=4).moved(rotation(Z_AXIS, rng.uniform(0, 360)) @ rotation(Y_AXIS, rng.uniform(-50, 50)), place),
-                    greens[rng.integers(2)])  # fmt: skip
+        count = int(rng.integers(0, 30))
+        places = start + rng.uniform(0.3, 1.05, (count, 1)) * along + rng.normal(0, 0.07, (count, 3))
+        matrices = turns(rng.uniform(0, 360, count), rng.uniform(-50, 50, count))
+        if count:
+            kit.add(scattered(leaf(0.1, 0.055, 0.5, rows=4), matrices, places), greens[rng.integers(2)])
 
 
 def flowers(kit: Kit) -> None:
@@ -644,9 +643,8 @@ def flowers(kit: Kit) -> None:
         if grass:
             continue
         size = rng.uniform(0.035, 0.075)
-        for k in range(6):
-            turn = rotation(Z_AXIS, 60 * k) @ rotation(Y_AXIS, -35)
-            kit.add(leaf(size * 1.4, size, 0.4, rows=4).moved(rotation(X_AXIS, 40) @ turn, tip), petals)
+        crown = scattered(leaf(size * 1.4, size, 0.4, rows=4), turns(60.0 * np.arange(6), np.full(6, 35.0)), np.zeros((6, 3)))
+        kit.add(crown.moved(rotation(X_AXIS, 40), tip), petals)
         kit.add(ball((size * 0.3, size * 0.3, size * 0.25)).moved(offset=tip), Material(PLAIN, hsv(0.13, 0.8, 0.8)))
         kit.add(leaf(0.14, 0.04, 0.9, rows=5).moved(rotation(Z_AXIS, rng.uniform(0, 360)), base + (tip - base) * 0.55), stem)
 

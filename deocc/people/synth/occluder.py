@@ -3,11 +3,12 @@
 import numpy as np
 
 from deocc.people.folder import Occluder
+from deocc.people.synth.character import build_character
 from deocc.people.synth.mesh import Mesh
 from deocc.people.synth.objects import KINDS, build_object
-from deocc.people.synth.person import LICENCE, build_person, draw_light, tone_curve
+from deocc.people.synth.person import LICENCE, develop, draw_light, metered_gain
 from deocc.people.synth.pose import unit
-from deocc.people.synth.shading import Camera, cast_shadows, draw, shade
+from deocc.people.synth.shading import Camera, cast_shadows, draw, resolve, shade
 
 SUPERSAMPLING = 3
 CATEGORIES = (*KINDS, "person")
@@ -35,16 +36,6 @@ def _draw_view(rng: np.random.Generator, mesh: Mesh, kind: str) -> tuple[Camera,
     return Camera(camera.eye, camera.axes, focal, (corner[0], corner[1])), (int(height), int(width))
 
 
-def _averaged(colours: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean colour of each pixel's covered samples, and the covered share."""
-    height, width = shape
-    pixel = (rows // SUPERSAMPLING) * width + columns // SUPERSAMPLING
-    count = np.bincount(pixel, minlength=height * width)
-    sums = np.stack([np.bincount(pixel, colours[:, k], height * width) for k in range(3)], 1)
-    image = (sums / np.maximum(count, 1)[:, None]).reshape(height, width, 3)
-    return image, (count / SUPERSAMPLING**2).reshape(height, width)
-
-
 def render_occluder(seed: int, category: str | None = None) -> Occluder:
     """Renders a random thing or person, cut out; the same arguments give the same bytes on one machine.
 
@@ -58,22 +49,22 @@ def render_occluder(seed: int, category: str | None = None) -> Occluder:
     rng = np.random.default_rng([seed, 1])  # another stream than the person of this seed
     if category is None:
         category = "person" if rng.random() < PERSON_SHARE else str(rng.choice(list(KINDS)))
-    mesh = build_person(rng)[0] if category == "person" else build_object(category, rng)
+    mesh = build_character(rng)[0] if category == "person" else build_object(category, rng)
     camera, shape = _draw_view(rng, mesh, category)
     light = draw_light(rng, camera)
     fine = (shape[0] * SUPERSAMPLING, shape[1] * SUPERSAMPLING)
     wrinkles = (rng.uniform(0, 60), rng.uniform(0.014, 0.034), rng.normal(0, 0.5))
-    drawn = draw(mesh, camera.scaled(SUPERSAMPLING), fine, wrinkles=wrinkles)
-    colours = shade(drawn.fragments, camera.eye, light, cast_shadows([mesh], light))
-    image, share = _averaged(colours, drawn.rows, drawn.columns, shape)
-    mean = float(np.minimum(image[share > 0], 1.2).mean())
-    photo = tone_curve(image * np.clip(0.24 * rng.lognormal(0, 0.25) / mean, 0.6, 1.8) ** 0.6)
-    photo += rng.normal(0, rng.uniform(0.003, 0.012), photo.shape)
+    view = camera.scaled(SUPERSAMPLING)
+    drawn = draw(mesh, view, fine, wrinkles=wrinkles)
+    colours = shade(drawn.fragments, view, light, cast_shadows([mesh], light))
+    share = resolve(np.zeros((*shape, 3)), drawn.index, np.ones((len(colours), 3)))[..., 0]
+    image = resolve(np.zeros((*shape, 3)), drawn.index, colours) / np.maximum(share, 1e-3)[..., None]
+    photo = develop(image, rng, metered_gain(image[share > 0], rng), 0.0)
+    photo[share == 0] = 0
     mask = share >= 0.5
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     crop = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    photo = np.where(share[..., None] > 0, np.clip(photo, 0, 1), 0)
     return Occluder(
-        f"rendered_{category.replace(' ', '_')}_{seed:06d}", (photo[crop] * 255 + 0.5).astype(np.uint8),
+        f"rendered_{category.replace(' ', '_')}_{seed:06d}", np.ascontiguousarray(photo[crop]),
         np.ascontiguousarray(mask[crop]), category, licence=LICENCE, alpha=(share[crop] * 255 + 0.5).astype(np.uint8),
     )  # fmt: skip

@@ -1,35 +1,19 @@
 """One rendered person with exact image, parsing and amodal mask."""
 
+import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from numba import njit
 
 from deocc.people.folder import Person
-from deocc.people.synth.figure import Figure, draw_figure
-from deocc.people.synth.garments import draw_outfit, dress
-from deocc.people.synth.head import add_head
-from deocc.people.synth.mesh import Mesh
-from deocc.people.synth.pose import draw_pose, unit
+from deocc.people.synth.character import build_character
+from deocc.people.synth.pose import unit
 from deocc.people.synth.raster import majority_labels
 from deocc.people.synth.scene import draw_scene, render_scene
-from deocc.people.synth.shading import Camera, Light, cast_shadows, draw, shade
+from deocc.people.synth.shading import Camera, Light, cast_shadows, draw, resolve, shade
 
 SUPERSAMPLING = 2
 SHARE = (0.46, 0.59)  # longer side of the person over the side of the picture; pixels round it to 0.45-0.60
 LICENCE = "CC0 (rendered from CC0 MakeHuman data)"
-
-
-def build_person(rng: np.random.Generator) -> tuple[Mesh, Figure]:
-    """A random clothed person standing on z = 0 (or jumping above it)."""
-    pose = draw_pose(rng)
-    figure = draw_figure(rng, pose)
-    outfit = draw_outfit(rng, figure.female, pose, figure.asset.suit.arm_lengths[1])
-    dress(figure, outfit)
-    add_head(figure, outfit)
-    mesh = figure.mesh.build()
-    lowest = mesh.visible[:, 2].min()
-    mesh.vertices[:, 2] += pose.lift - lowest
-    figure.skeleton.position[:, 2] += pose.lift - lowest
-    return mesh, figure
 
 
 def draw_camera(rng: np.random.Generator, points: np.ndarray, size: int, seated: bool) -> Camera:
@@ -69,31 +53,35 @@ def draw_light(rng: np.random.Generator, camera: Camera) -> Light:
     return Light(direction, key, sky, ground, np.array([0.75, 0.8, 0.85]), float(rng.choice([0.0, 1 / 150, 1 / 60])))
 
 
-def tone_curve(image: np.ndarray, contrast: float = 1.0) -> np.ndarray:
-    """Linear RGB to sRGB in [0, 1] with a soft shoulder."""
-    return np.clip(np.clip(image / (1 + 0.30 * image) * 1.22, 0, None) ** contrast, 0, 1) ** (1 / 2.2)
+@njit(cache=True, fastmath=True)
+def _finish(image: np.ndarray, grain: np.ndarray, contrast: float, vignette: float) -> np.ndarray:
+    """Soft shoulder, sRGB curve, darker corners and grain; H x W x 3 linear -> uint8."""
+    height, width = image.shape[:2]
+    out = np.empty(image.shape, np.uint8)
+    for j in range(height):
+        for i in range(width):
+            x, y = 2 * i / width - 1, 2 * j / height - 1
+            dim = 1 - vignette * (x * x + y * y) / 2
+            for k in range(3):
+                value = max(image[j, i, k], 0.0)
+                value = min(value / (1 + 0.30 * value) * 1.22, 1.2) ** (contrast / 2.2)
+                out[j, i, k] = int(min(max(min(value, 1.0) * dim + grain[j, i, k], 0.0), 1.0) * 255 + 0.5)
+    return out
 
 
-def develop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Linear RGB to an 8-bit photo: metered exposure, soft shoulder, lens blur, vignette, grain."""
-    size = image.shape[0]
-    metered = 0.26 * rng.lognormal(0, 0.18) / (np.minimum(image, 1.2).mean() + 1e-6)
-    image = image * np.clip(metered, 0.5, 2.2) ** 0.8
+def develop(image: np.ndarray, rng: np.random.Generator, gain: float, vignette: float) -> np.ndarray:
+    """Linear RGB (H x W x 3 float32) to an 8-bit photo: exposure, lens blur, tone curve, vignette, grain."""
+    image = image * np.float32(gain)
     if rng.random() < 0.6:
-        image = gaussian_filter(image, (*[rng.uniform(0.2, 0.5)] * 2, 0))
-    photo = tone_curve(image, rng.uniform(1.0, 1.15))
-    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
-    photo *= (1 - rng.uniform(0, 0.12) * (x * x + y * y) / 2)[..., None]
-    photo += rng.normal(0, rng.uniform(0.003, 0.014), photo.shape)
-    return (np.clip(photo, 0, 1) * 255 + 0.5).astype(np.uint8)
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.25, 0.5))
+    grain = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.003, 0.014))
+    return _finish(image, grain, rng.uniform(1.0, 1.15), vignette)
 
 
-def _composite(background: np.ndarray, drawn: np.ndarray, colours: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    factor = drawn.shape[0] // background.shape[0]
-    size = background.shape[0]
-    fine = background.repeat(factor, 0).repeat(factor, 1)
-    fine[rows, columns] = colours
-    return fine.reshape(size, factor, size, factor, 3).mean((1, 3))
+def metered_gain(values: np.ndarray, rng: np.random.Generator) -> float:
+    """Exposure that brings the mean of linear values near middle grey, as a camera's meter does, imperfectly."""
+    wanted = 0.26 * rng.lognormal(0, 0.18)
+    return float(np.clip(wanted / (np.minimum(values, 1.2).mean() + 1e-6), 0.5, 2.2) ** 0.8)
 
 
 def render_person(seed: int, size: int = 256) -> Person:
@@ -108,20 +96,19 @@ def render_person(seed: int, size: int = 256) -> Person:
         are the person's own. The person is whole, its longer side 45-60 % of the picture's, at a random place.
     """
     rng = np.random.default_rng(seed)
-    mesh, figure = build_person(rng)
+    mesh, figure, pelvis = build_character(rng)
     seated = figure.pose.name.startswith("sit")
     camera = draw_camera(rng, mesh.visible, size, seated)
     light = draw_light(rng, camera)
-    shadows = cast_shadows([mesh], light)
     wrinkles = (rng.uniform(0, 60), rng.uniform(0.014, 0.034), rng.normal(0, 0.5))
-    grid = (size * SUPERSAMPLING, size * SUPERSAMPLING)
-    drawn = draw(mesh, camera.scaled(SUPERSAMPLING), grid, wrinkles=wrinkles)
-    colours = shade(drawn.fragments, camera.eye, light, shadows)
-    seat = figure.skeleton.position[0] + [0, 0.02, -0.11] if seated else None
-    scene = draw_scene(rng, camera, seat)
-    background, _ = render_scene(scene, camera, size, light, shadows, mesh.visible)
-    background = gaussian_filter(background, (*[rng.choice([0.45, 0.8, 1.4, 2.4])] * 2, 0))
-    photo = develop(_composite(background, drawn.triangle, colours, drawn.rows, drawn.columns), rng)
+    fine = camera.scaled(SUPERSAMPLING)
+    drawn = draw(mesh, fine, (size * SUPERSAMPLING, size * SUPERSAMPLING), wrinkles=wrinkles)
+    colours = shade(drawn.fragments, fine, light, cast_shadows([mesh], light))
+    scene = draw_scene(rng, camera, size, mesh, pelvis, seated)
+    background = render_scene(scene, camera, size, light, mesh)
+    background = cv2.GaussianBlur(background, (0, 0), rng.choice([0.5, 0.8, 1.3, 2.2]) * size / 256)
+    image = resolve(background, drawn.index, colours)
+    photo = develop(image, rng, metered_gain(image, rng), rng.uniform(0, 0.12))
     parsing = majority_labels(drawn.triangle, mesh.labels, SUPERSAMPLING)
     return Person(
         f"rendered_{seed:06d}", photo, parsing > 0, parsing, source="rendered", true_sides=True, licence=LICENCE

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numba import njit
 
@@ -9,9 +10,11 @@ from deocc.people.synth.materials import (
     ASPHALT, BRICK, CARPET, CURTAIN, FACADE, FOLIAGE, GRASS, LETTERS, PLAIN, PLANK, PLASTER, POSTER, SAND, SHELVES,
     SIDING, TILE, Material, cloth_colour, grey, hsv, linear,
 )  # fmt: skip
+from deocc.people.synth.mesh import Mesh, merged
 from deocc.people.synth.noise import fractal, noise_volume, smoothstep
 from deocc.people.synth.pose import Z_AXIS, rotation, unit
-from deocc.people.synth.shading import Camera, Fragments, Light, Shadows, shade
+from deocc.people.synth.props import draw_props, seat_under
+from deocc.people.synth.shading import Camera, Fragments, Light, cast_shadows, draw, shade
 
 KINDS = ("street", "park", "square", "room", "studio", "beach", "yard")
 ODDS = (0.26, 0.17, 0.12, 0.22, 0.07, 0.05, 0.11)
@@ -26,6 +29,7 @@ class Scene:
         planes: rows of origin 3, normal 3, u axis 3, v axis 3, u and v bounds 4; materials: a row each.
         sky: two RGB colours (horizon, zenith), cloud cover and noise phase, 8 numbers.
         skyline: height (tangent of elevation), roughness, phase and RGB of distant woods or houses, 6 numbers.
+        props: meshes of things and passers-by.
     """
 
     kind: str
@@ -33,6 +37,7 @@ class Scene:
     materials: list[np.ndarray] = field(default_factory=list)
     sky: np.ndarray = field(default_factory=lambda: np.zeros(8))
     skyline: np.ndarray = field(default_factory=lambda: np.zeros(6))
+    props: list[Mesh] = field(default_factory=list)
 
     def plane(
         self,
@@ -64,30 +69,36 @@ class Scene:
 @njit(cache=True, fastmath=True)
 def _trace(eye: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: float, planes: np.ndarray,
            nearest: np.ndarray, hit: np.ndarray) -> None:
-    """Nearest rectangle per pixel: 1 / depth and its number (-1 = none)."""
+    """Nearest rectangle per pixel: 1 / depth and its number (-1 = none).
+
+    Along the ray of pixel offsets (px, py), the slope against a normal, u and v are linear in px and py.
+    """
     height, width = hit.shape
+    count = planes.shape[0]
+    linear = np.zeros((count, 12))  # per plane: 3 x (right, down, forward, eye) for normal, u and v
+    for k in range(count):
+        for a in range(3):
+            for c in range(3):
+                part = planes[k, 3 + 3 * a + c]
+                linear[k, 4 * a + 3] += (eye[c] - planes[k, c]) * part
+                for row in range(3):
+                    linear[k, 4 * a + row] += axes[row, c] * part
     for j in range(height):
+        py = (j + 0.5 - cy) / focal
         for i in range(width):
-            px, py = (i + 0.5 - cx) / focal, (j + 0.5 - cy) / focal
-            dx = px * axes[0, 0] + py * axes[1, 0] + axes[2, 0]
-            dy = px * axes[0, 1] + py * axes[1, 1] + axes[2, 1]
-            dz = px * axes[0, 2] + py * axes[1, 2] + axes[2, 2]
-            best = 1e9
-            for k in range(planes.shape[0]):
-                p = planes[k]
-                slope = dx * p[3] + dy * p[4] + dz * p[5]
-                if abs(slope) < 1e-7:
-                    continue
-                t = ((p[0] - eye[0]) * p[3] + (p[1] - eye[1]) * p[4] + (p[2] - eye[2]) * p[5]) / slope
+            px = (i + 0.5 - cx) / focal
+            best, which = 1e9, -1
+            for k in range(count):
+                slope = px * linear[k, 0] + py * linear[k, 1] + linear[k, 2]
+                t = -linear[k, 3] / slope if abs(slope) > 1e-7 else -1.0
                 if t <= 0.05 or t >= best:
                     continue
-                x, y, z = eye[0] + t * dx - p[0], eye[1] + t * dy - p[1], eye[2] + t * dz - p[2]
-                u = x * p[6] + y * p[7] + z * p[8]
-                v = x * p[9] + y * p[10] + z * p[11]
-                if p[12] < u < p[13] and p[14] < v < p[15]:
-                    best = t
-                    hit[j, i] = k
-            nearest[j, i] = 1 / best if hit[j, i] >= 0 else 0.0
+                u = linear[k, 7] + t * (px * linear[k, 4] + py * linear[k, 5] + linear[k, 6])
+                v = linear[k, 11] + t * (px * linear[k, 8] + py * linear[k, 9] + linear[k, 10])
+                if planes[k, 12] < u < planes[k, 13] and planes[k, 14] < v < planes[k, 15]:
+                    best, which = t, k
+            hit[j, i] = which
+            nearest[j, i] = 1 / best if which >= 0 else 0.0
 
 
 @njit(cache=True, fastmath=True)
@@ -154,9 +165,8 @@ def contact_shadow(points: np.ndarray, spots: np.ndarray) -> np.ndarray:
     grid = np.zeros((cells, cells))
     index = ((low[:, :2] - origin) * scale).astype(int)
     np.maximum.at(grid, (index[:, 1], index[:, 0]), np.exp(-low[:, 2] / 0.1))
-    from scipy.ndimage import gaussian_filter
-
-    grid = np.clip(gaussian_filter(grid, 0.045 * scale) + 0.8 * gaussian_filter(grid, 0.14 * scale), 0, 1)
+    near, wide = (cv2.GaussianBlur(grid, (0, 0), radius * scale) for radius in (0.045, 0.14))
+    grid = np.clip(near + 0.8 * wide, 0, 1)
     place = ((points[:, :2] - origin) * scale).astype(int)
     inside = (place >= 0).all(1) & (place < cells).all(1) & (points[:, 2] < 0.05)
     shadow = np.zeros(len(points))
@@ -164,14 +174,10 @@ def contact_shadow(points: np.ndarray, spots: np.ndarray) -> np.ndarray:
     return 1 - 0.75 * shadow
 
 
-def render_scene(
-    scene: Scene, camera: Camera, size: int, light: Light, shadows: Shadows, feet: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Linear RGB (size x size x 3) and 1 / depth (size x size; 0 = sky) of a scene.
-
-    Args:
-        feet: M x 3 vertices of the person, for the contact shadow.
-    """
+def render_scene(scene: Scene, camera: Camera, size: int, light: Light, person: Mesh) -> np.ndarray:
+    """Linear RGB (size x size x 3 float64) of a scene with the person's shadow in it, but without the person."""
+    casters = [person, merged(scene.props)] if scene.props else [person]
+    shadows = cast_shadows(casters, light)
     planes = np.stack(scene.planes)
     nearest, hit = np.zeros((size, size)), np.full((size, size), -1, np.int32)
     view = (camera.axes, camera.focal, *camera.centre)
@@ -179,15 +185,22 @@ def render_scene(
     image = np.zeros((size, size, 3))
     rows, columns = np.nonzero(hit < 0)
     image[rows, columns] = _sky(noise_volume(), *view, scene.sky, scene.skyline, rows, columns)
+    if scene.props:
+        drawn = draw(casters[1], camera, (size, size), nearest)
+        image[drawn.rows, drawn.columns] = shade(drawn.fragments, camera, light, shadows, radius=1)
+        hit[drawn.rows, drawn.columns] = -1
     rows, columns = np.nonzero(hit >= 0)
     at = _plane_points(camera.eye, *view, planes, rows, columns, nearest, hit)
     position = at[:, :3].copy()
+    contact = contact_shadow(position, person.visible)
+    for prop in scene.props:
+        contact = np.minimum(contact, contact_shadow(position, prop.vertices))
     fragments = Fragments(
-        position, at[:, 3:6].copy(), position, at[:, 6:8].copy(), at[:, 8].copy(), contact_shadow(position, feet),
-        hit[rows, columns], np.stack(scene.materials),
+        position, at[:, 3:6].copy(), position, at[:, 6:8].copy(), at[:, 8].copy(), contact, hit[rows, columns],
+        np.stack(scene.materials),
     )  # fmt: skip
-    image[rows, columns] = shade(fragments, camera.eye, light, shadows, radius=3)
-    return image, nearest
+    image[rows, columns] = shade(fragments, camera, light, shadows, radius=3)
+    return image
 
 
 def _ground_material(kind: str, rng: np.random.Generator) -> Material:
@@ -266,7 +279,7 @@ def _add_wall(scene: Scene, rng: np.random.Generator, foot: np.ndarray, ahead: n
 def _add_boxes(scene: Scene, rng: np.random.Generator, ahead: np.ndarray, right: np.ndarray) -> None:
     """Furniture in rooms, houses and stalls outdoors."""
     outdoors = scene.kind in ("street", "park", "square", "beach", "yard")
-    for _ in range(rng.integers(1, 6)):
+    for _ in range(rng.integers(0, 5)):
         distance = rng.uniform(5, 30) if outdoors else rng.uniform(0.6, 3)
         foot = ahead * distance + right * rng.uniform(-1, 1) * (1 + 0.6 * distance)
         house = outdoors and distance > 12
@@ -284,8 +297,14 @@ def _add_boxes(scene: Scene, rng: np.random.Generator, ahead: np.ndarray, right:
         scene.box(foot, rng.uniform(0, 3.14), size, side, Material(PLASTER, tuple(0.8 * c for c in side.colour)))
 
 
-def draw_scene(rng: np.random.Generator, camera: Camera, seat: np.ndarray | None) -> Scene:
-    """A random scene around a person at the origin. Args: seat: 3, top of what the person sits on, or None."""
+def draw_scene(
+    rng: np.random.Generator, camera: Camera, size: int, person: Mesh, pelvis: np.ndarray, seated: bool
+) -> Scene:
+    """A random scene around a person at the origin.
+
+    Args:
+        size: side of the picture in pixels; pelvis: 3, the person's; seated: put something under it.
+    """
     scene = Scene(str(rng.choice(KINDS, p=ODDS)))
     ahead = unit(camera.axes[2] * [1, 1, 0])
     right = np.cross(ahead, Z_AXIS)
@@ -300,15 +319,28 @@ def draw_scene(rng: np.random.Generator, camera: Camera, seat: np.ndarray | None
     turn = rng.uniform(0, 2 * np.pi)
     first = np.array([np.cos(turn), np.sin(turn), 0.0])
     scene.plane(np.zeros(3), Z_AXIS, first, np.cross(Z_AXIS, first), _ground_material(scene.kind, rng))
+    room = 14.0  # metres behind the person before a wall
     if scene.kind in ("street", "room", "studio", "yard"):
-        distance = rng.uniform(1.2, 7) if scene.kind in ("street", "yard") else rng.uniform(0.7, 2.8)
+        room = rng.uniform(1.2, 7) if scene.kind in ("street", "yard") else rng.uniform(0.7, 2.8)
         height = 3.2 if scene.kind == "room" else rng.uniform(1.5, 2.5) if scene.kind == "yard" else 20.0
-        _add_wall(scene, rng, ahead * distance, ahead, height)
+        _add_wall(scene, rng, ahead * room, ahead, height)
     if scene.kind != "studio":
         _add_boxes(scene, rng, ahead, right)
-    if seat is not None:
-        colour = tuple(0.6 * c + 0.03 for c in cloth_colour(rng))
-        side = Material(int(rng.choice([PLAIN, PLANK, TILE])), colour, tuple(0.6 * c for c in colour), duty=0.3)
-        foot = np.array([seat[0], seat[1] + 0.06, 0.0])
-        scene.box(foot, 0.0, (rng.uniform(0.32, 0.6), rng.uniform(0.3, 0.42), seat[2]), side, side)
+    behind = float(((person.visible - camera.eye) @ ahead).max())
+    centre = float((person.visible.mean(0) - camera.eye) @ ahead)
+    scene.props = draw_props(rng, scene.kind, camera, size, behind, room - (behind - centre))
+    if seated:
+        chairs = seat_under(rng, pelvis)
+        scene.props += chairs
+        if not chairs:
+            _add_block(scene, rng, pelvis)
     return scene
+
+
+def _add_block(scene: Scene, rng: np.random.Generator, pelvis: np.ndarray) -> None:
+    """A block or low wall to sit on."""
+    colour = tuple(0.6 * c + 0.03 for c in cloth_colour(rng))
+    side = Material(int(rng.choice([PLAIN, PLANK, TILE, BRICK])), colour, tuple(0.6 * c for c in colour), duty=0.3)
+    width = rng.choice([rng.uniform(0.35, 0.7), rng.uniform(1.5, 4)])
+    foot = np.array([pelvis[0], pelvis[1] + 0.08, 0.0])
+    scene.box(foot, 0.0, (width, rng.uniform(0.32, 0.45), pelvis[2] - 0.11), side, side)

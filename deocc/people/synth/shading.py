@@ -8,7 +8,7 @@ from numba import njit
 from deocc.people.synth.materials import LIGHT, albedo
 from deocc.people.synth.mesh import Mesh
 from deocc.people.synth.noise import noise, noise_volume, smoothstep
-from deocc.people.synth.raster import ambient_occlusion, depth_map, rasterize, vertex_normals
+from deocc.people.synth.raster import depth_map, rasterize
 
 SHADOW_SIZE = 384
 
@@ -211,13 +211,15 @@ class Drawn:
 
     Attributes:
         nearest: H x W 1 / depth (0 = empty); triangle: H x W triangle number (-1 = none).
-        rows, columns: N pixels that show the mesh; fragments: their N points.
+        rows, columns: N pixels that show the mesh; index: H x W their numbers (-1 = none).
+        fragments: their N points.
     """
 
     nearest: np.ndarray
     triangle: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    index: np.ndarray
     fragments: Fragments
 
 
@@ -227,7 +229,6 @@ def draw(
     shape: tuple[int, int],
     nearest: np.ndarray | None = None,
     wrinkles: tuple[float, float, float] | None = None,
-    sky_directions: int = 14,
 ) -> Drawn:
     """Rasterises a mesh and interpolates what shading needs.
 
@@ -235,18 +236,17 @@ def draw(
         shape: (height, width) of the grid.
         nearest: height x width 1 / depth of what stands before the mesh already; None = nothing.
         wrinkles: (noise seed, amplitude in metres, turn in radians) of cloth folds, or None.
-        sky_directions: for ambient occlusion.
     """
     height, width = shape
     nearest = np.zeros(shape) if nearest is None else nearest.copy()
     triangle, bary = np.full(shape, -1, np.int32), np.zeros((height, width, 2))
     rasterize(camera.project(mesh.vertices), mesh.faces, mesh.cut, width, height, nearest, triangle, bary)
     rows, columns = np.nonzero(triangle >= 0)
-    normals = vertex_normals(mesh.vertices, mesh.faces)
-    extent = float(np.ptp(mesh.vertices, axis=0).max())
-    occlusion = ambient_occlusion(mesh.vertices, normals, mesh.cut >= 0, sky_directions, 72, 0.018 * extent)
+    index = np.full(shape, -1, np.int32)
+    index[rows, columns] = np.arange(len(rows))
     values = np.concatenate(
-        [mesh.vertices, normals, mesh.coords, mesh.uv, mesh.edge[:, None], occlusion[:, None], mesh.wrinkle[:, None]], 1
+        [mesh.vertices, mesh.normals, mesh.coords, mesh.uv, mesh.edge[:, None], mesh.occlusion[:, None], mesh.wrinkle[:, None]],
+        1,
     )
     at = _gather(triangle, bary, rows, columns, mesh.faces, values)
     position, normal, coords = at[:, :3].copy(), at[:, 3:6].copy(), at[:, 6:9].copy()
@@ -256,20 +256,18 @@ def draw(
         seed, amplitude, angle = wrinkles
         turn = np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
         heights = _wrinkle_heights(noise_volume(), coords, at[:, 13].copy(), seed, amplitude, turn)
-        index = np.full(shape, -1, np.int32)
-        index[rows, columns] = np.arange(len(rows))
         _bump(index, rows, columns, material, position, heights, 1 / camera.focal, camera.eye, normal)
     fragments = Fragments(
         position, normal, coords, at[:, 9:11].copy(), at[:, 11].copy(), at[:, 12].copy(), material, mesh.materials
     )
-    return Drawn(nearest, triangle, rows, columns, fragments)
+    return Drawn(nearest, triangle, rows, columns, index, fragments)
 
 
 @njit(cache=True, fastmath=True)
 def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords: np.ndarray, uv: np.ndarray,
            edge: np.ndarray, occlusion: np.ndarray, material: np.ndarray, materials: np.ndarray, eye: np.ndarray,
-           light: np.ndarray, maps: np.ndarray, axes: np.ndarray, low: np.ndarray, scale: np.ndarray,
-           radius: int) -> np.ndarray:
+           light: np.ndarray, maps: np.ndarray, axes: np.ndarray, low: np.ndarray, scale: np.ndarray, radius: int,
+           pixel: float) -> np.ndarray:
     out = np.zeros((position.shape[0], 3))
     colour = np.zeros(3)
     for i in range(position.shape[0]):
@@ -280,7 +278,9 @@ def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords:
         vx, vy, vz = vx / distance, vy / distance, vz / distance
         length = np.sqrt(normal[i, 0] ** 2 + normal[i, 1] ** 2 + normal[i, 2] ** 2) + 1e-9
         nx, ny, nz = normal[i, 0] / length, normal[i, 1] / length, normal[i, 2] / length
-        albedo(volume, m, coords[i, 0], coords[i, 1], coords[i, 2], uv[i, 0], uv[i, 1], edge[i], colour)
+        slant = nx * vx + ny * vy + nz * vz
+        blur = pixel * distance / max(abs(slant), 0.1)
+        albedo(volume, m, coords[i, 0], coords[i, 1], coords[i, 2], uv[i, 0], uv[i, 1], edge[i], blur, colour)
         facing = nx * light[0] + ny * light[1] + nz * light[2]
         wrap = m[19]
         diffuse = min(max((facing + wrap) / (1 + wrap), 0.0), 1.0)
@@ -290,7 +290,7 @@ def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords:
         hx, hy, hz = light[0] + vx, light[1] + vy, light[2] + vz
         half = np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
         shine = max((nx * hx + ny * hy + nz * hz) / half, 0.0) ** m[18] * m[17] * (m[18] + 8) / 32 if facing > 0 else 0.0
-        grazing = 1 - min(max(nx * vx + ny * vy + nz * vz, 0.0), 1.0)
+        grazing = 1 - min(max(slant, 0.0), 1.0)
         fresnel = 0.14 * (0.04 + 0.35 * grazing**4) * (1 + 4 * m[17])
         above = 0.5 + 0.5 * nz
         open_sky = min(1.15 * occlusion[i], 1.0) ** 1.3
@@ -304,7 +304,7 @@ def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords:
     return out
 
 
-def shade(fragments: Fragments, eye: np.ndarray, light: Light, shadows: Shadows, radius: int = 2) -> np.ndarray:
+def shade(fragments: Fragments, camera: Camera, light: Light, shadows: Shadows, radius: int = 2) -> np.ndarray:
     """Linear RGB of fragments, N x 3: diffuse, highlight and rim light, ambient by occlusion, shadows, haze.
 
     Args:
@@ -312,6 +312,37 @@ def shade(fragments: Fragments, eye: np.ndarray, light: Light, shadows: Shadows,
     """
     return _shade(
         noise_volume(), fragments.position, fragments.normal, fragments.coords, fragments.uv, fragments.edge,
-        fragments.occlusion, fragments.material, fragments.materials, eye, light.row(), shadows.maps, shadows.axes,
-        shadows.low, shadows.scale, radius,
+        fragments.occlusion, fragments.material, fragments.materials, camera.eye, light.row(), shadows.maps,
+        shadows.axes, shadows.low, shadows.scale, radius, 1 / camera.focal,
     )  # fmt: skip
+
+
+@njit(cache=True, fastmath=True)
+def resolve(background: np.ndarray, index: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Averages supersampled fragments over a background.
+
+    Args:
+        background: H x W x 3; index: kH x kW fragment numbers (-1 = background); colours: N x 3.
+
+    Returns:
+        H x W x 3 float32.
+    """
+    height, width = background.shape[:2]
+    factor = index.shape[0] // height
+    out = np.empty((height, width, 3), np.float32)
+    for j in range(height):
+        for i in range(width):
+            r, g, b, covered = 0.0, 0.0, 0.0, 0
+            for dj in range(factor):
+                for di in range(factor):
+                    k = index[j * factor + dj, i * factor + di]
+                    if k >= 0:
+                        covered += 1
+                        r += colours[k, 0]
+                        g += colours[k, 1]
+                        b += colours[k, 2]
+            rest = 1 - covered / factor**2
+            out[j, i, 0] = r / factor**2 + rest * background[j, i, 0]
+            out[j, i, 1] = g / factor**2 + rest * background[j, i, 1]
+            out[j, i, 2] = b / factor**2 + rest * background[j, i, 2]
+    return out

@@ -44,6 +44,32 @@ def joined(solids: list[Solid]) -> Solid:
     )  # fmt: skip
 
 
+def scattered(solid: Solid, matrices: np.ndarray, offsets: np.ndarray) -> Solid:
+    """Copies of a solid. Args: matrices: N x 3 x 3; offsets: N x 3."""
+    count, size = len(offsets), len(solid.vertices)
+    vertices = np.einsum("nij,vj->nvi", matrices, solid.vertices) + offsets[:, None]
+    faces = solid.faces[None] + (np.arange(count) * size)[:, None, None]
+    return Solid(
+        vertices.reshape(-1, 3), faces.reshape(-1, 3).astype(np.int32), np.tile(solid.uv, (count, 1)),
+        np.tile(solid.edge, count),
+    )  # fmt: skip
+
+
+def turns(azimuth: np.ndarray, lift: np.ndarray, roll: np.ndarray | float = 0.0) -> np.ndarray:
+    """N x 3 x 3 rotations: roll about x, lift of +x towards +z, then azimuth about z; degrees."""
+    azimuth, lift, roll = (np.radians(np.broadcast_to(angle, np.shape(azimuth))) for angle in (azimuth, lift, roll))
+    zero, one = np.zeros_like(azimuth), np.ones_like(azimuth)
+
+    def stack(rows: list[list[np.ndarray]]) -> np.ndarray:
+        return np.stack([np.stack(row, -1) for row in rows], -2)
+
+    ca, sa, cl, sl, cr, sr = (f(v) for v in (azimuth, lift, roll) for f in (np.cos, np.sin))
+    about_z = stack([[ca, -sa, zero], [sa, ca, zero], [zero, zero, one]])
+    about_y = stack([[cl, zero, -sl], [zero, one, zero], [sl, zero, cl]])
+    about_x = stack([[one, zero, zero], [zero, cr, -sr], [zero, sr, cr]])
+    return about_z @ about_y @ about_x
+
+
 def sheet(points: np.ndarray, wrap: bool = False) -> Solid:
     """A grid of points, rows x columns x 3, as a surface; `wrap` closes its columns. uv follow its lengths."""
     rows, columns = points.shape[:2]
@@ -88,8 +114,18 @@ def tube(path: np.ndarray, radius: np.ndarray | float, segments: int = 10, cappe
 
 def rod(start: tuple[float, ...], end: tuple[float, ...], radius: float, segments: int = 8) -> Solid:
     """A straight closed tube."""
-    path = np.linspace(np.asarray(start, float), np.asarray(end, float), 6)
-    return tube(path, radius, segments, capped=True)
+    first, axis = np.asarray(start, float), np.asarray(end, float) - np.asarray(start, float)
+    length = float(np.sqrt(axis @ axis))
+    axis = axis / length
+    across = np.cross(axis, (1.0, 0.13, 0.07) if abs(axis[0]) < 0.9 else (0.3, 0.2, 1.0))
+    across /= np.sqrt(across @ across)
+    angle = np.linspace(0, 2 * np.pi, segments, endpoint=False)
+    circle = np.cos(angle)[:, None] * across + np.sin(angle)[:, None] * np.cross(axis, across)
+    t = np.array([0, 0, 0.25, 0.5, 0.75, 1, 1])
+    wide = radius * np.array([1e-3, 1, 1, 1, 1, 1, 1e-3])
+    vertices = first + (t * length)[:, None, None] * axis + wide[:, None, None] * circle
+    uv = np.stack([np.tile(angle * radius, 7), np.repeat(t * length, segments)], 1)
+    return Solid(vertices.reshape(-1, 3), grid_faces(7, segments, wrap=True), uv, np.ones(7 * segments))
 
 
 def box(size: tuple[float, float, float], centre: tuple[float, ...] = (0, 0, 0), cells: int = 6) -> Solid:
