@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.deocc-installed
-OUT    ?= out/demo
+OUT    ?= deocc-demo
 # Two test processes share the cores of a small machine; more threads in each only get in each other's way.
 WORKERS ?= 2
 ONE_THREAD := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1

@@ -38,6 +38,7 @@ VISIBLE: Colour = (86, 180, 233)  # sky blue
 INVISIBLE: Colour = (213, 94, 0)  # vermilion
 OCCLUDER: Colour = (240, 228, 66)  # yellow
 ADDED: Colour = (204, 121, 167)  # reddish purple: in a mask, but wrong
+OUTSIDE = np.uint8(225)  # grey where a frame sticks out of its photo
 INK: Colour = (0, 0, 0)
 PAPER: Colour = (255, 255, 255)
 LINES: tuple[Colour, ...] = ((0, 114, 178), INVISIBLE, (0, 158, 115), ADDED, (0, 0, 0), VISIBLE)
@@ -195,8 +196,10 @@ def case_panels(
 
     Returns:
         title -> size x size x 3 uint8: image, M_i, masks, body parts, recovered, target; unknown ones absent.
+        Outside the photo everything is grey.
     """
     frame = case_frame(case, scale)
+    outside = ~frame.photo_mask(case.image.shape[:2], size)
     image = frame.crop_image(case.image, size)
 
     def masks_over(modal_mask: np.ndarray, amodal_mask: np.ndarray) -> np.ndarray:
@@ -214,7 +217,7 @@ def case_panels(
         panels["true masks"] = masks_over(case.modal_mask, case.amodal_mask)
     if case.target is not None:
         panels["target"] = frame.crop_image(case.target, size)
-    return panels
+    return {title: np.where(outside[..., None], OUTSIDE, panel) for title, panel in panels.items()}
 
 
 def render_case(case: OcclusionCase, answer: Deocclusion | None = None, size: int = 160) -> np.ndarray:

@@ -93,6 +93,7 @@ def test_case_panels_leave_out_what_is_unknown(case, answer):
         "image", "initial mask", "masks", "body parts", "recovered", "true masks", "target"
     ]  # fmt: skip
     assert all(panel.shape == (48, 48, 3) and panel.dtype == np.uint8 for panel in full.values())
+    assert all((panel[0, 0] == plots.OUTSIDE).all() for panel in full.values()), "this frame sticks out"
     photo = OcclusionCase("photo", case.image, initial_mask=case.initial_mask)
     assert list(plots.case_panels(photo, size=48)) == ["image", "initial mask"]
 
