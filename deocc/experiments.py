@@ -17,11 +17,19 @@ from torch import Tensor
 from . import metrics
 from .errors import DeoccError
 from .io import write_json
-from .models import count_parameters, load_weights, save_weights
+from .models import MaskCompletionNet, count_parameters, load_weights, read_metadata, save_weights
 from .occlusion import OcclusionDataset, collate
 from .occlusion.dataset import TrainingMix
 from .people import Occluder, PeopleFolder, Person
-from .systems import AdversarySettings, FeatureSettings, MaskSettings, MaskSystem
+from .systems import (
+    AdversarySettings,
+    ContentSettings,
+    ContentSystem,
+    FeatureSettings,
+    MaskSettings,
+    MaskSystem,
+    invisible_mask,
+)
 from .templates import make_templates
 from .training import Batch, System, TrainConfig, TrainResult, train
 
@@ -47,6 +55,7 @@ class Preset:
     name: str  # "tiny", "small" or "paper"
     size: int  # side of the networks' input, pixels
     mask: Stage  # stage 1
+    content: Stage  # stage 2
     held_out: int = 128  # cases of the evaluation during training
 
 
@@ -59,6 +68,7 @@ TINY = Preset(
             levels=4,
             templates=16,
             template_size=16,
+            template_samples=512,
             half_parsing=True,
             features=FeatureSettings(every=4, size=32),
             adversary=AdversarySettings(width=8, every=2),
@@ -66,6 +76,17 @@ TINY = Preset(
         TrainConfig(
             batch_size=8, steps=60, lr=2e-3, warmup_steps=10, ema_decay=0.95, workers=0,
             eval_every=30, checkpoint_every=30, log_every=5,
+        ),
+    ),
+    content=Stage(
+        ContentSettings(
+            width=8,
+            features=FeatureSettings(every=4, size=32),
+            adversary=AdversarySettings(width=8, every=2),
+        ),
+        TrainConfig(
+            batch_size=8, steps=60, optimizer="adam", lr=2e-3, weight_decay=0.0, warmup_steps=10,
+            ema_decay=0.95, workers=0, eval_every=30, checkpoint_every=30, log_every=5,
         ),
     ),
     held_out=16,
@@ -89,6 +110,17 @@ SMALL = Preset(
             checkpoint_every=500, log_every=50,
         ),
     ),
+    content=Stage(
+        ContentSettings(
+            width=16,
+            features=FeatureSettings(every=4, size=64),
+            adversary=AdversarySettings(width=16, every=4, weight=0.02, start=500),
+        ),
+        TrainConfig(
+            batch_size=16, max_minutes=90.0, optimizer="adam", lr=1e-3, weight_decay=0.0, warmup_steps=300,
+            ema_decay=0.999, eval_every=1000, checkpoint_every=500, log_every=50,
+        ),
+    ),
 )  # fmt: skip
 
 PAPER = Preset(
@@ -100,6 +132,24 @@ PAPER = Preset(
             batch_size=32, steps=56_000, optimizer="sgd", lr=1e-3, momentum=0.9, weight_decay=1e-4,
             schedule="constant", warmup_steps=0, grad_clip=0.0, discriminator_lr=1e-4, ema_decay=0.999,
             mixed_precision="bf16", workers=8, eval_every=2000, checkpoint_every=2000, log_every=100,
+        ),
+    ),
+    content=Stage(
+        ContentSettings(
+            width=64,
+            l1_hole=0.0,
+            l1_valid=2.0,
+            l1_composite=10.0,
+            perceptual=0.05,
+            style=0.25,
+            style_whole=0.05,
+            features=FeatureSettings(levels=(1, 2, 3), size=256),
+            adversary=AdversarySettings(width=64, weight=0.1),
+        ),
+        TrainConfig(
+            batch_size=16, steps=450_000, optimizer="adam", lr=1e-4, weight_decay=0.0, schedule="constant",
+            warmup_steps=0, grad_clip=0.0, discriminator_lr=1e-4, ema_decay=0.999, mixed_precision="bf16",
+            workers=8, eval_every=5000, checkpoint_every=5000, log_every=100,
         ),
     ),
     held_out=512,
@@ -115,13 +165,12 @@ def get_preset(preset: str | Preset, changes: dict[str, Any] | None = None) -> P
     Raises:
         DeoccError: unknown preset or key.
     """
-    if isinstance(preset, str):
-        if preset not in PRESETS:
-            raise DeoccError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
-        preset = PRESETS[preset]
+    if isinstance(preset, str) and preset not in PRESETS:
+        raise DeoccError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
+    chosen = PRESETS[preset] if isinstance(preset, str) else preset
     for key, value in (changes or {}).items():
-        preset = override(preset, key.split("."), value)
-    return preset
+        chosen = override(chosen, key.split("."), value)
+    return chosen
 
 
 def override(config: Any, path: Sequence[str], value: Any) -> Any:
@@ -297,6 +346,29 @@ def _mask_ious(found: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
     return {name: torch.as_tensor(score, dtype=torch.float64).reshape(-1) for name, score in scores.items()}
 
 
+def evaluate_content(system: System, batches: list[Batch], device: torch.device) -> dict[str, float]:
+    """PSNR (dB) and L1 inside the true invisible mask, from true masks and end to end from M_i.
+
+    Returns:
+        Means over cases under names such as "psnr_true" and "l1_predicted".
+    """
+    values: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        batch = {name: value.to(device) for name, value in batch.items()}
+        region = invisible_mask(batch) * batch["photo"]
+        present = region.sum((1, 2, 3)) > 0
+        for masks in ("true", "predicted"):
+            found = system.predict(batch, masks)  # type: ignore[call-arg]
+            error = (found["recovered"] - batch["target"]) * region
+            count = 3 * region.sum((1, 2, 3)).clamp_min(1)
+            mse = (error.square().sum((1, 2, 3)) / count)[present]
+            psnr = torch.as_tensor(metrics.psnr_of_mse(mse.cpu().numpy().reshape(-1)))
+            values.setdefault(f"psnr_{masks}", []).append(psnr.reshape(-1).double())
+            l1 = (error.abs().sum((1, 2, 3)) / count)[present]
+            values.setdefault(f"l1_{masks}", []).append(l1.cpu().double())
+    return {name: float(torch.cat(parts).mean()) for name, parts in values.items()}
+
+
 # ---------------------------------------------------------------------------------------------- registry
 
 
@@ -321,13 +393,35 @@ def build_mask_system(
     """Stage 1 with templates from its own training set."""
     templates = None
     if settings.templates:
-        samples = max(4 * settings.templates, min(2048, 8 * len(data)))
-        templates = make_templates(data, settings.templates, settings.template_size, samples, seed)
+        templates = make_templates(
+            data, settings.templates, settings.template_size, settings.template_samples, seed
+        )
     return MaskSystem(settings, templates)
+
+
+def build_content_system(
+    settings: ContentSettings, data: OcclusionDataset, preset: Preset, seed: int, stage1: Path | None
+) -> ContentSystem:
+    """Stage 2 on top of trained weights of stage 1."""
+    if stage1 is None:
+        raise DeoccError("stage 2 trains on stage 1's masks; give its weights with stage1= (--stage1 FILE)")
+    network = load_weights(stage1)
+    if not isinstance(network, MaskCompletionNet) or not network.config["parsing"]:
+        raise DeoccError(
+            f"{stage1}: holds {type(network).__name__}; expected a MaskCompletionNet with parsing (mask/ours)"
+        )
+    trained = read_metadata(stage1).get("input_size")
+    if trained is not None and int(trained) != preset.size:
+        raise DeoccError(
+            f"{stage1}: stage 1 was trained at {trained} pixels, preset {preset.name} has {preset.size}; "
+            "train both stages with the same preset"
+        )
+    return ContentSystem(settings, preset.size, network)
 
 
 SYSTEMS: dict[str, Recipe] = {
     "mask/ours": Recipe("mask", build_mask_system, evaluate_masks),
+    "content/ours": Recipe("content", build_content_system, evaluate_content),
 }
 
 
@@ -363,7 +457,7 @@ def train_system(
     """Trains a system of `SYSTEMS` on people folders and exports the averaged weights.
 
     Args:
-        name: "mask/ours" (stage 1), ...
+        name: "mask/ours" (stage 1) or "content/ours" (stage 2).
         people_dirs: people folders; only their split "train" is read.
         preset: name or `Preset`.
         out: folder of the run: `weights.safetensors`, `model_card.json`, `model_card.md`, `log.jsonl`,

@@ -1,18 +1,20 @@
 """The trainable systems of the paper: a network, its adversary, and what they are trained to do.
 
-`MaskSystem` is stage 1 (eq. 1 to 4). A system knows losses and predictions; loops, optimisers and devices are
-`deocc.training`'s business.
+`MaskSystem` is stage 1 (eq. 1 to 4), `ContentSystem` stage 2 (eq. 5 to 7). A system knows losses and
+predictions; loops, optimisers and devices are `deocc.training`'s business.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from . import losses as L
-from .models import MaskCompletionNet, PatchDiscriminator
+from .labels import parsing_onehot
+from .models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, PatchDiscriminator, encoder_levels
 from .models.features import VGGFeatures
 from .training import Batch, Prediction, frozen
 
@@ -44,8 +46,10 @@ class MaskSettings:
 
     width: int = 64  # channels of the first level
     levels: int = 5  # resolutions of each hourglass
+    stride: int = 2  # of the stem, 2 or 4
     templates: int = 64  # K; 0 leaves the templates out (table 4)
     template_size: int = 32  # side of a template, in its own pixels
+    template_samples: int = 2048  # training masks that are clustered
     temperature: float = 0.01  # tau of the template weights
     modal: bool = True  # False: M_i stands in for M_m (table 4)
     parsing: bool = True  # False: no parsing branches (table 4)
@@ -135,6 +139,7 @@ class MaskSystem(_Trainable):
             parsing=settings.parsing,
             temperature=settings.temperature,
             levels=settings.levels,
+            stride=settings.stride,
         )
         self.discriminator = _adversary(settings.adversary)
         wanted = settings.features
@@ -150,7 +155,7 @@ class MaskSystem(_Trainable):
         pair = torch.cat(seen, 1), torch.cat([seen[0], amodal * batch["photo"]], 1)
         return terms | self._adversarial(*pair)
 
-    def _cross_entropies(self, logits, batch: Batch) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]
+    def _cross_entropies(self, logits: MaskLogits, batch: Batch) -> dict[str, Tensor]:
         s, photo = self.settings, batch["photo"]
         weight = L.region_weight(photo, invisible_mask(batch), s.invisible_extra)
         terms = {"ce_amodal": s.ce * L.mask_cross_entropy(logits.amodal, batch["amodal_mask"], weight)}
@@ -163,7 +168,7 @@ class MaskSystem(_Trainable):
                 terms[f"ce_{name}"] = s.ce_parsing * ce
         return terms
 
-    def _reconstruction(self, logits, amodal: Tensor, batch: Batch) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]
+    def _reconstruction(self, logits: MaskLogits, amodal: Tensor, batch: Batch) -> dict[str, Tensor]:
         s, photo, truth = self.settings, batch["photo"], batch["amodal_mask"]
         modal = L.mask_probability(logits.modal)
         terms = {}
@@ -181,10 +186,11 @@ class MaskSystem(_Trainable):
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
-        """Probabilities of both masks (N x 1 x H x W) and parsing (N x H x W int64, where there is any)."""
+        """Probabilities of both masks (N x 1 x H x W, 0 outside the photo), parsing (N x H x W int64)."""
         self.network.eval()
         logits = self.network(batch["image"], batch["initial_mask"], batch["photo"])
-        masks = {f"{name}_mask": L.mask_probability(getattr(logits, name)) for name in ("modal", "amodal")}
+        odds = {"modal_mask": logits.modal, "amodal_mask": logits.amodal}
+        masks = {name: L.mask_probability(value) * batch["photo"] for name, value in odds.items()}
         parts = {"parsing_modal": logits.parsing_modal, "parsing_amodal": logits.parsing_amodal}
         return masks | {name: part.argmax(1) for name, part in parts.items() if part is not None}
 
@@ -192,3 +198,192 @@ class MaskSystem(_Trainable):
 def invisible_mask(batch: Batch) -> Tensor:
     """M_inv = M_a and not M_m, N x 1 x H x W {0, 1}."""
     return batch["amodal_mask"] * (1 - batch["modal_mask"])
+
+
+@dataclass(frozen=True)
+class ContentSettings:
+    """Stage 2: architecture and losses."""
+
+    width: int = 64  # channels of the first level
+    attention: str = "fusion"  # row of table 6: "none", "body", "spatial", "cascade", "fusion"
+    alpha: float = 0.3  # share of the background kept in I' (eq. 4 of stage 2, table 5)
+    predicted: float = 0.5  # share of training items with stage 1's masks and parsing; the others' are true
+    l1_hole: float = 6.0  # L1 over the given invisible mask
+    l1_valid: float = 1.0  # L1 over the visible person
+    l1_composite: float = 0.0  # L1 of the composite over the given amodal mask
+    perceptual: float = 0.05  # feature distance of the composite; Liu et al.'s
+    style: float = 0.05  # Gram matrices of the composite
+    style_whole: float = 0.0  # the same of the network's own picture inside M_a
+    features: FeatureSettings = FeatureSettings()
+    adversary: AdversarySettings = AdversarySettings()
+
+
+class Guidance(NamedTuple):
+    """What stage 2 is told about the person."""
+
+    modal: Tensor  # N x 1 x H x W {0, 1}
+    amodal: Tensor  # N x 1 x H x W {0, 1}, contains modal
+    parsing_modal: Tensor  # N x H x W int64
+    parsing_amodal: Tensor  # N x H x W int64
+
+    def hole(self, photo: Tensor) -> Tensor:
+        """The invisible mask inside the photo: what is painted."""
+        return self.amodal * (1 - self.modal) * photo
+
+
+class ContentSystem(_Trainable):
+    """Stage 2, parsing guided content recovery, trained as eq. 7 says.
+
+    Half of the training items see stage 1's predicted masks and parsing, the other half true ones, where
+    people without labels get pseudo-labels from stage 1's parsing of the unoccluded photo.
+
+    Args:
+        settings: architecture and loss weights.
+        size: input's side in pixels; chooses the levels.
+        stage1: a trained `MaskCompletionNet`; it stays frozen.
+
+    Differs from the paper: it takes its pseudo-labels from HRNet.
+    Differs from the released code: the adversarial gradient reaches the network; there it is erased.
+    """
+
+    def __init__(self, settings: ContentSettings, size: int, stage1: nn.Module) -> None:
+        super().__init__()
+        self.settings, self.adversary = settings, settings.adversary
+        self.stage1 = stage1.eval().requires_grad_(False)
+        self.network = ContentRecoveryNet(
+            settings.width,
+            attention=settings.attention,
+            levels=encoder_levels(size),
+            alpha=settings.alpha,
+        )
+        self.discriminator = _adversary(settings.adversary)
+        wanted = settings.features
+        used = settings.perceptual or settings.style or settings.style_whole
+        self.features = VGGFeatures(wanted.levels, wanted.source) if used else None
+
+    def to(self, device: torch.device) -> ContentSystem:
+        """Moves everything, stage 1 too, to a device."""
+        self.stage1.to(device)
+        super().to(device)
+        return self
+
+    # ---- what the network is told
+
+    def _stage1(self, image: Tensor, initial: Tensor, photo: Tensor) -> Guidance:
+        """Stage 1's answer as the pipeline hands it on: masks at 1/2, parsing by argmax."""
+        logits = self.stage1(image, initial, photo)
+        modal, amodal = L.mask_probability(logits.modal) > 0.5, L.mask_probability(logits.amodal) > 0.5
+        parts = [p.argmax(1) * (photo[:, 0] > 0) for p in (logits.parsing_modal, logits.parsing_amodal)]
+        return Guidance((modal * photo), ((amodal | modal) * photo), *parts)
+
+    @torch.no_grad()
+    def true_guidance(self, batch: Batch) -> Guidance:
+        """True masks and labels; pseudo-labels where a person has none."""
+        modal, amodal = batch["modal_mask"], batch["amodal_mask"]
+        labels = batch["parsing_amodal"].clone()
+        bare = ~batch["has_parsing"]
+        if bare.any():
+            whole = amodal[bare]  # on the unoccluded photo the whole person is the visible one
+            found = self._stage1(batch["target"][bare], whole, batch["photo"][bare])
+            labels[bare] = found.parsing_amodal * (whole[:, 0] > 0)
+        return Guidance(modal, amodal, labels * (modal[:, 0] > 0), labels)
+
+    @torch.no_grad()
+    def predicted_guidance(self, batch: Batch) -> Guidance:
+        """Stage 1's masks and parsing from the occluded photo and M_i."""
+        return self._stage1(batch["image"], batch["initial_mask"], batch["photo"])
+
+    @torch.no_grad()
+    def training_guidance(self, batch: Batch) -> Guidance:
+        """A mixture of both: `settings.predicted` of the items, drawn anew, see predictions."""
+        predicted = torch.rand(len(batch["image"])).to(batch["image"].device) < self.settings.predicted
+        if predicted.all():
+            return self.predicted_guidance(batch)
+        if not predicted.any():
+            return self.true_guidance(batch)
+        first = self.predicted_guidance({name: value[predicted] for name, value in batch.items()})
+        second = self.true_guidance({name: value[~predicted] for name, value in batch.items()})
+        back = torch.cat([predicted.nonzero()[:, 0], (~predicted).nonzero()[:, 0]]).argsort()
+        return Guidance(*(torch.cat([a, b])[back] for a, b in zip(first, second, strict=True)))
+
+    def _recover(self, batch: Batch, told: Guidance) -> Tensor:
+        valid = batch["photo"] - told.hole(batch["photo"])
+        parts = [parsing_onehot(p) for p in (told.parsing_modal, told.parsing_amodal)]
+        return self.network(batch["image"], valid, told.amodal, *parts)
+
+    # ---- losses
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms of eq. 7: L1, style (and perceptual), adversarial."""
+        told = self.training_guidance(batch)
+        hole = told.hole(batch["photo"])
+        recovered = self._recover(batch, told)
+        painted = L.composite(batch["image"], recovered, hole)
+        # known pixels are the same in both, so that neither features nor adversary see the occluder's edge
+        truth = L.composite(batch["image"], batch["target"], hole)
+        terms = self._l1(recovered, painted, truth, told, batch)
+        terms |= self._feature_terms(recovered, painted, truth, told, batch)
+        pair = torch.cat([truth, told.amodal], 1), torch.cat([painted, told.amodal], 1)
+        return terms | self._adversarial(*pair)
+
+    def _l1(
+        self, recovered: Tensor, painted: Tensor, truth: Tensor, told: Guidance, batch: Batch
+    ) -> dict[str, Tensor]:
+        s, photo = self.settings, batch["photo"]
+        visible = told.modal * batch["modal_mask"] * photo
+        terms = {
+            "l1_hole": s.l1_hole * L.region_l1(recovered, batch["target"], told.hole(photo)),
+            "l1_valid": s.l1_valid * L.region_l1(recovered, batch["target"], visible),
+        }
+        if s.l1_composite:
+            terms["l1_composite"] = s.l1_composite * L.region_l1(painted, truth, told.amodal * photo)
+        return terms
+
+    def _feature_terms(
+        self, recovered: Tensor, painted: Tensor, truth: Tensor, told: Guidance, batch: Batch
+    ) -> dict[str, Tensor]:
+        s = self.settings
+        if self.features is None or self.step % s.features.every:
+            return {}
+        hole = told.hole(batch["photo"])
+        inside = torch.maximum(told.modal * batch["modal_mask"] * batch["photo"], hole)
+        pictures = [painted, truth, recovered * inside, batch["target"] * inside]
+        painted, truth, whole, whole_truth = L.hole_crops(pictures, hole, s.features.size)
+        with torch.no_grad():
+            goal = self.features(truth)
+        found = self.features(painted)
+        terms = {
+            "perceptual": s.perceptual * s.features.every * L.feature_distance(found, goal),
+            "style": s.style * s.features.every * L.style_distance(found, goal),
+        }
+        if s.style_whole:
+            with torch.no_grad():
+                goal = self.features(whole_truth)
+            distance = L.style_distance(self.features(whole), goal)
+            terms["style_whole"] = s.style_whole * s.features.every * distance
+        return {name: value for name, value in terms.items() if getattr(s, name)}
+
+    # ---- prediction
+
+    @torch.no_grad()
+    def predict(self, batch: Batch, masks: str = "predicted") -> Prediction:
+        """Recovers a batch, end to end as in the paper, or from true masks.
+
+        Args:
+            batch: a Batch.
+            masks: "predicted" (stage 1 from M_i) or "true".
+
+        Returns:
+            Masks (N x 1 x H x W {0, 1}), parsing (N x H x W int64), and `recovered` N x 3 x H x W: the image
+            outside the invisible mask, painted inside it.
+        """
+        self.network.eval()
+        told = self.predicted_guidance(batch) if masks == "predicted" else self.true_guidance(batch)
+        painted = L.composite(batch["image"], self._recover(batch, told), told.hole(batch["photo"]))
+        return {
+            "modal_mask": told.modal,
+            "amodal_mask": told.amodal,
+            "parsing_modal": told.parsing_modal,
+            "parsing_amodal": told.parsing_amodal,
+            "recovered": painted,
+        }

@@ -83,7 +83,8 @@ class VGGFeatures(nn.Module):
         if self.loaded:
             return self
         self.source = _resolve(self.source)
-        tensors = _packaged_weights() if self.source == "packaged" else _torchvision_weights()
+        packaged = self.source == "packaged"
+        tensors = _packaged_weights(len(self.blocks)) if packaged else _torchvision_weights()
         convolutions = [conv for block in self.blocks for conv in block]  # type: ignore[attr-defined]
         with torch.no_grad():
             for conv, (weight, bias) in zip(convolutions, tensors, strict=False):
@@ -126,11 +127,11 @@ class VGGFeatures(nn.Module):
 
     @torch.no_grad()
     def _mean_activations(self) -> Tensor:
-        """Mean activation of each level on eight noise pictures whose spectrum falls off as photos' do."""
+        """Mean activation of each level on four noise pictures whose spectrum falls off as photos' do."""
         generator = torch.Generator().manual_seed(0)
-        octaves = (torch.rand(8, 3, 2**k, 2**k, generator=generator) for k in range(2, 8))
-        noise = sum(F.interpolate(octave, size=(128, 128), mode="bilinear") for octave in octaves)
-        pictures = ((noise / 6 - 0.5) * 2.5 + 0.5).clamp(0, 1).to(self.scale.device)  # type: ignore[operator]
+        octaves = (torch.rand(4, 3, 2**k, 2**k, generator=generator) for k in range(1, 7))
+        noise = torch.stack([F.interpolate(octave, size=(64, 64), mode="bilinear") for octave in octaves])
+        pictures = ((noise.mean(0) - 0.5) * 2.5 + 0.5).clamp(0, 1).to(self.scale.device)
         return torch.stack([feature.mean() for feature in self._trunk(pictures)])
 
 
@@ -161,7 +162,7 @@ def _resolve(source: str) -> str:
     )
 
 
-def _packaged_weights() -> list[tuple[Tensor, Tensor]]:
+def _packaged_weights(blocks: int) -> list[tuple[Tensor, Tensor]]:
     import h5py
 
     def array(file: Any, key: str) -> Tensor:
@@ -169,7 +170,7 @@ def _packaged_weights() -> list[tuple[Tensor, Tensor]]:
 
     pairs = []
     with h5py.File(_package_file(), "r") as file:
-        for block, widths in enumerate(LAYOUT, start=1):
+        for block, widths in enumerate(LAYOUT[:blocks], start=1):
             for index in range(len(widths)):
                 key = f"block{block}/layers/conv2d{f'_{index}' if index else ''}/vars"
                 weight = array(file, f"{key}/0").permute(3, 2, 0, 1)  # HWIO -> OIHW
@@ -183,4 +184,5 @@ def _torchvision_weights() -> list[tuple[Tensor, Tensor]]:
     if not _cached_torchvision():
         _log.warning("downloading VGG-16 from torchvision (528 MB)")
     layers = vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features
-    return [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Conv2d)]
+    found = [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Conv2d)]
+    return [(weight, bias) for weight, bias in found if bias is not None]

@@ -1,0 +1,383 @@
+"""Losses: closed forms, what they count, and which network each of them reaches."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from deocc import losses as L
+from deocc.errors import DeoccError
+from deocc.experiments import TINY
+from deocc.models.features import VGGFeatures
+from deocc.systems import ContentSystem, MaskSystem
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def features() -> VGGFeatures:
+    return VGGFeatures((1, 2)).load()
+
+
+def make_batch(count: int = 4, size: int = SIZE, seed: int = 0) -> dict[str, torch.Tensor]:
+    """A Batch of boxes behind boxes; one person without parsing, one without true sides."""
+    generator = torch.Generator().manual_seed(seed)
+    amodal, occluder = torch.zeros(count, 1, size, size), torch.zeros(count, 1, size, size)
+    amodal[:, :, size // 4 : -size // 4, size // 4 : -size // 4] = 1
+    occluder[:, :, size // 2 :, size // 2 :] = 1
+    target = torch.rand(count, 3, size, size, generator=generator)
+    image = torch.where(occluder > 0, torch.rand(count, 3, size, size, generator=generator), target)
+    photo = torch.ones(count, 1, size, size)
+    photo[0, :, :, :3] = 0
+    modal = amodal * (1 - occluder)
+    parsing = (amodal[:, 0] * torch.randint(1, 20, (count, size, size), generator=generator)).long()
+    parsing[1][amodal[1, 0] > 0] = 255
+    has_parsing = torch.arange(count) != 1
+    return {
+        "image": image * photo, "target": target * photo, "photo": photo, "initial_mask": modal.clone(),
+        "modal_mask": modal, "amodal_mask": amodal, "occluder_mask": occluder,
+        "parsing_modal": parsing * (modal[:, 0] > 0), "parsing_amodal": parsing,
+        "has_parsing": has_parsing, "true_sides": torch.arange(count) != 2,
+        "occlusion_ratio": torch.full((count,), 0.25),
+    }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- closed forms
+
+
+def test_mask_cross_entropy_of_undecided_logits_is_log_two():
+    value = L.mask_cross_entropy(torch.zeros(2, 2, 4, 4), torch.ones(2, 1, 4, 4), torch.ones(2, 1, 4, 4))
+    assert value.item() == pytest.approx(math.log(2))
+
+
+def test_mask_cross_entropy_is_that_of_two_classes():
+    logits, mask = torch.randn(2, 2, 5, 5), (torch.rand(2, 1, 5, 5) > 0.5).float()
+    expected = F.cross_entropy(logits, mask[:, 0].long()).item()
+    assert L.mask_cross_entropy(logits, mask, torch.ones_like(mask)).item() == pytest.approx(expected, 1e-5)
+    assert torch.allclose(L.mask_probability(logits), logits.softmax(1)[:, 1:])
+
+
+def test_pixels_outside_the_photo_change_no_loss():
+    photo = torch.ones(1, 1, 8, 8)
+    photo[..., :4] = 0
+    logits, mask = torch.randn(1, 2, 8, 8), (torch.rand(1, 1, 8, 8) > 0.5).float()
+    other, other_mask = torch.where(photo > 0, logits, 9.0), torch.where(photo > 0, mask, 1 - mask)
+    parsing = torch.randint(0, 20, (1, 8, 8))
+    wide, wide_other = torch.randn(1, 20, 8, 8), torch.randn(1, 20, 8, 8)
+    wide_other = torch.where(photo > 0, wide, wide_other)
+    p, q = L.mask_probability(logits), L.mask_probability(other)
+    for one, two in (
+        (L.mask_cross_entropy(logits, mask, photo), L.mask_cross_entropy(other, other_mask, photo)),
+        (L.mask_l1(p, mask, photo), L.mask_l1(q, other_mask, photo)),
+        (L.soft_iou_loss(p, mask, photo), L.soft_iou_loss(q, other_mask, photo)),
+        (L.parsing_cross_entropy(wide, parsing, photo), L.parsing_cross_entropy(wide_other, parsing, photo)),
+    ):
+        assert one.item() == pytest.approx(two.item(), rel=1e-5)
+        assert one.item() > 0.05
+
+
+def test_mask_perceptual_ignores_the_empty_part_of_the_frame(features):
+    photo = torch.ones(1, 1, 32, 32)
+    photo[..., :16] = 0
+    p, mask = torch.rand(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
+    changed = torch.where(photo > 0, p, 1 - p)
+    one, two = (L.mask_perceptual(features, x, mask, photo, 32) for x in (p, changed))
+    assert one.item() == pytest.approx(two.item()) and one.item() > 0
+
+
+def test_region_weight_counts_a_region_more():
+    photo, region = torch.ones(1, 1, 1, 2), torch.tensor([[[[0.0, 1.0]]]])
+    value = torch.tensor([[[[0.0, 1.0]]]])
+    assert L.weighted_mean(value, L.region_weight(photo, region, 2.0)).item() == pytest.approx(3 / 4)
+
+
+def test_parsing_ignores_255():
+    logits = torch.randn(1, 20, 4, 4, requires_grad=True)
+    parsing = torch.full((1, 4, 4), 255)
+    parsing[0, 0, 0] = 7
+    loss = L.parsing_cross_entropy(logits, parsing, torch.ones(1, 1, 4, 4))
+    loss.backward()
+    assert loss.item() == pytest.approx(-logits.log_softmax(1)[0, 7, 0, 0].item(), rel=1e-5)
+    assert (logits.grad.abs().sum(1) > 0).sum() == 1
+
+
+def test_parsing_of_a_source_without_true_sides_accepts_either_side():
+    logits = torch.full((1, 20, 1, 1), -30.0)
+    logits[0, 15] = 30.0  # right arm, where the label says left arm
+    parsing, photo = torch.full((1, 1, 1), 14), torch.ones(1, 1, 1, 1)
+    assert L.parsing_cross_entropy(logits, parsing, photo, torch.tensor([True])).item() > 50
+    assert L.parsing_cross_entropy(logits, parsing, photo, torch.tensor([False])).item() < 1e-3
+    hat = torch.full((1, 1, 1), 1)  # a class without sides gains nothing
+    sided, unsided = (L.parsing_cross_entropy(logits, hat, photo, torch.tensor([t])) for t in (True, False))
+    assert sided.item() == pytest.approx(unsided.item())
+
+
+def test_parsing_at_half_resolution_reads_every_second_label():
+    parsing = torch.zeros(1, 4, 4, dtype=torch.int64)
+    parsing[:, 1::2, 1::2] = 3
+    logits = torch.full((1, 20, 2, 2), -30.0)
+    logits[:, 3] = 30.0
+    assert L.parsing_cross_entropy(logits, parsing, torch.ones(1, 1, 4, 4)).item() < 1e-6
+
+
+@pytest.mark.parametrize(("width", "expected"), [(4, 0.0), (2, 0.5), (0, 1.0)])
+def test_soft_iou_of_hard_masks_is_their_iou(width, expected):
+    mask, found = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    mask[...] = 1
+    found[..., :width] = 1
+    assert L.soft_iou_loss(found, mask, torch.ones_like(mask)).item() == pytest.approx(expected)
+
+
+def test_soft_iou_skips_empty_masks():
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[0] = 1
+    assert L.soft_iou_loss(torch.ones(2, 1, 4, 4), mask, torch.ones_like(mask)).item() == pytest.approx(0)
+    assert L.soft_iou_loss(torch.ones(1, 1, 4, 4), mask[1:], torch.ones(1, 1, 4, 4)).item() == 0
+
+
+def test_gram_matrix_equals_a_loop():
+    feature = torch.randn(1, 3, 4, 5)
+    gram = L.gram_matrix(feature)[0]
+    for i in range(3):
+        for j in range(3):
+            assert gram[i, j].item() == pytest.approx((feature[0, i] * feature[0, j]).mean().item(), abs=1e-6)
+
+
+def test_style_forgets_places_and_the_feature_distance_does_not():
+    feature = torch.randn(1, 3, 4, 4)
+    moved = feature.flip(3)
+    assert L.style_distance([feature], [moved]).item() == pytest.approx(0, abs=1e-6)
+    assert L.feature_distance([feature], [moved]).item() > 0.1
+
+
+@pytest.mark.parametrize(("kind", "undecided"), [("lsgan", 0.25), ("bce", math.log(2))])
+def test_adversarial_losses_of_an_undecided_judge(kind, undecided):
+    logits = torch.full((2, 1, 3, 3), 0.5 if kind == "lsgan" else 0.0)
+    assert L.generator_adversarial(logits, kind).item() == pytest.approx(undecided)
+    assert L.discriminator_adversarial(logits, logits, kind).item() == pytest.approx(undecided)
+    good = 20.0 if kind == "bce" else 1.0
+    bad = -20.0 if kind == "bce" else 0.0
+    real, fake = torch.full((1, 1, 1, 1), good), torch.full((1, 1, 1, 1), bad)
+    assert L.discriminator_adversarial(real, fake, kind).item() < 1e-6
+    assert L.generator_adversarial(fake, kind).item() > 0.9
+
+
+def test_an_unknown_adversarial_kind_is_an_error():
+    with pytest.raises(DeoccError, match="lsgan"):
+        L.generator_adversarial(torch.zeros(1, 1, 1, 1), "wgan")
+
+
+def test_composite_keeps_known_pixels_bit_by_bit():
+    image, painted = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
+    hole = torch.zeros(1, 1, 4, 4)
+    hole[..., 2:] = 1
+    out = L.composite(image, painted, hole)
+    assert torch.equal(out[..., :2], image[..., :2]) and torch.equal(out[..., 2:], painted[..., 2:])
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (20, 24), (9, 3)])
+def test_hole_crops_hold_the_hole(corner):
+    hole = torch.zeros(1, 1, 32, 32)
+    y, x = corner
+    hole[..., y : y + 8, x : x + 6] = 1
+    (crop,) = L.hole_crops([hole], hole, 16)
+    assert crop.shape[-2:] == (16, 16) and crop.sum() == hole.sum()
+    (whole,) = L.hole_crops([hole], hole, 64)
+    assert torch.equal(whole, hole)
+
+
+# ------------------------------------------------------------------------------------------------- features
+
+
+def test_features_work_offline_and_stay_frozen(features):
+    assert features.source == "packaged" and "HED" in features.description
+    image = torch.rand(2, 3, 32, 32, requires_grad=True)
+    one, two = features(image)
+    assert one.shape == (2, 64, 32, 32) and two.shape == (2, 128, 16, 16)
+    (one.mean() + two.mean()).backward()
+    assert image.grad.abs().sum() > 0
+    assert not any(p.requires_grad or p.grad is not None for p in features.parameters())
+    features.train()
+    assert not features.training
+
+
+def test_features_have_comparable_magnitude(features):
+    grey = F.interpolate(torch.rand(4, 3, 8, 8), size=64, mode="bilinear")
+    assert all(0.1 < level.mean().item() < 10 for level in features(grey))
+
+
+def test_feature_distance_prefers_a_shift_over_blur(features):
+    generator = torch.Generator().manual_seed(0)
+    picture = F.interpolate(torch.rand(4, 3, 24, 24, generator=generator), size=96, mode="nearest")
+    sharp, shifted = picture[..., 16:80, 16:80], picture[..., 16:80, 17:81]
+    blurred = F.avg_pool2d(picture, 13, 1, 6)[..., 16:80, 16:80]
+    deep = VGGFeatures((3,))
+    truth = deep(sharp)
+    assert L.feature_distance(deep(shifted), truth) < L.feature_distance(deep(blurred), truth)
+
+
+def test_unknown_features_are_an_error():
+    with pytest.raises(DeoccError, match="packaged"):
+        VGGFeatures((1,), "resnet")
+    with pytest.raises(DeoccError, match="1, 2, 3, 4, 5"):
+        VGGFeatures((0, 9))
+
+
+# ----------------------------------------------------------------------------------------- gradient flow
+
+
+@pytest.fixture(scope="module")
+def mask_system() -> MaskSystem:
+    torch.manual_seed(0)
+    settings = replace(TINY.mask.settings, soft_iou=0.25, templates=4, levels=3)
+    return MaskSystem(settings, torch.rand(4, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def content_system(mask_system) -> ContentSystem:
+    torch.manual_seed(0)
+    settings = replace(TINY.content.settings, l1_composite=1.0, style_whole=0.1)
+    return ContentSystem(settings, SIZE, mask_system.network)
+
+
+def touched(module: torch.nn.Module) -> set[str]:
+    """Names of the direct children that hold a non-zero gradient."""
+    return {
+        name
+        for name, child in module.named_children()
+        if any(p.grad is not None and p.grad.abs().sum() > 0 for p in child.parameters())
+    }
+
+
+def clear(*modules: torch.nn.Module) -> None:
+    for module in modules:
+        module.zero_grad(set_to_none=True)
+
+
+MODAL = {"modal_stem", "modal_hourglass", "modal_branch"}
+AMODAL = {"modal_stem", "modal_hourglass", "amodal_stem", "amodal_join", "amodal_hourglass", "amodal_branch"}
+GUIDED = AMODAL | {"modal_branch", "guide"}  # the refined M_m reaches N_a through the templates
+MASK_TERMS = {
+    "ce_modal": MODAL,
+    "ce_parsing_modal": MODAL,
+    "ce_amodal": GUIDED,
+    "ce_parsing_amodal": AMODAL,
+    "l1": GUIDED,
+    "soft_iou": GUIDED,
+    "perceptual": GUIDED,
+    "adversarial": GUIDED,
+}
+
+
+@pytest.mark.parametrize("term", sorted(MASK_TERMS))
+def test_each_mask_loss_reaches_exactly_its_networks(mask_system, term):
+    clear(mask_system.network, mask_system.discriminator)
+    mask_system.step = 0
+    mask_system.network.train()
+    terms = mask_system.losses(make_batch())
+    assert set(terms) == set(MASK_TERMS)
+    terms[term].backward()
+    assert touched(mask_system.network) == MASK_TERMS[term]
+    assert not touched(mask_system.discriminator)
+    assert all(p.grad is None for p in mask_system.features.parameters())
+
+
+def test_the_parsing_losses_reach_only_parsing_heads_of_a_branch(mask_system):
+    clear(mask_system.network)
+    mask_system.losses(make_batch())["ce_parsing_amodal"].backward()
+    branch = touched(mask_system.network.amodal_branch)
+    assert "parsing" in branch and "mask" not in branch
+
+
+def test_the_discriminator_of_masks_learns_alone(mask_system):
+    clear(mask_system.network, mask_system.discriminator)
+    batch = make_batch()
+    mask_system.step = 0
+    mask_system.losses(batch)
+    mask_system.discriminator_losses(batch)["discriminator"].backward()
+    assert not touched(mask_system.network)
+    assert all(p.grad is not None for p in mask_system.discriminator.parameters())
+    assert all(p.requires_grad for p in mask_system.discriminator.parameters())
+
+
+def test_costly_terms_rest_between_their_steps(mask_system):
+    batch = make_batch()
+    seen = []
+    for step in range(4):
+        mask_system.step = step
+        terms = mask_system.losses(batch)
+        judged = bool(mask_system.discriminator_losses(batch))
+        seen.append(("perceptual" in terms, "adversarial" in terms, judged))
+    assert seen == [(True, True, True), (False, False, False), (False, True, True), (False, False, False)]
+
+
+CONTENT_TERMS = {"l1_hole", "l1_valid", "l1_composite", "perceptual", "style", "style_whole", "adversarial"}
+
+
+@pytest.mark.parametrize("term", sorted(CONTENT_TERMS))
+def test_each_content_loss_reaches_the_content_network_alone(content_system, term):
+    system = content_system
+    clear(system.network, system.discriminator, system.stage1)
+    system.step = 0
+    system.network.train()
+    torch.manual_seed(1)
+    terms = system.losses(make_batch())
+    assert set(terms) == CONTENT_TERMS
+    terms[term].backward()
+    assert {"encoder", "decoder", "head"} <= touched(system.network)
+    assert not touched(system.discriminator) and not touched(system.stage1)
+    assert all(p.grad is None for p in system.features.parameters())
+
+
+def test_the_hole_loss_reaches_the_attention(content_system):
+    clear(content_system.network)
+    content_system.losses(make_batch())["l1_hole"].backward()
+    assert {"encoder_attention", "decoder_attention"} <= touched(content_system.network)
+
+
+def test_the_discriminator_of_content_learns_alone(content_system):
+    system, batch = content_system, make_batch()
+    clear(system.network, system.discriminator)
+    system.step = 0
+    system.losses(batch)
+    system.discriminator_losses(batch)["discriminator"].backward()
+    assert not touched(system.network)
+    assert all(p.grad is not None for p in system.discriminator.parameters())
+
+
+# ----------------------------------------------------------------------------------- what stage 2 is told
+
+
+def test_true_guidance_has_the_labels_and_pseudo_labels_where_there_are_none(content_system):
+    batch = make_batch()
+    told = content_system.true_guidance(batch)
+    labelled = batch["has_parsing"]
+    assert torch.equal(told.parsing_amodal[labelled], batch["parsing_amodal"][labelled])
+    assert (told.parsing_amodal[~labelled] < 20).all()
+    assert (told.parsing_amodal[~labelled][batch["amodal_mask"][~labelled][:, 0] == 0] == 0).all()
+    assert (told.parsing_modal[batch["modal_mask"][:, 0] == 0] == 0).all()
+
+
+def test_training_mixes_true_and_predicted_guidance_in_order(content_system):
+    batch = make_batch(8)
+    true, predicted = content_system.true_guidance(batch), content_system.predicted_guidance(batch)
+    torch.manual_seed(3)
+    told = content_system.training_guidance(batch)
+    torch.manual_seed(3)
+    drawn = torch.rand(8) < content_system.settings.predicted
+    assert 0 < drawn.sum() < 8
+    for i, from_stage1 in enumerate(drawn.tolist()):
+        source = predicted if from_stage1 else true
+        assert torch.equal(told.amodal[i], source.amodal[i])
+        assert torch.equal(told.parsing_amodal[i], source.parsing_amodal[i])
+
+
+@pytest.mark.parametrize("masks", ["true", "predicted"])
+def test_recovered_pictures_keep_known_pixels(content_system, masks):
+    batch = make_batch()
+    found = content_system.predict(batch, masks)
+    hole = found["amodal_mask"] * (1 - found["modal_mask"]) * batch["photo"]
+    known = (hole == 0).expand_as(batch["image"])
+    assert torch.equal(found["recovered"][known], batch["image"][known])

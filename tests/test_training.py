@@ -1,0 +1,427 @@
+"""Training: order of items, schedule, averages, exact resume, and runs of both stages end to end."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from deocc.errors import DeoccError
+from deocc.experiments import (
+    FIXED,
+    PRESETS,
+    SYSTEMS,
+    Joined,
+    fixed_batches,
+    get_preset,
+    is_held_out,
+    load_people,
+    train_system,
+)
+from deocc.models import load_weights, read_metadata
+from deocc.occlusion import OcclusionDataset
+from deocc.people import Occluder, Person, write_people
+from deocc.systems import MaskSystem
+from deocc.templates import kmeans, make_templates
+from deocc.training import (
+    EndlessBatches,
+    TrainConfig,
+    checkpoints,
+    from_dict,
+    lr_factor,
+    make_optimizer,
+    train,
+    update_ema,
+)
+
+SIZE = 32
+CHANGES = {
+    "size": SIZE,
+    "mask.settings.width": 4,
+    "mask.settings.levels": 3,
+    "mask.settings.templates": 4,
+    "mask.settings.template_size": 8,
+    "mask.settings.template_samples": 16,
+    "mask.train.batch_size": 4,
+    "mask.train.log_every": 1,
+    "content.settings.width": 4,
+    "content.train.batch_size": 4,
+    "content.train.log_every": 1,
+    "held_out": 4,
+}
+
+
+def make_person(number: int, split: str) -> Person:
+    rng = np.random.default_rng(number)
+    image = rng.integers(0, 255, (48, 40, 3), dtype=np.uint8)
+    mask = np.zeros((48, 40), bool)
+    mask[6:42, 12 : 26 + number % 5] = True
+    parsing = np.where(mask, 5, 0).astype(np.uint8)
+    parsing[6:14][mask[6:14]] = 13
+    labels = parsing if number % 3 else None
+    return Person(f"person_{number:03d}", image, mask, labels, split, "drawn", bool(number % 2))
+
+
+def make_occluder(number: int, split: str) -> Occluder:
+    rng = np.random.default_rng(1000 + number)
+    mask = np.ones((20 + number, 24), bool)
+    mask[:4, :4] = False
+    image = rng.integers(0, 255, (*mask.shape, 3), dtype=np.uint8)
+    return Occluder(f"thing_{number:03d}", image, mask, "box", split)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A people folder of 40 training people, of whom some are held out, and 4 validation people."""
+    path = tmp_path_factory.mktemp("people")
+    people = [make_person(i, "train" if i < 40 else "val") for i in range(44)]
+    occluders = [make_occluder(i, "train" if i < 20 else "val") for i in range(22)]
+    write_people(path, people, occluders)
+    return path
+
+
+def config(**changes) -> TrainConfig:
+    base = TrainConfig(
+        batch_size=2, steps=6, warmup_steps=2, workers=0, eval_every=0, checkpoint_every=2, log_every=1
+    )
+    return replace(base, **changes)
+
+
+def make_system(data: OcclusionDataset, full: bool = False) -> MaskSystem:
+    """A small stage 1; `full` with the costly losses too."""
+    torch.manual_seed(0)
+    settings = get_preset("tiny", CHANGES).mask.settings
+    if not full:
+        settings = replace(settings, perceptual=0.0, adversary=replace(settings.adversary, weight=0.0))
+    return MaskSystem(settings, make_templates(data, 4, 8, samples=16))
+
+
+@pytest.fixture(scope="module")
+def data(folder) -> OcclusionDataset:
+    people = load_people([folder])
+    return OcclusionDataset(people.people, people.occluders, SIZE)
+
+
+def log_rows(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+# -------------------------------------------------------------------------------------- order and schedule
+
+
+def take(batches: EndlessBatches, count: int) -> list[list[tuple[int, int]]]:
+    iterator = iter(batches)
+    return [next(iterator) for _ in range(count)]
+
+
+def test_each_epoch_visits_everything_once_in_a_new_order():
+    items = [item for batch in take(EndlessBatches(10, 4, seed=0), 5) for item in batch]
+    first, second = items[:10], items[10:]
+    assert sorted(first) == [(0, i) for i in range(10)] and sorted(second) == [(1, i) for i in range(10)]
+    assert [i for _, i in first] != [i for _, i in second]
+
+
+def test_a_later_start_continues_the_same_order():
+    assert take(EndlessBatches(7, 3, seed=1), 6)[4:] == take(EndlessBatches(7, 3, seed=1, start=4), 2)
+
+
+def test_processes_share_a_global_batch():
+    whole = take(EndlessBatches(12, 4, seed=2), 3)
+    parts = [take(EndlessBatches(12, 2, seed=2, rank=rank, world=2), 3) for rank in range(2)]
+    for step in range(3):
+        assert sorted(parts[0][step] + parts[1][step]) == sorted(whole[step])
+
+
+def test_the_learning_rate_rises_then_falls():
+    c = config(steps=100, warmup_steps=10, final_lr=0.1)
+    factors = [lr_factor(c, step, 0.0) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1, rel=0.01) and max(factors) == factors[9]
+    assert factors[-1] == pytest.approx(0.1, abs=0.01) and factors[55] == pytest.approx(0.49, abs=0.03)
+    timed = config(steps=None, max_minutes=10.0, warmup_steps=0, final_lr=0.0)
+    assert lr_factor(timed, 5, 5.0) == pytest.approx(0.5) and lr_factor(timed, 5, 10.0) == pytest.approx(0)
+    assert lr_factor(replace(c, schedule="constant"), 90, 0.0) == 1
+
+
+def test_the_average_follows_weights_and_statistics():
+    average, current = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
+    torch.nn.init.constant_(current.weight, 3.0)
+    current.running_mean += 10
+    current.num_batches_tracked += 5
+    update_ema(average, current, 0.9, step=1000)
+    assert average.weight[0].item() == pytest.approx(1.2)
+    assert average.running_mean[0].item() == pytest.approx(1)
+    assert average.num_batches_tracked == 5
+
+
+def test_biases_and_norms_do_not_decay():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    groups = make_optimizer(network, config(weight_decay=0.1)).param_groups
+    assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(1, 0.1), (3, 0.0)]
+
+
+# ------------------------------------------------------------------------------------------ configuration
+
+
+def test_unknown_keys_are_errors():
+    with pytest.raises(DeoccError, match="unknown key learning_rate.*known.*lr"):
+        from_dict(TrainConfig, {"steps": 1, "learning_rate": 1})
+    with pytest.raises(DeoccError, match="unknown key 'lrr'"):
+        get_preset("tiny", {"mask.train.lrr": 1})
+    with pytest.raises(DeoccError, match="unknown key 'masks'"):
+        get_preset("tiny", {"masks.train.lr": 1})
+    with pytest.raises(DeoccError, match="one by one"):
+        get_preset("tiny", {"mask.train": 1})
+    with pytest.raises(DeoccError, match="tiny, small, paper"):
+        get_preset("huge")
+    assert get_preset("tiny", {"mask.train.lr": 5.0}).mask.train.lr == 5.0
+    assert PRESETS["tiny"].mask.train.lr != 5.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"steps": None}, {"optimizer": "lion"}, {"schedule": "step"}, {"batch_size": 0}]
+)
+def test_bad_configurations_are_errors(wrong):
+    with pytest.raises(DeoccError, match="training configuration"):
+        config(**wrong)
+
+
+def test_unknown_systems_and_a_missing_stage_1_are_errors(folder, tmp_path):
+    with pytest.raises(DeoccError, match="mask/ours"):
+        train_system("mask/unet", [folder], "tiny", tmp_path / "a")
+    with pytest.raises(DeoccError, match="stage1"):
+        train_system("content/ours", [folder], "tiny", tmp_path / "b", changes=CHANGES)
+    with pytest.raises(DeoccError, match="no people folder"):
+        train_system("mask/ours", [], "tiny", tmp_path / "c")
+
+
+# -------------------------------------------------------------------------------------------------- people
+
+
+def test_a_tenth_is_held_out_by_id():
+    names = [f"person_{i}" for i in range(4000)]
+    assert 0.08 < np.mean([is_held_out(name) for name in names]) < 0.12
+    assert is_held_out("person_1") == is_held_out("person_1")
+
+
+def test_training_and_tuning_people_are_disjoint_and_validation_is_absent(folder):
+    people = load_people([folder])
+    kept = {person.id for person in people.people}
+    tuned = {person.id for person in people.tuning_people}
+    assert kept and tuned and not kept & tuned
+    assert kept | tuned == {f"person_{i:03d}" for i in range(40)}
+    everybody = load_people([folder], holdout=False)
+    assert len(everybody.people) == 40 and not len(everybody.tuning_people)
+    assert {o.split for o in everybody.occluders} == {"train"}
+
+
+def test_folders_join_with_repeats(folder):
+    people = load_people([folder, folder], holdout=False, repeats=[1, 3])
+    assert len(people.people) == 160
+    assert Joined([[1, 2], [3]], [1, 2])[:] == [1, 2, 3, 3]
+
+
+def test_tuning_cases_are_always_the_same(folder):
+    first, second = (fixed_batches(load_people([folder]), SIZE, 3) for _ in range(2))
+    assert all(torch.equal(first[0][name], second[0][name]) for name in first[0])
+    assert FIXED.frame_scale == (2.0, 2.0) and not FIXED.mirror
+
+
+def test_training_needs_people_and_occluders(tmp_path):
+    write_people(tmp_path / "p", [make_person(1, "val")])
+    with pytest.raises(DeoccError, match="0 people"):
+        load_people([tmp_path / "p"])
+
+
+# ----------------------------------------------------------------------------------------------- templates
+
+
+def test_kmeans_finds_separate_clusters():
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    points = truth.repeat(30, 1) + 0.1 * torch.randn(90, 2, generator=generator)
+    centres = kmeans(points, 3)
+    assert torch.cdist(truth, centres).min(1).values.max() < 0.2
+
+
+def test_kmeans_fills_every_cluster():
+    points = torch.cat([torch.zeros(20, 2), torch.tensor([[5.0, 5.0], [9.0, 0.0]])])
+    centres = kmeans(points, 3)
+    assert len(torch.unique(centres, dim=0)) == 3
+    with pytest.raises(DeoccError, match="templates"):
+        kmeans(torch.zeros(2, 2), 3)
+
+
+def test_templates_are_soft_masks_of_the_frame(data):
+    templates = make_templates(data, 4, 8, samples=24)
+    assert templates.shape == (4, 8, 8) and 0 <= templates.min() and templates.max() <= 1
+    areas = templates.sum((1, 2))
+    assert (areas.diff() <= 0).all() and areas[-1] > 0
+    assert torch.equal(templates, make_templates(data, 4, 8, samples=24))
+
+
+# ---------------------------------------------------------------------------------------------------- loop
+
+
+class OneBatch:
+    """The same few items for ever."""
+
+    def __init__(self, data: OcclusionDataset) -> None:
+        self.items = [data.item(0, index) for index in range(4)]
+
+    def __len__(self) -> int:
+        return 4
+
+    def item(self, epoch: int, index: int) -> dict[str, torch.Tensor]:
+        return self.items[index]
+
+
+def test_one_batch_can_be_overfitted(data, tmp_path):
+    few = OneBatch(data)
+    run = config(batch_size=4, steps=50, lr=1e-2, ema_decay=0.9, checkpoint_every=1000)
+    system = make_system(data)
+    result = train(system, few, run, tmp_path, device="cpu")
+    rows = log_rows(tmp_path)
+    first, last = (rows[i]["losses"]["ce_amodal"] for i in (0, -1))
+    assert last < 0.25 * first
+    system.network = result.ema
+    batch = {name: torch.stack([item[name] for item in few.items]) for name in few.items[0]}
+    found = system.predict(batch)["amodal_mask"] > 0.5
+    truth = batch["amodal_mask"] > 0
+    assert (found & truth).sum() / (found | truth).sum() > 0.85
+    assert not (found & (batch["photo"] == 0)).any()
+
+
+class Stopped(Exception):
+    """A run that is cut off."""
+
+
+def stop_at(step: int):
+    def evaluate(system):
+        if system.step + 1 == step:
+            raise Stopped
+        return {"score": float(torch.rand(1))}  # a greedy evaluation must not disturb the run's draws
+
+    return evaluate
+
+
+def test_a_resumed_run_is_bit_for_bit_the_same(data, tmp_path):
+    run = config(eval_every=1)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    result = train(make_system(data, full=True), data, run, whole, evaluate=stop_at(-1), device="cpu")
+    with pytest.raises(Stopped):
+        train(make_system(data, full=True), data, run, cut, evaluate=stop_at(5), device="cpu")
+    assert checkpoints(cut)[-1].name == "step_00000004.pt"
+    system = make_system(data, full=True)
+    torch.manual_seed(99)  # another process draws other numbers; the checkpoint must know better
+    resumed = train(system, data, run, cut, resume=True, evaluate=stop_at(-1), device="cpu")
+    assert resumed.steps == result.steps == 6
+    for one, two in zip(result.ema.state_dict().values(), resumed.ema.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    states = [torch.load(out / "checkpoints/step_00000006.pt") for out in (whole, cut)]
+    for part in ("network", "discriminator"):
+        assert all(torch.equal(states[0][part][k], states[1][part][k]) for k in states[0][part])
+    moments = [state["optimizer"]["state"][3]["exp_avg"] for state in states]
+    assert torch.equal(*moments)
+    losses = [[r["losses"] for r in log_rows(out) if "losses" in r] for out in (whole, cut)]
+    assert losses[0] == losses[1] and len(losses[0]) == 6
+
+
+def test_checkpoints_are_atomic_pruned_and_a_damaged_one_is_passed_over(data, tmp_path, caplog):
+    train(make_system(data), data, config(), tmp_path, device="cpu")
+    kept = checkpoints(tmp_path)
+    assert [path.name for path in kept] == ["step_00000004.pt", "step_00000006.pt"]
+    assert not list(tmp_path.rglob("*.tmp"))
+    kept[1].write_bytes(kept[1].read_bytes()[:1000])
+    result = train(make_system(data), data, config(), tmp_path, resume=True, device="cpu")
+    assert result.steps == 6 and "not a readable checkpoint" in caplog.text
+    assert [row["step"] for row in log_rows(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_is_not_overwritten(data, tmp_path):
+    train(make_system(data), data, config(steps=2), tmp_path, device="cpu")
+    with pytest.raises(DeoccError, match="already holds a run"):
+        train(make_system(data), data, config(steps=2), tmp_path, device="cpu")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
+    system = make_system(data)
+    with torch.no_grad():
+        next(system.network.parameters()).fill_(float("nan"))
+    with pytest.raises(DeoccError, match="not finite at step 1"):
+        train(system, data, config(), tmp_path, device="cpu")
+
+
+def test_minutes_limit_a_run(data, tmp_path):
+    timed = config(steps=None, max_minutes=1e-6, checkpoint_every=100)
+    result = train(make_system(data), data, timed, tmp_path, device="cpu")
+    assert result.steps == 1 and checkpoints(tmp_path)
+
+
+def test_a_worker_makes_the_same_batches(data, tmp_path):
+    runs = [config(steps=2, workers=workers) for workers in (0, 1)]
+    results = [train(make_system(data), data, run, tmp_path / str(run.workers), device="cpu") for run in runs]
+    for one, two in zip(*(r.ema.state_dict().values() for r in results), strict=True):
+        assert torch.equal(one, two)
+
+
+# -------------------------------------------------------------------------------------------- both stages
+
+
+@pytest.fixture(scope="module")
+def stage1(folder, tmp_path_factory) -> Path:
+    for path in folder.glob("images/person_04*.jpg"):
+        path.unlink()  # validation people: whoever reads one fails
+    out = tmp_path_factory.mktemp("mask")
+    trained = train_system("mask/ours", [folder], "tiny", out, changes=CHANGES, steps=4, device="cpu")
+    return trained.weights
+
+
+def test_stage_1_trains_and_exports(stage1):
+    network = load_weights(stage1)
+    about = read_metadata(stage1)
+    assert about["class"] == "MaskCompletionNet" and about["input_size"] == str(SIZE)
+    assert network.guide.templates.max() > 0
+    card = json.loads((stage1.parent / "model_card.json").read_text())
+    assert card["system"] == "mask/ours" and card["training"]["steps"] == 4
+    assert 0 <= card["tuning_figures"]["invisible_given_modal"] <= 1
+    assert "held out" in card["data"] and "/" not in card["people_folders"][0]
+    text = (stage1.parent / "model_card.md").read_text()
+    assert "deocc train mask/ours" in text and str(stage1.parent) not in text
+    assert any("evaluation" in row for row in log_rows(stage1.parent))
+
+
+def test_stage_2_trains_on_stage_1(folder, stage1, tmp_path):
+    changes = {**CHANGES, "content.train.eval_every": 2}
+    trained = train_system(
+        "content/ours", [folder], "tiny", tmp_path, changes=changes, steps=4, stage1=stage1, device="cpu"
+    )
+    assert read_metadata(trained.weights)["class"] == "ContentRecoveryNet"
+    figures = trained.card["tuning_figures"]
+    assert 3 < figures["psnr_true"] < 40 and 3 < figures["psnr_predicted"] < 40
+    losses = {name for row in log_rows(tmp_path) for name in row.get("losses", {})}
+    assert {"l1_hole", "l1_valid", "style", "perceptual", "adversarial", "discriminator"} <= losses
+
+
+def test_stage_2_refuses_a_stage_1_of_another_size(folder, stage1, tmp_path):
+    with pytest.raises(DeoccError, match="trained at 32"):
+        larger = {**CHANGES, "size": 64}
+        train_system("content/ours", [folder], "tiny", tmp_path, changes=larger, steps=1, stage1=stage1)
+
+
+def test_training_can_start_from_weights(folder, stage1, tmp_path):
+    trained = train_system(
+        "mask/ours", [folder], "tiny", tmp_path / "a", changes={**CHANGES, "mask.train.lr": 0.0}, steps=1,
+        init=stage1, device="cpu",
+    )  # fmt: skip
+    old, new = load_weights(stage1), load_weights(trained.weights)
+    assert all(torch.equal(p, q) for p, q in zip(old.parameters(), new.parameters(), strict=True))
+    with pytest.raises(DeoccError, match="same preset"):
+        wider = {**CHANGES, "mask.settings.width": 5}
+        train_system("mask/ours", [folder], "tiny", tmp_path / "b", changes=wider, init=stage1, device="cpu")
+
+
+def test_every_preset_has_every_stage():
+    for preset in PRESETS.values():
+        assert all(hasattr(preset, recipe.stage) for recipe in SYSTEMS.values())
