@@ -48,9 +48,9 @@ def _closed_legs(pose: Pose) -> bool:
     """Whether skirts can follow the pose without tearing."""
     left, right = pose.left_leg, pose.right_leg
     return (
-        max(left.flexion, right.flexion) < 34
-        and max(left.abduction, right.abduction) < 18
-        and abs(left.flexion - right.flexion) < 46
+        max(left.flexion, right.flexion) < 42
+        and max(left.abduction, right.abduction) < 20
+        and abs(left.flexion - right.flexion) < 56
     )
 
 
@@ -174,6 +174,21 @@ def add_trousers(figure: Figure, outfit: Outfit) -> None:
         _belt(figure, outfit.waist - 0.0175, 0.0175, 0.015, PANTS)
 
 
+def _clear_of_legs(figure: Figure, points: np.ndarray, margin: float) -> np.ndarray:
+    """Pushes posed skirt vertices (N x 3) out of the legs, modelled as tapered capsules."""
+    bone, position = figure.asset.bone, figure.skeleton.position
+    for suffix in (".L", ".R"):
+        joints = [position[bone[name + suffix]] for name in ("upperleg01", "lowerleg01", "foot")]
+        for start, end, wide, narrow in ((joints[0], joints[1], 0.088, 0.062), (joints[1], joints[2], 0.062, 0.045)):
+            axis = end - start
+            t = np.clip((points - start) @ axis / (axis @ axis), 0, 1)
+            away = points - start - t[:, None] * axis
+            distance = np.sqrt((away * away).sum(1)) + 1e-9
+            reach = wide + (narrow - wide) * t + margin
+            points = points + away * (np.clip(reach - distance, 0, None) / distance)[:, None]
+    return points
+
+
 def add_skirt(
     figure: Figure, hem: float, top: float, flare: float, label: int, material: Material, folds: int, room: float
 ) -> None:
@@ -193,7 +208,7 @@ def add_skirt(
     points[:, 1] = (points[:, 1] + 0.02) * widen - 0.02
     inside = np.minimum(height - hem, top - height)
     figure.mesh.add(
-        figure.posed(skirt, points), skirt.faces, material, label, skirt.template,
+        _clear_of_legs(figure, figure.posed(skirt, points), 0.012), skirt.faces, material, label, skirt.template,
         np.stack([around * 0.2, height], 1), inside, np.abs(height - hem), 0.5,
     )  # fmt: skip
     body_z = body.template[:, 2]
@@ -288,7 +303,7 @@ def add_coat(figure: Figure, outfit: Outfit) -> None:
     if gap > 0:
         inside = np.minimum(inside, np.where(points[:, 1] < 0, np.abs(skirt.template[:, 0]) - gap * 0.5, 1.0))
     figure.mesh.add(
-        figure.posed(skirt, points), skirt.faces, material, COAT, skirt.template,
+        _clear_of_legs(figure, figure.posed(skirt, points), 0.03), skirt.faces, material, COAT, skirt.template,
         np.stack([around * 0.2, height], 1), inside, np.abs(inside), 0.6,
     )  # fmt: skip
 

@@ -1,11 +1,12 @@
 """Triangle meshes with materials and labels, collected layer by layer."""
 
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 
 import numpy as np
 
 from deocc.people.synth.materials import Material
-from deocc.people.synth.raster import ambient_occlusion, vertex_normals
+from deocc.people.synth.raster import ambient_occlusion, bounds, vertex_normals
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Mesh:
     normals: np.ndarray
     occlusion: np.ndarray
 
-    @property
+    @cached_property
     def visible(self) -> np.ndarray:
         """N x 3 vertices that are not cut away."""
         return self.vertices[self.cut >= 0]
@@ -90,7 +91,8 @@ class MeshBuilder:
             np.ascontiguousarray(np.concatenate(parts)) for parts in zip(*self.layers, strict=True)
         )
         normals = vertex_normals(vertices, faces)
-        reach = 0.018 * float(np.ptp(vertices, axis=0).max())
+        low, high = bounds(vertices, cut)
+        reach = 0.018 * float((high - low).max())
         occlusion = ambient_occlusion(vertices, normals, cut >= 0, sky_directions, 72, reach)
         return Mesh(
             vertices, faces, cut, coords, uv, edge, wrinkle, labels, material, np.stack(self.materials), normals, occlusion

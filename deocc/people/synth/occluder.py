@@ -59,7 +59,7 @@ def render_occluder(seed: int, category: str | None = None) -> Occluder:
     colours = shade(drawn.fragments, view, light, cast_shadows([mesh], light))
     share = resolve(np.zeros((*shape, 3)), drawn.index, np.ones((len(colours), 3)))[..., 0]
     image = resolve(np.zeros((*shape, 3)), drawn.index, colours) / np.maximum(share, 1e-3)[..., None]
-    photo = develop(image, rng, metered_gain(image[share > 0], rng), 0.0)
+    photo = develop(image, rng, metered_gain(image[share > 0], rng), lens=False)
     photo[share == 0] = 0
     mask = share >= 0.5
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

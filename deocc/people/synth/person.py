@@ -69,13 +69,17 @@ def _finish(image: np.ndarray, grain: np.ndarray, contrast: float, vignette: flo
     return out
 
 
-def develop(image: np.ndarray, rng: np.random.Generator, gain: float, vignette: float) -> np.ndarray:
-    """Linear RGB (H x W x 3 float32) to an 8-bit photo: exposure, lens blur, tone curve, vignette, grain."""
+def develop(image: np.ndarray, rng: np.random.Generator, gain: float, lens: bool = True) -> np.ndarray:
+    """Linear RGB (H x W x 3 float32) to an 8-bit photo: exposure, tone curve, grain.
+
+    Args:
+        gain: exposure; lens: blur a little and darken the corners.
+    """
     image = image * np.float32(gain)
-    if rng.random() < 0.6:
+    if lens and rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.25, 0.5))
     grain = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.003, 0.014))
-    return _finish(image, grain, rng.uniform(1.0, 1.15), vignette)
+    return _finish(image, grain, rng.uniform(1.0, 1.15), rng.uniform(0, 0.12) * lens)
 
 
 def metered_gain(values: np.ndarray, rng: np.random.Generator) -> float:
@@ -103,12 +107,13 @@ def render_person(seed: int, size: int = 256) -> Person:
     wrinkles = (rng.uniform(0, 60), rng.uniform(0.014, 0.034), rng.normal(0, 0.5))
     fine = camera.scaled(SUPERSAMPLING)
     drawn = draw(mesh, fine, (size * SUPERSAMPLING, size * SUPERSAMPLING), wrinkles=wrinkles)
-    colours = shade(drawn.fragments, fine, light, cast_shadows([mesh], light))
+    shadows = cast_shadows([mesh], light)
+    colours = shade(drawn.fragments, fine, light, shadows)
     scene = draw_scene(rng, camera, size, mesh, pelvis, seated)
-    background = render_scene(scene, camera, size, light, mesh)
+    background = render_scene(scene, camera, size, light, mesh, shadows)
     background = cv2.GaussianBlur(background, (0, 0), rng.choice([0.5, 0.8, 1.3, 2.2]) * size / 256)
     image = resolve(background, drawn.index, colours)
-    photo = develop(image, rng, metered_gain(image, rng), rng.uniform(0, 0.12))
+    photo = develop(image, rng, metered_gain(image, rng))
     parsing = majority_labels(drawn.triangle, mesh.labels, SUPERSAMPLING)
     return Person(
         f"rendered_{seed:06d}", photo, parsing > 0, parsing, source="rendered", true_sides=True, licence=LICENCE

@@ -176,3 +176,15 @@ def majority_labels(triangle: np.ndarray, face_labels: np.ndarray, factor: int) 
             if 2 * inside >= factor * factor:
                 out[j, i] = np.argmax(count)
     return out
+
+
+@njit(cache=True)
+def bounds(points: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest coordinates of the N x C points whose `keep` (N numbers) is not negative."""
+    low, high = np.full(points.shape[1], np.inf), np.full(points.shape[1], -np.inf)
+    for i in range(points.shape[0]):
+        if keep[i] >= 0:
+            for k in range(points.shape[1]):
+                low[k] = min(low[k], points[i, k])
+                high[k] = max(high[k], points[i, k])
+    return low, high

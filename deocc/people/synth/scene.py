@@ -14,7 +14,8 @@ from deocc.people.synth.mesh import Mesh, merged
 from deocc.people.synth.noise import fractal, noise_volume, smoothstep
 from deocc.people.synth.pose import Z_AXIS, rotation, unit
 from deocc.people.synth.props import draw_props, seat_under
-from deocc.people.synth.shading import Camera, Fragments, Light, cast_shadows, draw, shade
+from deocc.people.synth.raster import bounds
+from deocc.people.synth.shading import Camera, Fragments, Light, Shadows, cast_shadows, draw, joined_shadows, shade
 
 KINDS = ("street", "park", "square", "room", "studio", "beach", "yard")
 ODDS = (0.26, 0.17, 0.12, 0.22, 0.07, 0.05, 0.11)
@@ -154,30 +155,51 @@ def _sky(volume: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: floa
     return out
 
 
-def contact_shadow(points: np.ndarray, spots: np.ndarray) -> np.ndarray:
-    """Darkening of the ground at N x 3 points by things close above it (M x 3 vertices); N in [0.25, 1]."""
-    low = spots[spots[:, 2] < 0.5]
-    if not len(low):
-        return np.ones(len(points))
-    cells, margin = 56, 0.35
-    origin = low[:, :2].min(0) - margin
-    scale = cells / float((low[:, :2].max(0) + margin - origin).max())
+@njit(cache=True, fastmath=True)
+def _splat(spots: np.ndarray, origin: np.ndarray, scale: float, cells: int) -> np.ndarray:
+    """How close to the ground the lowest thing above each cell is: 1 = touching, falling to 0 over 0.1 m."""
     grid = np.zeros((cells, cells))
-    index = ((low[:, :2] - origin) * scale).astype(int)
-    np.maximum.at(grid, (index[:, 1], index[:, 0]), np.exp(-low[:, 2] / 0.1))
-    near, wide = (cv2.GaussianBlur(grid, (0, 0), radius * scale) for radius in (0.045, 0.14))
-    grid = np.clip(near + 0.8 * wide, 0, 1)
-    place = ((points[:, :2] - origin) * scale).astype(int)
-    inside = (place >= 0).all(1) & (place < cells).all(1) & (points[:, 2] < 0.05)
-    shadow = np.zeros(len(points))
-    shadow[inside] = grid[place[inside, 1], place[inside, 0]]
-    return 1 - 0.75 * shadow
+    for i in range(spots.shape[0]):
+        if spots[i, 2] < 0.5:
+            row, column = int((spots[i, 1] - origin[1]) * scale), int((spots[i, 0] - origin[0]) * scale)
+            grid[row, column] = max(grid[row, column], np.exp(-max(spots[i, 2], 0.0) / 0.1))
+    return grid
 
 
-def render_scene(scene: Scene, camera: Camera, size: int, light: Light, person: Mesh) -> np.ndarray:
+@njit(cache=True, fastmath=True)
+def _darken(points: np.ndarray, grid: np.ndarray, origin: np.ndarray, scale: float, open_sky: np.ndarray) -> None:
+    for i in range(points.shape[0]):
+        if points[i, 2] > 0.05:
+            continue
+        row, column = int((points[i, 1] - origin[1]) * scale), int((points[i, 0] - origin[0]) * scale)
+        if points[i, 1] > origin[1] and points[i, 0] > origin[0] and row < grid.shape[0] and column < grid.shape[1]:
+            open_sky[i] = min(open_sky[i], 1 - 0.75 * grid[row, column])
+
+
+def contact_shadow(points: np.ndarray, spots: np.ndarray, open_sky: np.ndarray, cells: int = 56) -> None:
+    """Darkens the ground close below things, in place.
+
+    Args:
+        points: N x 3 points of the scene; spots: M x 3 vertices of a thing.
+        open_sky: N, share of the sky that each point sees, in [0, 1].
+    """
+    low, high = bounds(spots, 0.5 - spots[:, 2])
+    if not np.isfinite(low).all():
+        return
+    origin = low[:2] - 0.35
+    scale = (cells - 1e-6) / float((high[:2] + 0.35 - origin).max())
+    grid = _splat(spots, origin, scale, cells)
+    near, wide = (cv2.GaussianBlur(grid, (0, 0), max(radius * scale, 0.3)) for radius in (0.045, 0.14))
+    _darken(points, np.clip(near + 0.8 * wide, 0, 1), origin, scale, open_sky)
+
+
+def render_scene(
+    scene: Scene, camera: Camera, size: int, light: Light, person: Mesh, person_shadow: Shadows
+) -> np.ndarray:
     """Linear RGB (size x size x 3 float64) of a scene with the person's shadow in it, but without the person."""
-    casters = [person, merged(scene.props)] if scene.props else [person]
-    shadows = cast_shadows(casters, light)
+    shadows, props = person_shadow, merged(scene.props) if scene.props else None
+    if props:
+        shadows = joined_shadows(person_shadow, cast_shadows([props], light))
     planes = np.stack(scene.planes)
     nearest, hit = np.zeros((size, size)), np.full((size, size), -1, np.int32)
     view = (camera.axes, camera.focal, *camera.centre)
@@ -185,18 +207,18 @@ def render_scene(scene: Scene, camera: Camera, size: int, light: Light, person: 
     image = np.zeros((size, size, 3))
     rows, columns = np.nonzero(hit < 0)
     image[rows, columns] = _sky(noise_volume(), *view, scene.sky, scene.skyline, rows, columns)
-    if scene.props:
-        drawn = draw(casters[1], camera, (size, size), nearest)
+    if props:
+        drawn = draw(props, camera, (size, size), nearest)
         image[drawn.rows, drawn.columns] = shade(drawn.fragments, camera, light, shadows, radius=1)
         hit[drawn.rows, drawn.columns] = -1
     rows, columns = np.nonzero(hit >= 0)
     at = _plane_points(camera.eye, *view, planes, rows, columns, nearest, hit)
     position = at[:, :3].copy()
-    contact = contact_shadow(position, person.visible)
-    for prop in scene.props:
-        contact = np.minimum(contact, contact_shadow(position, prop.vertices))
+    open_sky = np.ones(len(position))
+    for mesh in (person, *scene.props):
+        contact_shadow(position, mesh.visible, open_sky)
     fragments = Fragments(
-        position, at[:, 3:6].copy(), position, at[:, 6:8].copy(), at[:, 8].copy(), contact, hit[rows, columns],
+        position, at[:, 3:6].copy(), position, at[:, 6:8].copy(), at[:, 8].copy(), open_sky, hit[rows, columns],
         np.stack(scene.materials),
     )  # fmt: skip
     image[rows, columns] = shade(fragments, camera, light, shadows, radius=3)

@@ -8,7 +8,7 @@ from numba import njit
 from deocc.people.synth.materials import LIGHT, albedo
 from deocc.people.synth.mesh import Mesh
 from deocc.people.synth.noise import noise, noise_volume, smoothstep
-from deocc.people.synth.raster import depth_map, rasterize
+from deocc.people.synth.raster import bounds, depth_map, rasterize
 
 SHADOW_SIZE = 384
 
@@ -76,6 +76,11 @@ class Shadows:
     scale: np.ndarray
 
 
+def joined_shadows(*shadows: Shadows) -> Shadows:
+    """Several sets of shadow maps as one; their maps are of one size."""
+    return Shadows(*(np.concatenate([getattr(s, name) for s in shadows]) for name in ("maps", "axes", "low", "scale")))
+
+
 def cast_shadows(meshes: list[Mesh], light: Light, size: int = SHADOW_SIZE) -> Shadows:
     """Shadow maps of each mesh, seen from the light."""
     maps, all_axes, lows, scales = [], [], [], []
@@ -84,8 +89,8 @@ def cast_shadows(meshes: list[Mesh], light: Light, size: int = SHADOW_SIZE) -> S
     axes = np.stack([across, np.cross(light.direction, across), light.direction])
     for mesh in meshes:
         points = mesh.vertices @ axes.T
-        seen = points[mesh.cut >= 0]
-        low, high = seen.min(0) - 0.03, seen.max(0) + 0.03
+        low, high = bounds(points, mesh.cut)
+        low, high = low - 0.03, high + 0.03
         scale = size / max(high[0] - low[0], high[1] - low[1])
         points[:, :2] = (points[:, :2] - low[:2]) * scale
         maps.append(depth_map(points, mesh.faces, mesh.cut, size))
