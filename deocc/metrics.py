@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deocc.errors import DeoccError
 from deocc.labels import FLIP_PAIRS, IGNORE, NUM_CLASSES
+from deocc.masks import mask_box
 
 ArrayLike = np.ndarray | Tensor
 RATIO_EDGES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)  # bins of every table
@@ -253,10 +254,28 @@ def _window_mean(values: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(values, (11, 11), 1.5, borderType=cv2.BORDER_CONSTANT)
 
 
-def _crop_to(region: np.ndarray, margin: int) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
-    low, high = max(0, rows[0] - margin), rows[-1] + 1 + margin
-    return slice(low, high), slice(max(0, columns[0] - margin), columns[-1] + 1 + margin)
+def ssim_map(first: np.ndarray, second: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Structural similarity around each pixel, from statistics of the pixels inside alone.
+
+    Args:
+        first, second: H x W x 3 float32 in [0, 1].
+        inside: H x W bool.
+
+    Returns:
+        H x W x 3 float32; meaningless outside.
+    """
+    weight = inside.astype(np.float32)[..., None]
+    norm = np.maximum(_window_mean(weight[..., 0]), 1e-6)[..., None]
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return _window_mean(values * weight) / norm
+
+    mean_a, mean_b = mean(first), mean(second)
+    variance_a, variance_b = mean(first * first) - mean_a**2, mean(second * second) - mean_b**2
+    covariance = mean(first * second) - mean_a * mean_b
+    luminance = (2 * mean_a * mean_b + SSIM_C1) / (mean_a**2 + mean_b**2 + SSIM_C1)
+    structure = (2 * covariance + SSIM_C2) / (variance_a + variance_b + SSIM_C2)
+    return luminance * structure
 
 
 def ssim(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = None) -> float:
@@ -275,20 +294,9 @@ def ssim(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = Non
     _same_shape(first[..., 0], inside, "region")
     if not inside.any():
         return float("nan")
-    crop = _crop_to(inside, 0)
-    first, second, inside = first[crop], second[crop], inside[crop]
-    weight = inside.astype(np.float32)[..., None]
-    norm = np.maximum(_window_mean(weight[..., 0]), 1e-6)[..., None]
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return _window_mean(values * weight) / norm
-
-    mean_a, mean_b = mean(first), mean(second)
-    variance_a, variance_b = mean(first * first) - mean_a**2, mean(second * second) - mean_b**2
-    covariance = mean(first * second) - mean_a * mean_b
-    luminance = (2 * mean_a * mean_b + SSIM_C1) / (mean_a**2 + mean_b**2 + SSIM_C1)
-    structure = (2 * covariance + SSIM_C2) / (variance_a + variance_b + SSIM_C2)
-    return float((luminance * structure)[inside].mean())
+    x0, y0, x1, y1 = mask_box(inside)
+    crop = np.s_[y0:y1, x0:x1]
+    return float(ssim_map(first[crop], second[crop], inside[crop])[inside[crop]].mean())
 
 
 # --- distances of features ------------------------------------------------------------------------

@@ -24,6 +24,8 @@ GRABCUT_SIDE = 256  # longer side of GrabCut's crop in pixels: more costs time, 
 GRABCUT_MARGIN = 0.25  # background shown around the box, as a share of its sides
 MEDIAPIPE_MARGIN = 0.15
 MEDIAPIPE_FILE = "selfie_segmentation.tflite"
+MASKRCNN_FILE = "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"  # torchvision's names, known without its import
+DEEPLAB_FILE = "deeplabv3_resnet50_coco-cd0a2569.pth"
 PERSON_COCO, PERSON_VOC = 1, 15
 MIN_SHARE = 0.05  # a mask that fills less of its box is no person
 
@@ -96,9 +98,9 @@ def _grabcut(image: np.ndarray, box: Box) -> np.ndarray:
 # --- torchvision ----------------------------------------------------------------------------------
 
 
-def _checkpoint(weights: Any) -> Path:
+def _checkpoint(name: str) -> Path:
     """A torchvision weights file in $TORCH_HOME/hub/checkpoints; never fetched from here."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not path.is_file():
         raise _Unavailable(f"{path.name} is not in $TORCH_HOME/hub/checkpoints; put it there to use it")
     return path
@@ -128,9 +130,7 @@ def _to_tensor(image: np.ndarray) -> torch.Tensor:
 
 def _maskrcnn(image: np.ndarray, box: Box) -> np.ndarray:
     """Mask R-CNN: the detected person whose box overlaps the given one most."""
-    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
-
-    model = _maskrcnn_model(_checkpoint(MaskRCNN_ResNet50_FPN_V2_Weights.DEFAULT))
+    model = _maskrcnn_model(_checkpoint(MASKRCNN_FILE))
     with torch.inference_mode():
         found = model([_to_tensor(image)])[0]
     people = (found["labels"] == PERSON_COCO) & (found["scores"] > 0.3)
@@ -151,13 +151,14 @@ def _deeplab_model(path: Path) -> torch.nn.Module:
 
 def _deeplab(image: np.ndarray, box: Box) -> np.ndarray:
     """DeepLab v3: pixels of class person in the box; it cannot tell two people apart."""
+    model = _deeplab_model(_checkpoint(DEEPLAB_FILE))
     from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights
 
-    weights = DeepLabV3_ResNet50_Weights.DEFAULT
-    model = _deeplab_model(_checkpoint(weights))
     x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, GRABCUT_MARGIN)
     with torch.inference_mode():
-        logits = model(weights.transforms()(_to_tensor(image[y0:y1, x0:x1]))[None])["out"]
+        logits = model(
+            DeepLabV3_ResNet50_Weights.DEFAULT.transforms()(_to_tensor(image[y0:y1, x0:x1]))[None]
+        )["out"]
         logits = torch.nn.functional.interpolate(logits, (y1 - y0, x1 - x0), mode="bilinear")
     mask = np.zeros(image.shape[:2], bool)
     mask[y0:y1, x0:x1] = (logits[0].argmax(0) == PERSON_VOC).numpy()

@@ -43,8 +43,9 @@ class MeanMask:
         if masks.ndim != 3 or not len(masks):
             raise DeoccError(f"the mean mask needs N x S x S training masks, N > 0; {masks.shape} came")
         mean = masks.mean(0).astype(np.float32)
-        scores = [mask_iou(np.broadcast_to(mean > t, masks.shape), masks).mean() for t in THRESHOLDS]
-        return cls(mean, float(THRESHOLDS[int(np.argmax(scores))]))
+        answers = (np.broadcast_to(mean > level, masks.shape) for level in THRESHOLDS)
+        scores = np.array([mask_iou(answer, masks).mean() for answer in answers])
+        return cls(mean, float(THRESHOLDS[scores >= scores.max() - 1e-9].mean()))  # the middle of equals
 
     def predict(self, batch: Batch) -> Prediction:
         """Args: batch: person frames, with initial_mask, N x 1 x H x W."""
