@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from torch import Tensor
 
 from . import metrics
@@ -185,7 +187,20 @@ def override(config: Any, path: Sequence[str], value: Any) -> Any:
         raise DeoccError(f"key {path[0]!r} of {type(config).__name__} has no field {'.'.join(path[1:])!r}")
     if len(path) == 1 and is_dataclass(old) and not isinstance(value, type(old)):
         raise DeoccError(f"key {path[0]!r} holds a {type(old).__name__}; change its fields one by one")
+    if len(path) == 1:
+        _check_type(path[0], old, value)
+        value = tuple(value) if isinstance(old, tuple) else value
     return replace(config, **{path[0]: override(old, path[1:], value) if len(path) > 1 else value})
+
+
+def _check_type(key: str, old: Any, value: Any) -> None:
+    """A new value has its predecessor's type; numbers stand for numbers, None may come and go."""
+    if old is None or value is None or is_dataclass(old):
+        return
+    kinds: dict[type, tuple[type, ...]] = {float: (float, int), tuple: (tuple, list)}
+    allowed = kinds.get(type(old), (type(old),))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and not isinstance(old, bool)):
+        raise DeoccError(f"key {key!r} is {value!r}; expected a {type(old).__name__} such as {old!r}")
 
 
 # ------------------------------------------------------------------------------------------------ people
@@ -258,7 +273,7 @@ def load_people(
     """Opens people folders for training; validation people are never touched.
 
     Args:
-        folders: people folders; those without `occluders/` give people only.
+        folders: people folders; those without `occluders/` give people only; one named twice counts twice.
         holdout: keep a tenth of people and of occluders (by id) out of training, for tuning.
         repeats: how often each folder's people count in an epoch (more for the rarer kind).
 
@@ -267,6 +282,7 @@ def load_people(
     """
     if not folders:
         raise DeoccError("no people folder given; name at least one (see `deocc render --help`)")
+    folders, repeats = _counted(folders, repeats)
     kept: list[Sequence[Any]] = []
     tuned: list[Sequence[Any]] = []
     kept_occluders: list[Sequence[Any]] = []
@@ -277,7 +293,8 @@ def load_people(
         if (Path(folder) / "occluders").is_dir():
             occluders = people.occluders("train")
             _part(occluders, [row["id"] for row in occluders.rows], holdout, kept_occluders, tuned_occluders)
-    words = ", ".join(f"{len(part)} people" for part in kept)
+    times = zip(kept, repeats, strict=True)
+    words = ", ".join(f"{len(part)} people" + (f" (x {n})" if n > 1 else "") for part, n in times)
     found = TrainingPeople(
         Joined(kept, repeats),
         Joined(kept_occluders),
@@ -291,6 +308,16 @@ def load_people(
         names = ", ".join(map(str, folders))
         raise DeoccError(f"{names}: {counts} in split 'train'; training needs both")
     return found
+
+
+def _counted(
+    folders: Sequence[Path | str], repeats: Sequence[int] | None
+) -> tuple[list[Path | str], list[int]]:
+    """Distinct folders, and how often each counts."""
+    times: dict[Path | str, int] = {}
+    for folder, count in zip(folders, repeats or [1] * len(folders), strict=True):
+        times[folder] = times.get(folder, 0) + count
+    return list(times), list(times.values())
 
 
 def _part(items: Sequence[Any], ids: list[str], holdout: bool, kept: list, tuned: list) -> None:
@@ -499,9 +526,12 @@ def train_system(
         return recipe.evaluate(trained, batches, place)
 
     result = train(system, data, config, out, resume, evaluate if batches else None, device)
-    card = model_card(name, preset, stage, config, people, result, people_dirs)
-    weights = export(result, card, out)
-    return TrainedSystem(weights, result, card)
+    given = {"max_minutes": max_minutes, "steps": steps, "seed": seed, "stage1": stage1, "init": init}
+    command = command_line(name, people_dirs, repeats, preset.name, changes, holdout, given)
+    card = model_card(name, preset, stage, config, people, result, command)
+    if PartialState().is_main_process:
+        export(result, card, out)
+    return TrainedSystem(out / "weights.safetensors", result, card)
 
 
 def _tuning_batches(people: TrainingPeople, preset: Preset, config: TrainConfig) -> list[Batch]:
@@ -532,6 +562,29 @@ def _start_from(system: System, path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ export
 
 
+def command_line(
+    name: str,
+    people_dirs: Sequence[Path | str],
+    repeats: Sequence[int] | None,
+    preset: str,
+    changes: dict[str, Any] | None,
+    holdout: bool,
+    given: dict[str, Any],
+) -> str:
+    """The command that repeats a run; folders and files by their last name: no machine's path shows."""
+    times = repeats or [1] * len(people_dirs)
+    folders = [Path(d).name for d, n in zip(people_dirs, times, strict=True) for _ in range(n)]
+    words = ["deocc", "train", name, "--people", *folders, "--preset", preset, "--out", "RUN"]
+    for key, option in (("max_minutes", "--minutes"), ("steps", "--steps"), ("seed", "--seed")):
+        words += [] if given[key] is None else [option, f"{given[key]:g}"]
+    for key in ("stage1", "init"):
+        words += [] if given[key] is None else [f"--{key}", Path(given[key]).name]
+    words += [] if holdout else ["--all-people"]
+    for key, value in (changes or {}).items():
+        words += ["--set", f"{key}={json.dumps(value)}"]
+    return shlex.join(words)
+
+
 def model_card(
     name: str,
     preset: Preset,
@@ -539,20 +592,16 @@ def model_card(
     config: TrainConfig,
     people: TrainingPeople,
     result: TrainResult,
-    people_dirs: Sequence[Path | str],
+    command: str,
 ) -> dict[str, Any]:
     """What a weights file is: system, preset, data, length, figures, command; JSON-able."""
-    folders = [Path(folder).name for folder in people_dirs]
-    length = f"{result.steps} steps, {result.minutes:.1f} minutes of training time"
-    command = f"deocc train {name} --people {' '.join(folders)} --preset {preset.name} --out RUN"
     return {
         "system": name,
         "preset": preset.name,
         "input_size": preset.size,
         "parameters": count_parameters(result.ema),
-        "people_folders": folders,
         "data": people.description,
-        "length": length,
+        "length": f"{result.steps} steps, {result.minutes:.1f} minutes of training time",
         "images_per_second": round(result.images_per_second, 1),
         "tuning_figures": {key: round(value, 4) for key, value in result.evaluation.items()},
         "command": command,
@@ -588,7 +637,7 @@ def card_text(card: dict[str, Any]) -> str:
     return (
         f"# {card['system']}, preset {card['preset']}\n\n"
         f"- input: {card['input_size']} x {card['input_size']} pixels; {card['parameters']:,} parameters\n"
-        f"- data: {card['data']} (folders: {', '.join(card['people_folders'])})\n"
+        f"- data: {card['data']}\n"
         f"- length: {card['length']}, {card['images_per_second']} images/s\n"
         f"- licence: {card['licence']}\n\n"
         f"## Command\n\n    {card['command']}\n\n## Figures\n\n{figures}"

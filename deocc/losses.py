@@ -16,6 +16,7 @@ from torch import Tensor
 from .errors import DeoccError
 from .labels import FLIP_PAIRS, IGNORE, NUM_CLASSES
 
+ADVERSARIAL = ("lsgan", "bce")
 Features = Callable[[Tensor], list[Tensor]]
 
 

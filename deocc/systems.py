@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from . import losses as L
+from .errors import DeoccError
 from .labels import parsing_onehot
 from .models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, PatchDiscriminator, encoder_levels
 from .models.features import VGGFeatures
@@ -28,6 +29,10 @@ class FeatureSettings:
     every: int = 1  # steps from one use to the next; the weight is multiplied by it
     size: int = 64  # side of the pictures that VGG sees, pixels
 
+    def __post_init__(self) -> None:
+        _require(self.every >= 1, f"features.every is {self.every}; expected at least 1")
+        _require(self.size >= 16, f"features.size is {self.size}; expected at least 16 pixels")
+
 
 @dataclass(frozen=True)
 class AdversarySettings:
@@ -38,6 +43,15 @@ class AdversarySettings:
     kind: str = "lsgan"  # "lsgan" or "bce"
     every: int = 1  # steps from one use to the next; the weight is multiplied by it
     start: int = 0  # first step that uses it
+
+    def __post_init__(self) -> None:
+        _require(self.every >= 1, f"adversary.every is {self.every}; expected at least 1")
+        _require(self.kind in L.ADVERSARIAL, f"adversary.kind is {self.kind!r}; use 'lsgan' or 'bce'")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise DeoccError(f"settings: {message}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,8 @@ class _Trainable:
             return {}
         assert self.discriminator is not None
         self._real, self._fake = real.detach(), fake.detach()
-        with frozen(self.discriminator) as judge:
+        bare = getattr(self.discriminator, "module", self.discriminator)  # DDP wants no forward here
+        with frozen(bare) as judge:
             term = L.generator_adversarial(judge(fake), self.adversary.kind)
         return {"adversarial": self.adversary.weight * self.adversary.every * term}
 

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, send_to_device, set_seed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -409,8 +410,9 @@ class _Run:
         self.system, self.data, self.config, self.out, self.evaluate = system, data, config, out, evaluate
         if config.threads:
             torch.set_num_threads(config.threads)
-        precision = config.mixed_precision
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
+        AcceleratorState._reset_state()  # a notebook may train twice, with other devices or precisions
+        self.accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=device == "cpu")
+        _check_device(device, self.accelerator.device)
         set_seed(config.seed + self.accelerator.process_index)
         self.step, self.minutes, self.evaluation = 0, 0.0, {}  # type: ignore[var-annotated]
         self._prepare()
@@ -613,6 +615,12 @@ class _Run:
         if self.accelerator.is_main_process:
             save_checkpoint(self.out, self._state(), self.config.keep_checkpoints)
         self.accelerator.wait_for_everyone()
+
+
+def _check_device(wanted: str | None, found: torch.device) -> None:
+    """Accelerate takes the CPU where it finds no GPU; a user who asked for one should hear of it."""
+    if wanted is not None and torch.device(wanted).type != found.type:
+        raise DeoccError(f"device {wanted!r} is not to be had here ({found} is); leave it out, or use 'cpu'")
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -175,6 +175,13 @@ def test_unknown_keys_are_errors():
         get_preset("tiny", {"mask.train": 1})
     with pytest.raises(DeoccError, match="tiny, small, paper"):
         get_preset("huge")
+    for key, value in (("mask.train.lr", "high"), ("size", 64.5), ("mask.settings.modal", 1)):
+        with pytest.raises(DeoccError, match="expected a"):
+            get_preset("tiny", {key: value})
+    with pytest.raises(DeoccError, match="'lsgan' or 'bce'"):
+        get_preset("tiny", {"mask.settings.adversary.kind": "wgan"})
+    levels = get_preset("tiny", {"mask.settings.features.levels": [1, 3]}).mask.settings.features.levels
+    assert levels == (1, 3)
     assert get_preset("tiny", {"mask.train.lr": 5.0}).mask.train.lr == 5.0
     assert PRESETS["tiny"].mask.train.lr != 5.0
 
@@ -218,7 +225,7 @@ def test_training_and_tuning_people_are_disjoint_and_validation_is_absent(folder
 
 def test_folders_join_with_repeats(folder):
     people = load_people([folder, folder], holdout=False, repeats=[1, 3])
-    assert len(people.people) == 160
+    assert len(people.people) == 160 and len(people.occluders) == 20
     assert Joined([[1, 2], [3]], [1, 2])[:] == [1, 2, 3, 3]
 
 
@@ -279,7 +286,7 @@ class OneBatch:
 
 def test_one_batch_can_be_overfitted(data, tmp_path):
     few = OneBatch(data)
-    run = config(batch_size=4, steps=50, lr=1e-2, ema_decay=0.9, checkpoint_every=1000)
+    run = config(batch_size=4, steps=60, lr=1e-2, ema_decay=0.9, checkpoint_every=1000)
     system = make_system(data)
     result = train(system, few, run, tmp_path, device="cpu")
     rows = log_rows(tmp_path)
@@ -353,6 +360,18 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
         train(system, data, config(), tmp_path, device="cpu")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_an_error(data, tmp_path):
+    with pytest.raises(DeoccError, match="'cuda' is not to be had"):
+        train(make_system(data), data, config(), tmp_path, device="cuda")
+
+
+def test_half_precision_trains(data, tmp_path):
+    run = config(mixed_precision="bf16", steps=2)
+    result = train(make_system(data), data, run, tmp_path, device="cpu")
+    assert result.steps == 2 and all(p.dtype == torch.float32 for p in result.ema.parameters())
+
+
 def test_minutes_limit_a_run(data, tmp_path):
     timed = config(steps=None, max_minutes=1e-6, checkpoint_every=100)
     result = train(make_system(data), data, timed, tmp_path, device="cpu")
@@ -386,7 +405,8 @@ def test_stage_1_trains_and_exports(stage1):
     card = json.loads((stage1.parent / "model_card.json").read_text())
     assert card["system"] == "mask/ours" and card["training"]["steps"] == 4
     assert 0 <= card["tuning_figures"]["invisible_given_modal"] <= 1
-    assert "held out" in card["data"] and "/" not in card["people_folders"][0]
+    assert "held out" in card["data"]
+    assert "--steps 4" in card["command"] and "--set mask.settings.width=4" in card["command"]
     text = (stage1.parent / "model_card.md").read_text()
     assert "deocc train mask/ours" in text and str(stage1.parent) not in text
     assert any("evaluation" in row for row in log_rows(stage1.parent))
