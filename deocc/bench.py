@@ -104,7 +104,9 @@ def _fresh_networks(preset: str, device: str | None) -> Deoccluder:
     mask_net = MaskCompletionNet(
         mask.width, templates=shape, temperature=mask.temperature, levels=mask.levels
     )
-    content_net = ContentRecoveryNet(content.width, levels=encoder_levels(sizes.size))
+    content_net = ContentRecoveryNet(
+        content.width, attention=content.attention, levels=encoder_levels(sizes.size), alpha=content.alpha
+    )
     return Deoccluder(mask_net, content_net, sizes.size, device)
 
 

@@ -66,8 +66,11 @@ def _root(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")] = False,
 ) -> None:
-    logging.basicConfig(format="deocc: %(message)s", level=logging.WARNING, force=True)
-    logging.getLogger("deocc").setLevel(logging.INFO if verbose else logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("deocc: %(message)s"))
+    logger = logging.getLogger("deocc")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def _seed_everything(seed: int) -> None:
@@ -238,16 +241,21 @@ def render(
     count: Annotated[int, typer.Option("--count", min=1, help="People.")] = 10,
     size: Annotated[int, typer.Option("--size", min=32, help="Side of a picture in pixels.")] = 256,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
+    split: Annotated[
+        Literal["train", "val"] | None,
+        typer.Option("--split", help="Put everybody into one split.  [default: one in six is val]"),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Render people with exact masks and body parts into a people folder; person i has seed SEED + i."""
+    from deocc.commands import new_folder
     from deocc.people.synth import render_people
     from deocc.pipeline import pick_device
 
     pick_device(device)  # rendering needs no GPU; a wrong name is still said
-    render_people(count, seed, workers, out, size)
-    typer.echo(f"{count} people in {out}")
+    people = render_people(count, seed, workers, new_folder(out), size, split)
+    typer.echo(f"{len(people)} people in {out}")
 
 
 @app.command(rich_help_panel=MAKE)

@@ -156,7 +156,15 @@ def _draw_cases(deoccluder: Deoccluder, folder: CaseFolder, given: Given, out: P
     return np.concatenate(padded)
 
 
-# ------------------------------------------------------------------ a case folder
+# ------------------------------------------------------------------ folders of people and cases
+
+
+def new_folder(out: PathLike) -> Path:
+    """Checks that a folder can be made, or is empty. Raises: DeoccError where it holds something already."""
+    out = require_writable(out)
+    if out.is_dir() and any(out.iterdir()):
+        raise DeoccError(f"{out}: holds something already; choose a new folder")
+    return out
 
 
 def write_cases(
@@ -189,11 +197,9 @@ def write_cases(
     Raises:
         DeoccError: bad people folder, nobody in the split, a bad ratio, `out` in use or not to be written.
     """
-    out, low, high = require_writable(out), *ratio
+    out, (low, high) = new_folder(out), ratio
     if not 0 < low <= high <= 1:
         raise DeoccError(f"ratio {low:g} {high:g}: the hidden share lies in (0, 1]; give LO <= HI in it")
-    if out.is_dir() and any(out.iterdir()):
-        raise DeoccError(f"{out}: holds something already; choose a new folder for the cases")
     part = None if split == "all" else split
     persons = PeopleFolder(people, part)
     things = PeopleFolder(occluders or people).occluders(part)

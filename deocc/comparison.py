@@ -5,6 +5,8 @@ prediction folder. Each predicts at the size it works at; everything is scored o
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -30,6 +32,7 @@ from deocc.occlusion import CaseFolder, OcclusionCase, case_item, collate
 from deocc.occlusion.dataset import initial_mask
 from deocc.pipeline import Deoccluder, Given, paste_pixels
 from deocc.predictions import case_view
+from deocc.systems import AdversarySettings, ContentSettings, ContentSystem
 from deocc.tables import METRICS, format_table, interval_text, markdown
 
 SCHEMA = "deocc.comparison/1"
@@ -57,10 +60,22 @@ def training_masks(cases: Iterable[OcclusionCase], size: int, given: str = "moda
     return np.stack(masks)
 
 
+def recovery_system(deoccluder: Deoccluder) -> ContentSystem:
+    """Stage 2 of trained weights as a system that recovers from masks it is given, for task "pixels".
+
+    The `Deoccluder` itself is a row of its own: end to end, from its own masks.
+    """
+    silent = AdversarySettings(weight=0)
+    settings = ContentSettings(width=8, perceptual=0, style=0, style_whole=0, adversary=silent)
+    system = ContentSystem(settings, deoccluder.size, deoccluder.mask_net)
+    system.network = deoccluder.content_net  # the one above was only there to be replaced
+    return system
+
+
 # --- one chunk of cases --------------------------------------------------------------------------
 
 
-def photo_item(case: OcclusionCase, given: str) -> dict[str, Tensor]:
+def photo_item(case: OcclusionCase, given: Given) -> dict[str, Tensor]:
     """An item of a Batch at the photo's own size, for baselines that work on the photo."""
     shape = case.image.shape[:2]
 
@@ -74,23 +89,6 @@ def photo_item(case: OcclusionCase, given: str) -> dict[str, Tensor]:
         "amodal_mask": mask(case.amodal_mask),
         "photo": torch.ones(1, *shape),
     }
-
-
-def with_predicted_masks(batch: Batch, prediction: Prediction) -> Batch:
-    """A batch whose true masks and body parts are replaced by a mask system's, as stage 2 meets them.
-
-    Args:
-        batch: person frames, N items.
-        prediction: of the same batch; probabilities N x 1 x S x S, labels N x S x S.
-    """
-    modal = (prediction["modal_mask"] > 0.5).float() * batch["photo"]
-    amodal = torch.maximum((prediction["amodal_mask"] > 0.5).float() * batch["photo"], modal)
-    changed = {"modal_mask": modal, "amodal_mask": amodal}
-    for name in ("parsing_modal", "parsing_amodal"):
-        if name in prediction:
-            changed[name] = prediction[name]
-            changed["has_parsing"] = torch.ones_like(batch["has_parsing"])
-    return {**batch, **changed}
 
 
 def _device(system: Any) -> torch.device:
@@ -108,17 +106,19 @@ def _maps(tensor: Tensor) -> np.ndarray:
     return (tensor[:, 0] if tensor.ndim == 4 else tensor).detach().float().cpu().numpy()
 
 
-def paste_masks(prediction: Prediction, index: int, frame: Frame, shape: tuple[int, int]) -> CasePrediction:
+def paste_masks(
+    prediction: Prediction, index: int, frame: Frame, shape: tuple[int, int], join: bool = True
+) -> CasePrediction:
     """One item's masks and body parts on the photo: probabilities linearly, cut at 0.5; labels by nearest.
 
-    The whole person contains the visible one, and body parts lie on the whole person.
+    Body parts lie on the whole person. join: add the visible person to the whole one.
     """
     if "amodal_mask" not in prediction:
         return CasePrediction()
     modal, amodal = (
         frame.paste(_maps(prediction[name])[index], shape) > 0.5 for name in ("modal_mask", "amodal_mask")
     )
-    amodal |= modal
+    amodal |= modal & join
     parsing = None
     if "parsing_amodal" in prediction:
         labels = prediction["parsing_amodal"][index].to(torch.uint8).cpu().numpy()
@@ -126,64 +126,90 @@ def paste_masks(prediction: Prediction, index: int, frame: Frame, shape: tuple[i
     return CasePrediction(modal, amodal, parsing)
 
 
-def _hole(batch: Batch) -> Tensor:
-    """The invisible mask that a system was given, N x 1 x S x S {0, 1}."""
-    return batch["amodal_mask"] * (1 - batch["modal_mask"]) * batch["photo"]
+def known_masks(
+    cases: Sequence[OcclusionCase], given: Given, size: int, masks: Any = None
+) -> list[OcclusionCase]:
+    """The cases as a recovery system meets them: with their true masks, or with a mask system's.
+
+    A mask system without body parts leaves none: the true ones would tell what it does not know.
+
+    Raises:
+        DeoccError: a case lacks the true masks that were asked for.
+    """
+    if masks is None:
+        for case in cases:
+            if case.invisible_mask is None:
+                raise DeoccError(f"case {case.id}: recovery from true masks needs modal.png and amodal.png")
+        return list(cases)
+    told = []
+    for case, found in zip(cases, predict_chunk(masks, cases, "masks", given, size), strict=True):
+        assert found.modal_mask is not None and found.amodal_mask is not None
+        parsing = np.zeros(case.image.shape[:2], np.uint8) if found.parsing is None else found.parsing
+        told.append(
+            replace(
+                case,
+                modal_mask=found.modal_mask,
+                amodal_mask=found.amodal_mask | found.modal_mask,
+                parsing_amodal=parsing,
+            )
+        )
+    return told
 
 
-def _frame_predictions(
-    system: Any, cases: Sequence[OcclusionCase], task: Task, given: str, size: int, masks: Any
+def _frame_masks(
+    system: Any, cases: Sequence[OcclusionCase], given: Given, size: int
 ) -> list[CasePrediction]:
-    """A system that sees person frames. masks: the mask system of an end-to-end run, or None for true masks."""
+    """A mask system that sees person frames."""
     frames = [person_frame(initial_mask(case, given)) for case in cases]
     items = [case_item(case, size, given, frame) for case, frame in zip(cases, frames, strict=True)]
     batch = _on(collate(items), _device(system))
-    shapes = [case.image.shape[:2] for case in cases]
-    if task == "masks":
-        found = system.predict(batch)
-        return [paste_masks(found, i, frames[i], shapes[i]) for i in range(len(cases))]
-    pasted = [CasePrediction(case.modal_mask, case.amodal_mask) for case in cases]
-    if masks is not None:
-        stage1 = masks.predict(_on(batch, _device(masks)))
-        pasted = [paste_masks(stage1, i, frames[i], shapes[i]) for i in range(len(cases))]
-        batch = with_predicted_masks(batch, _on(stage1, _device(system)))
-    pictures = system.predict(batch)["recovered"].detach().float().permute(0, 2, 3, 1).cpu().numpy()
-    holes = _maps(_hole(batch))
-    return [
-        _painted(case, answer, picture, hole, frame)
-        for case, answer, picture, hole, frame in zip(cases, pasted, pictures, holes, frames, strict=True)
+    found = system.predict(batch)
+    join = not hasattr(system, "on_photo")  # as the pipeline does; baselines answer for themselves
+    answers = [paste_masks(found, i, frames[i], case.image.shape[:2], join) for i, case in enumerate(cases)]
+    if found["modal_mask"] is not batch["initial_mask"]:
+        return answers
+    # who passes M_i through is not charged for resampling it
+    return [replace(a, modal_mask=initial_mask(c, given)) for a, c in zip(answers, cases, strict=True)]
+
+
+def _frame_pixels(
+    system: Any, cases: Sequence[OcclusionCase], told: Sequence[OcclusionCase], given: Given, size: int
+) -> list[CasePrediction]:
+    """A recovery system that sees person frames. told: the cases with the masks that it is given."""
+    starts = [initial_mask(case, given) for case in cases]
+    frames = [person_frame(start) for start in starts]
+    items = [
+        case_item(replace(case, initial_mask=start), size, "initial", frame)
+        for case, start, frame in zip(told, starts, frames, strict=True)
     ]
+    batch = _on(collate(items), _device(system))
+    # trainable recovery systems can also run their own stage 1; here the batch says which masks hold
+    options = {"masks": "true"} if "masks" in signature(system.predict).parameters else {}
+    found = system.predict(batch, **options)["recovered"]
+    pictures = found.detach().float().permute(0, 2, 3, 1).cpu().numpy()
+    holes = _maps(batch["amodal_mask"] * (1 - batch["modal_mask"]) * batch["photo"])
+    return [_painted(*parts) for parts in zip(told, pictures, holes, frames, strict=True)]
 
 
-def _painted(
-    case: OcclusionCase, answer: CasePrediction, picture: np.ndarray, hole: np.ndarray, frame: Frame
-) -> CasePrediction:
-    invisible = answer.invisible_mask
-    if invisible is None:
-        raise DeoccError(f"case {case.id}: recovery from true masks needs modal.png and amodal.png")
-    recovered = paste_pixels(case.image, picture, hole, frame, invisible)
-    return CasePrediction(answer.modal_mask, answer.amodal_mask, answer.parsing, recovered)
+def _painted(told: OcclusionCase, picture: np.ndarray, hole: np.ndarray, frame: Frame) -> CasePrediction:
+    assert told.invisible_mask is not None
+    recovered = paste_pixels(told.image, picture, hole, frame, told.invisible_mask)
+    return CasePrediction(told.modal_mask, told.amodal_mask, None, recovered)
 
 
-def _photo_prediction(
-    system: Baseline, case: OcclusionCase, task: Task, given: str, known: CasePrediction
-) -> CasePrediction:
-    """A baseline on the photo itself. known: the masks whose difference a recovery baseline fills."""
-    item = photo_item(case, given)
-    if task == "pixels":
-        for name in ("modal_mask", "amodal_mask"):
-            mask = getattr(known, name)
-            if mask is None:
-                raise DeoccError(
-                    f"case {case.id}: {name[:-5]}.png is missing; recovery from true masks needs it"
-                )
-            item[name] = torch.from_numpy(mask)[None].float()
-    found = system.predict(collate([item]))
-    if task == "masks":
-        modal, amodal = (_maps(found[name])[0] > 0.5 for name in ("modal_mask", "amodal_mask"))
-        return CasePrediction(modal, amodal)
-    picture = (found["recovered"][0].permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
-    return CasePrediction(known.modal_mask, known.amodal_mask, None, picture)
+def _photo_masks(system: Baseline, case: OcclusionCase, given: Given) -> CasePrediction:
+    """A mask baseline on the photo itself."""
+    found = system.predict(collate([photo_item(case, given)]))
+    return CasePrediction(*(_maps(found[name])[0] > 0.5 for name in ("modal_mask", "amodal_mask")))
+
+
+def _photo_pixels(system: Baseline, told: OcclusionCase) -> CasePrediction:
+    """A recovery baseline on the photo itself. told: the case with the masks that it is given."""
+    assert told.modal_mask is not None
+    item = photo_item(replace(told, initial_mask=told.modal_mask), "initial")
+    found = system.predict(collate([item]))["recovered"][0]
+    picture = (found.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+    return CasePrediction(told.modal_mask, told.amodal_mask, None, picture)
 
 
 def predict_chunk(
@@ -202,7 +228,7 @@ def predict_chunk(
         task: "masks", or "pixels" (recovery given masks).
         given: the mask that everything starts from: "initial", "modal" or "box".
         size: side of a trainable system's person frame.
-        masks: for "pixels", the mask system whose answer replaces the true masks, or None.
+        masks: for "pixels", the mask system (of any kind) whose answer replaces the true masks, or None.
     """
     if isinstance(system, str | Path):
         return [
@@ -211,12 +237,15 @@ def predict_chunk(
     if isinstance(system, Deoccluder):
         answers = system.deocclude_views([case_view(case, given) for case in cases])
         return [CasePrediction(a.modal_mask, a.amodal_mask, a.parsing, a.recovered) for a in answers]
-    if not getattr(system, "on_photo", False):
-        return _frame_predictions(system, cases, task, given, size, masks)
-    known = [CasePrediction(case.modal_mask, case.amodal_mask) for case in cases]
-    if task == "pixels" and masks is not None:
-        known = predict_chunk(masks, cases, "masks", given, size)
-    return [_photo_prediction(system, case, task, given, k) for case, k in zip(cases, known, strict=True)]
+    on_photo = getattr(system, "on_photo", False)
+    if task == "masks":
+        if on_photo:
+            return [_photo_masks(system, case, given) for case in cases]
+        return _frame_masks(system, cases, given, size)
+    told = known_masks(cases, given, size, masks)
+    if on_photo:
+        return [_photo_pixels(system, case) for case in told]
+    return _frame_pixels(system, cases, told, given, size)
 
 
 # --- the table -----------------------------------------------------------------------------------

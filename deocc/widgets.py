@@ -91,5 +91,6 @@ def _describe(shown: Occluded) -> str:
     scores = score_masks(shown.case, shown.answer)
     return (
         f"occlusion ratio {scores.occlusion_ratio:.2f}; predicted {shown.answer.occlusion_ratio:.2f}; "
-        f"IoU of the visible mask {scores.modal:.2f}, whole {scores.amodal:.2f}, invisible {scores.invisible:.2f}"
+        f"IoU of the visible mask {scores.modal:.2f}, "
+        f"whole {scores.amodal:.2f}, invisible {scores.invisible:.2f}"
     )

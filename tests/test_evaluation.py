@@ -16,6 +16,7 @@ from deocc.comparison import (
     evaluate_systems,
     format_comparison,
     paste_masks,
+    recovery_system,
     save_comparison,
     training_masks,
 )
@@ -24,6 +25,7 @@ from deocc.evaluation import CasePrediction, evaluate_folders, format_evaluation
 from deocc.io import write_image, write_mask, write_parsing
 from deocc.masks import person_frame
 from deocc.occlusion import CaseFolder, OcclusionCase, write_case
+from deocc.pipeline import Deoccluder
 from deocc.tables import METRICS
 
 SIZE = 48
@@ -307,6 +309,19 @@ def test_recovery_uses_true_masks_or_those_of_a_mask_system(cases: list[Occlusio
     )
 
 
+def test_trained_weights_recover_from_given_masks_and_end_to_end(
+    cases: list[OcclusionCase], tiny_weights: Path
+) -> None:
+    ours = Deoccluder.from_pretrained(tiny_weights, device="cpu")
+    options: dict[str, Any] = {"task": "pixels", "perceptual": False, "size": ours.size}
+    given = evaluate_system(recovery_system(ours), cases, given="modal", **options)["metrics"]
+    assert given["invisible_iou"]["value"] == 1 and given["recovered_psnr"]["n"] == 5
+    told = evaluate_system(recovery_system(ours), cases, masks=ours, **options)["metrics"]
+    alone = evaluate_system(ours, cases, **options)["metrics"]
+    assert told["amodal_iou"]["value"] == alone["amodal_iou"]["value"]  # the masks are the same
+    assert told["recovered_l1"]["value"] == pytest.approx(alone["recovered_l1"]["value"], abs=0.05)
+
+
 def test_recovered_pixels_outside_the_invisible_mask_stay(cases: list[OcclusionCase]) -> None:
     from deocc.comparison import predict_chunk
 
@@ -343,6 +358,13 @@ def test_training_masks_fit_the_controls(cases: list[OcclusionCase]) -> None:
     result = evaluate_systems(systems, cases, given="modal", size=32)
     mean, template = (result["systems"][name]["metrics"]["amodal_iou"]["value"] for name in systems)
     assert 0.3 < mean < 1 and template > 0.6
+    assert result["systems"]["mean"]["metrics"]["modal_iou"]["value"] == 1  # passed through, not resampled
+
+
+def test_the_mean_mask_is_not_helped_by_the_given_mask(cases: list[OcclusionCase]) -> None:
+    nothing = MeanMask(np.zeros((32, 32), np.float32))
+    scores = evaluate_system(nothing, cases, given="modal", size=32)["metrics"]
+    assert scores["amodal_iou"]["value"] == 0 and scores["modal_iou"]["value"] == 1
 
 
 def test_a_comparison_is_saved_with_its_command(tmp_path: Path, cases: list[OcclusionCase]) -> None:

@@ -151,7 +151,7 @@ def test_cleaning_drops_widget_views_only():
     v4 = nbformat.v4
     view = v4.new_output("display_data", {notebooks.WIDGET: {"model_id": "1"}, "text/plain": "VBox()"})
     text = v4.new_output("stream", text="kept")
-    cell = v4.new_code_cell("1", outputs=[view, text], metadata={"execution": {"t": 1}, "tags": ["a"]})
+    cell = v4.new_code_cell("1", outputs=[view, text], metadata={"execution": {"shell.execute_reply": "2026"}, "tags": ["a"]})
     metadata = {"widgets": {"state": {}}, "kernelspec": {"name": "mine"}}
     book = v4.new_notebook(cells=[cell], metadata=metadata)
     cleaned = notebooks.clean(book)

@@ -8,7 +8,13 @@ import typer
 
 from deocc.io import PathLike
 from deocc.paths import PEOPLE_MINI
-from deocc.people.folder import PeopleFolder, write_occluder, write_occluder_table, write_people_table, write_person
+from deocc.people.folder import (
+    PeopleFolder,
+    write_occluder,
+    write_occluder_table,
+    write_people_table,
+    write_person,
+)
 from deocc.people.synth.batch import in_parallel
 from deocc.people.synth.occluder import CATEGORIES, render_occluder
 from deocc.people.synth.person import render_person
@@ -28,15 +34,22 @@ def _person(seed: int, out: Path, size: int) -> dict[str, str]:
 
 def _occluder(item: tuple[int, str], out: Path) -> dict[str, str]:
     seed, kind = item
-    return {**write_occluder(out, render_occluder(seed, kind)), "split": "val" if item in VAL_OCCLUDERS else "train"}
+    return {
+        **write_occluder(out, render_occluder(seed, kind)),
+        "split": "val" if item in VAL_OCCLUDERS else "train",
+    }
 
 
 def bundle(out: PathLike, workers: int = 2, size: int = 256) -> PeopleFolder:
     """Renders the bundled people and occluders into a people folder (a few minutes on 2 cores)."""
     out = Path(out)
-    people = in_parallel(partial(_person, out=out, size=size), [*TRAIN_PEOPLE, *VAL_PEOPLE], workers, "people")
+    people = in_parallel(
+        partial(_person, out=out, size=size), [*TRAIN_PEOPLE, *VAL_PEOPLE], workers, "people"
+    )
     write_people_table(out, people)
-    occluders = in_parallel(partial(_occluder, out=out), TRAIN_OCCLUDERS + VAL_OCCLUDERS, workers, "occluders")
+    occluders = in_parallel(
+        partial(_occluder, out=out), TRAIN_OCCLUDERS + VAL_OCCLUDERS, workers, "occluders"
+    )
     write_occluder_table(out, occluders)
     return PeopleFolder(out)
 

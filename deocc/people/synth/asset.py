@@ -135,10 +135,12 @@ def loop_subdivision(faces: np.ndarray, vertices: int) -> tuple[sparse.csr_matri
     beta[border_valence > 0] = 0
     border_beta = np.where(border_valence == 2, 0.125, 0.0)
     keep = 1 - valence * beta - border_valence * border_beta
-    moved = sparse.diags(keep) + sparse.diags(beta) @ neighbours + sparse.diags(border_beta) @ border_neighbours
+    moved = (
+        sparse.diags(keep) + sparse.diags(beta) @ neighbours + sparse.diags(border_beta) @ border_neighbours
+    )
     select = sparse.csr_matrix((np.ones(n), (np.arange(n), used)), shape=(n, vertices))
     operator = sparse.vstack([moved, edge_points]).tocsr() @ select
-    ab, bc, ca = (edge_of.reshape(3, -1) + n)
+    ab, bc, ca = edge_of.reshape(3, -1) + n
     a, b, c = tri.T
     new = np.stack([a, ab, ca, ab, b, bc, ca, bc, c, ab, bc, ca], 1).reshape(-1, 3)
     return operator.tocsr(), new
@@ -169,7 +171,9 @@ def _arm_coordinates(
     along_upper, along_lower = (points - shoulder) @ upper_axis, (points - elbow) @ lower_axis
     below = lower > 0.5
     reach = np.where(
-        below, np.maximum(upper_length + along_lower, 0.8 * upper_length), np.minimum(along_upper, 1.1 * upper_length)
+        below,
+        np.maximum(upper_length + along_lower, 0.8 * upper_length),
+        np.minimum(along_upper, 1.1 * upper_length),
     )
     reach = np.where(arm > 0.03, reach, -0.3)
     axis_point = np.where(
@@ -199,7 +203,8 @@ def _skull(points: np.ndarray) -> Skull:
     relative = points - SKULL_CENTRE
     distance = np.linalg.norm(relative, axis=1)
     azimuth, elevation = np.meshgrid(
-        np.linspace(-np.pi, np.pi, SKULL_COLUMNS, endpoint=False), np.linspace(-np.pi / 2, np.pi / 2, SKULL_ROWS)
+        np.linspace(-np.pi, np.pi, SKULL_COLUMNS, endpoint=False),
+        np.linspace(-np.pi / 2, np.pi / 2, SKULL_ROWS),
     )
     azimuth, elevation = azimuth.ravel(), elevation.ravel()
     directions = np.stack(
@@ -225,7 +230,13 @@ def _bones_like(bone: dict[str, int], kinds: tuple[str, ...], side: str = "") ->
 def _body_labels(weights: np.ndarray, bone: dict[str, int]) -> np.ndarray:
     """LIP class of each body vertex by its strongest limb; the torso counts as face (LIP has no torso skin)."""
     arms = ("shoulder", *ARM_BONES)
-    groups = [(13, HEAD_BONES, ""), (14, arms, ".L"), (15, arms, ".R"), (16, LEG_BONES, ".L"), (17, LEG_BONES, ".R")]
+    groups = [
+        (13, HEAD_BONES, ""),
+        (14, arms, ".L"),
+        (15, arms, ".R"),
+        (16, LEG_BONES, ".L"),
+        (17, LEG_BONES, ".R"),
+    ]
     shares = np.stack([weights[:, _bones_like(bone, kinds, side)].sum(1) for _, kinds, side in groups], 1)
     shares = np.concatenate([shares, 1 - shares.sum(1, keepdims=True)], 1)
     return np.array([label for label, _, _ in groups] + [13], np.uint8)[shares.argmax(1)]

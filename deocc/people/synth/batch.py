@@ -15,12 +15,13 @@ from deocc.io import PathLike
 from deocc.people.folder import PeopleFolder, write_people_table, write_person
 from deocc.people.synth.person import render_person
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 VAL_SHARE = 1 / 6
 
 
 def split_of(name: str) -> str:
-    """"train" or "val" (one in six), by a hash of the name: a person never changes sides."""
+    """ "train" or "val" (one in six), by a hash of the name: a person never changes sides."""
     return "val" if int(sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < VAL_SHARE else "train"
 
 
@@ -56,7 +57,9 @@ def render_people(
         DeoccError: count, seed, size or split make no sense, or the folder cannot be written.
     """
     if count < 1 or seed < 0 or not 32 <= size <= 2048:
-        raise DeoccError(f"count {count}, seed {seed}, size {size}: expected count >= 1, seed >= 0, size 32 to 2048")
+        raise DeoccError(
+            f"count {count}, seed {seed}, size {size}: expected count >= 1, seed >= 0, size 32 to 2048"
+        )
     if split not in (None, "train", "val"):
         raise DeoccError(f"split {split!r} is unknown; use 'train', 'val' or None")
     task = partial(_render_to, out=Path(out), size=size, split=split)

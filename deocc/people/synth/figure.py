@@ -86,7 +86,9 @@ def suit_coordinates(suit: Surface) -> np.ndarray:
     """Surface coordinates of the bodysuit, N x 2 metres: around and along torso, legs and arms."""
     x, y, z = suit.template.T
     leg_axis = np.sign(x) * (0.113 + np.clip(0.118 - z, 0, 1) * 0.085)
-    around = np.where(z > 0.05, np.arctan2(x, -(y + 0.02)) * 0.15, np.arctan2(x - leg_axis, -(y + 0.02)) * 0.08)
+    around = np.where(
+        z > 0.05, np.arctan2(x, -(y + 0.02)) * 0.15, np.arctan2(x - leg_axis, -(y + 0.02)) * 0.08
+    )
     uv = np.stack([around, z], 1)
     arm = suit.arm_weight > 0.5
     uv[arm] = np.stack([suit.arm_angle[arm] * 0.05, -suit.arm_reach[arm]], 1)

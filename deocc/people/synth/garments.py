@@ -59,7 +59,9 @@ def _draw_style(rng: np.random.Generator, female: bool, pose: Pose) -> tuple[str
     styles = [("top", "pants", False), ("top", "shorts", False), ("top", "pants", True), ("jumpsuit", "none", False),
               ("top", "skirt", False), ("dress", "none", False), ("dress", "none", True)]  # fmt: skip
     skirts = _closed_legs(pose) and female
-    odds = np.array([0.42, 0.12, 0.15, 0.04, 0.11, 0.12, 0.04] if skirts else [0.55, 0.17, 0.22, 0.06, 0, 0, 0])
+    odds = np.array(
+        [0.42, 0.12, 0.15, 0.04, 0.11, 0.12, 0.04] if skirts else [0.55, 0.17, 0.22, 0.06, 0, 0, 0]
+    )
     return styles[rng.choice(len(styles), p=odds / odds.sum())]
 
 
@@ -101,7 +103,9 @@ def upper_field(surface: Surface, outfit: Outfit, hem: float) -> np.ndarray:
 def neck_line(surface: Surface, outfit: Outfit) -> np.ndarray:
     """Metres below the neckline alone."""
     x, y, z = surface.template.T
-    return (outfit.collar + 0.55 * (y + 0.01) - outfit.v_neck * np.clip(1 - np.abs(x) / 0.07, 0, 1) * (y < 0) - z) * 0.85
+    return (
+        outfit.collar + 0.55 * (y + 0.01) - outfit.v_neck * np.clip(1 - np.abs(x) / 0.07, 0, 1) * (y < 0) - z
+    ) * 0.85
 
 
 def add_socks(figure: Figure, outfit: Outfit) -> None:
@@ -179,7 +183,10 @@ def _clear_of_legs(figure: Figure, points: np.ndarray, margin: float) -> np.ndar
     bone, position = figure.asset.bone, figure.skeleton.position
     for suffix in (".L", ".R"):
         joints = [position[bone[name + suffix]] for name in ("upperleg01", "lowerleg01", "foot")]
-        for start, end, wide, narrow in ((joints[0], joints[1], 0.088, 0.062), (joints[1], joints[2], 0.062, 0.045)):
+        for start, end, wide, narrow in (
+            (joints[0], joints[1], 0.088, 0.062),
+            (joints[1], joints[2], 0.062, 0.045),
+        ):
             axis = end - start
             t = np.clip((points - start) @ axis / (axis @ axis), 0, 1)
             away = points - start - t[:, None] * axis
@@ -190,7 +197,14 @@ def _clear_of_legs(figure: Figure, points: np.ndarray, margin: float) -> np.ndar
 
 
 def add_skirt(
-    figure: Figure, hem: float, top: float, flare: float, label: int, material: Material, folds: int, room: float
+    figure: Figure,
+    hem: float,
+    top: float,
+    flare: float,
+    label: int,
+    material: Material,
+    folds: int,
+    room: float,
 ) -> None:
     """The skirt mesh, flared and folded before skinning.
 
@@ -251,7 +265,9 @@ def add_top(figure: Figure, outfit: Outfit) -> None:
     arm = suit.arm_weight
     offset = 0.007 + outfit.loose * (0.35 + 0.65 * smoothsteps(0.5, 0.1, z)) * (1 - 0.5 * (arm > 0.5))
     if 0.05 < outfit.sleeve < 0.3:  # short sleeves stand off
-        offset = offset + 0.012 * smoothsteps(outfit.sleeve - 0.14, outfit.sleeve, suit.arm_reach) * (arm > NOT_ON_ARMS)
+        offset = offset + 0.012 * smoothsteps(outfit.sleeve - 0.14, outfit.sleeve, suit.arm_reach) * (
+            arm > NOT_ON_ARMS
+        )
     if tucked:
         offset = 0.007 + outfit.loose * 0.6 * np.exp(-(((z - 0.33) / 0.08) ** 2))
     if outfit.coat:
@@ -264,7 +280,9 @@ def add_top(figure: Figure, outfit: Outfit) -> None:
     if rng.random() < 0.25:
         placket = np.where((y < 0) & (arm < 0.05), np.minimum(0.012 - np.abs(x), inside), -1.0)
         darker = tuple(0.75 * c for c in material.colour)
-        figure.add_garment(placket, offset + 0.0015, label, material.but(pattern=PLAIN, colour=darker), 0.3, 0.003)
+        figure.add_garment(
+            placket, offset + 0.0015, label, material.but(pattern=PLAIN, colour=darker), 0.3, 0.003
+        )
     if dress:
         hem = rng.choice([-0.2, -0.32, -0.5, -0.65])
         add_skirt(figure, hem, 0.24, rng.uniform(0.05, 0.8), DRESS, material, int(rng.integers(5, 14)), 0.03)
@@ -274,7 +292,11 @@ def _coat_field(surface: Surface, gap: float, hem: float, arm_length: float) -> 
     x, y, z = surface.template.T
     neck = 0.70 + 0.3 * (y + 0.02) - z
     sleeve = np.where(surface.arm_weight > NOT_ON_ARMS, arm_length - 0.015 - surface.arm_reach, 1.0)
-    front = np.where(y < 0, np.abs(x) - gap * (0.35 + np.clip(z - 0.05, 0, 0.7)), 1.0) if gap > 0 else np.ones(len(z))
+    front = (
+        np.where(y < 0, np.abs(x) - gap * (0.35 + np.clip(z - 0.05, 0, 0.7)), 1.0)
+        if gap > 0
+        else np.ones(len(z))
+    )
     lapel = np.where(y < -0.02, (0.56 + np.abs(x) * 1.4) - z, 1.0)
     return np.minimum.reduce([neck, sleeve, z - hem, front, lapel])
 
@@ -288,7 +310,9 @@ def add_coat(figure: Figure, outfit: Outfit) -> None:
     hem = rng.choice([0.08, -0.02, -0.2, -0.4], p=[0.4, 0.25, 0.25, 0.1] if long else [0.6, 0.4, 0, 0])
     material = draw_cloth(rng, "coat")
     offset = 0.02 + 0.7 * outfit.loose + 0.01 * smoothsteps(0.3, 0, suit.template[:, 2])
-    figure.add_garment(_coat_field(suit, gap, max(hem, -0.02), arm_length), offset, COAT, material, 0.8, 0.004)
+    figure.add_garment(
+        _coat_field(suit, gap, max(hem, -0.02), arm_length), offset, COAT, material, 0.8, 0.004
+    )
     sleeves = np.where(body.arm_weight > NOT_ON_ARMS, arm_length - 0.015 - body.arm_reach, -1.0)
     figure.cover(sleeves - 0.014)
     if hem >= -0.03:
@@ -317,7 +341,9 @@ def dress(figure: Figure, outfit: Outfit) -> None:
         add_trousers(figure, outfit)
     elif outfit.lower == "skirt":
         hem, flare = rng.choice([-0.12, -0.25, -0.45, -0.62]), rng.uniform(0.0, 0.75)
-        add_skirt(figure, hem, outfit.waist, flare, SKIRT, draw_cloth(rng, "dress"), int(rng.integers(5, 14)), 0.02)
+        add_skirt(
+            figure, hem, outfit.waist, flare, SKIRT, draw_cloth(rng, "dress"), int(rng.integers(5, 14)), 0.02
+        )
     if outfit.upper == "jumpsuit":
         add_jumpsuit(figure, outfit)
     else:

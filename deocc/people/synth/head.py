@@ -18,7 +18,15 @@ HAIR_COLOURS = ((0.05, 0.04, 0.035), (0.1, 0.06, 0.04), (0.2, 0.12, 0.07), (0.35
 SKIN_TONES = ((0.93, 0.78, 0.70), (0.88, 0.70, 0.59), (0.80, 0.60, 0.46), (0.66, 0.47, 0.35), (0.50, 0.35, 0.26),
               (0.36, 0.25, 0.19))  # fmt: skip
 HAIRCUTS = ("short", "buzz", "medium", "bob", "long", "bun", "pony", "bald")
-THICKNESS = {"short": 0.014, "buzz": 0.004, "medium": 0.02, "bob": 0.024, "long": 0.024, "bun": 0.012, "pony": 0.012}
+THICKNESS = {
+    "short": 0.014,
+    "buzz": 0.004,
+    "medium": 0.02,
+    "bob": 0.024,
+    "long": 0.024,
+    "bun": 0.012,
+    "pony": 0.012,
+}
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,21 @@ def _add_cap_of_hair(space: HeadSpace, cut: str, material: Material, under_hat: 
     around = np.abs(skull.azimuth) / np.pi
     low = cut in ("medium", "bob", "long")
     if low:
-        hairline = np.interp(around, [0, 0.15, 0.25, 0.34, 0.5, 0.75, 1], [0.056, 0.046, 0.0, -0.10, -0.14, -0.15, -0.15])
+        hairline = np.interp(
+            around, [0, 0.15, 0.25, 0.34, 0.5, 0.75, 1], [0.056, 0.046, 0.0, -0.10, -0.14, -0.15, -0.15]
+        )
     else:
         hairline = np.interp(
             around, [0, 0.18, 0.32, 0.42, 0.55, 0.75, 1], [0.052, 0.048, 0.03, -0.02, -0.035, -0.085, -0.10]
         )
     rough = noise_at(skull.directions, 6, figure.rng.uniform(0, 60))
     height = 1 + 0.6 * np.clip(skull.elevation, 0, 1)
-    thickness = THICKNESS[cut] * figure.rng.uniform(0.8, 1.25) * height * (1 + (0.22 if cut == "short" else 0.1) * rough)
+    thickness = (
+        THICKNESS[cut]
+        * figure.rng.uniform(0.8, 1.25)
+        * height
+        * (1 + (0.22 if cut == "short" else 0.1) * rough)
+    )
     points = _shell(space, thickness * (0.5 if under_hat else 1.0))
     if low:  # fall outside the jaw
         below = np.clip(-skull.elevation - 0.1, 0, 1)
@@ -113,7 +128,11 @@ def _add_pony_tail(space: HeadSpace, material: Material) -> None:
 def add_hair(space: HeadSpace, colour: tuple[float, ...], under_hat: bool) -> None:
     """A haircut. Args: colour: linear RGB; under_hat: press it flat."""
     figure, rng = space.figure, space.figure.rng
-    odds = [0.1, 0.02, 0.1, 0.18, 0.32, 0.13, 0.14, 0.01] if figure.female else [0.54, 0.18, 0.08, 0.02, 0.04, 0.03, 0.01, 0.1]
+    odds = (
+        [0.1, 0.02, 0.1, 0.18, 0.32, 0.13, 0.14, 0.01]
+        if figure.female
+        else [0.54, 0.18, 0.08, 0.02, 0.04, 0.03, 0.01, 0.1]
+    )
     cut = str(rng.choice(HAIRCUTS, p=np.array(odds) / sum(odds)))
     if cut == "bald":
         return
@@ -131,9 +150,13 @@ def add_hat(space: HeadSpace, kind: str) -> None:
     """A hat: "cap", "beanie" or "sun"."""
     figure, skull = space.figure, space.figure.asset.skull
     material = draw_cloth(figure.rng, "small")
-    rim = {"cap": 0.045, "beanie": 0.03, "sun": 0.045}[kind] + np.cos(skull.azimuth) * (0.015 if kind == "beanie" else 0.012)
+    rim = {"cap": 0.045, "beanie": 0.03, "sun": 0.045}[kind] + np.cos(skull.azimuth) * (
+        0.015 if kind == "beanie" else 0.012
+    )
     thickness = {"cap": 0.022, "beanie": 0.03, "sun": 0.026}[kind]
-    crown = 0.03 * np.clip(skull.elevation, 0, 2) if kind == "beanie" else 0.012 * np.clip(skull.elevation, 0, 1)
+    crown = (
+        0.03 * np.clip(skull.elevation, 0, 2) if kind == "beanie" else 0.012 * np.clip(skull.elevation, 0, 1)
+    )
     points = _shell(space, thickness + crown)
     inside = points[:, 2] - SKULL_CENTRE[2] - rim
     uv = np.stack([skull.azimuth, skull.elevation], 1) * 0.1
@@ -183,7 +206,8 @@ def add_scarf(figure: Figure, over_coat: bool) -> None:
     angle = np.linspace(0, 2 * np.pi, 40)
     widen = 1 + 0.06 * np.sin(3 * angle + rng.uniform(0, 6))
     ring = np.stack(
-        [np.sin(angle) * 0.092 * widen, -0.03 - np.cos(angle) * 0.095 * widen, 0.685 - 0.028 * np.cos(angle)], 1
+        [np.sin(angle) * 0.092 * widen, -0.03 - np.cos(angle) * 0.095 * widen, 0.685 - 0.028 * np.cos(angle)],
+        1,
     )
     loop = tube(ring, 0.036 * (1 + 0.12 * np.sin(7 * angle)), 12)
     placed = loop.vertices + skeleton.rest[bone["neck01"]] - figure.asset.heads[bone["neck01"]]
@@ -202,7 +226,9 @@ def add_gloves(figure: Figure) -> None:
     inside = np.where(body.arm_weight > 0.5, body.arm_reach - body.arm_lengths[1] + 0.03, -1.0)
     vertices = figure.body + 0.004 * vertex_normals(figure.body, body.faces)
     uv = np.stack([body.arm_reach, body.template[:, 1]], 1)
-    figure.mesh.add(vertices, body.faces, draw_cloth(figure.rng, "small"), GLOVE, body.template, uv, inside, wrinkle=0.2)
+    figure.mesh.add(
+        vertices, body.faces, draw_cloth(figure.rng, "small"), GLOVE, body.template, uv, inside, wrinkle=0.2
+    )
 
 
 def add_skin(figure: Figure, outfit: Outfit, hair_colour: tuple[float, ...]) -> None:
@@ -221,7 +247,11 @@ def add_skin(figure: Figure, outfit: Outfit, hair_colour: tuple[float, ...]) -> 
     corner = asset.body_labels[body.faces]
     label = np.where(corner[:, 0] == corner[:, 1], corner[:, 0], corner[:, 2])
     # A bare patch of belly would be "face": it is a gap between clothes, so it takes the upper garment's class.
-    belly = (label == FACE) & (asset.head_weight[body.faces].mean(1) < 0.3) & (body.template[body.faces, 2].mean(1) < 0.5)
+    belly = (
+        (label == FACE)
+        & (asset.head_weight[body.faces].mean(1) < 0.3)
+        & (body.template[body.faces, 2].mean(1) < 0.5)
+    )
     label = np.where(belly, JUMPSUIT if outfit.upper == "jumpsuit" else UPPER, label)
     uv = np.stack([asset.lips, asset.lips], 1)
     figure.mesh.add(figure.body, body.faces, material, label, body.template, uv, cut)
@@ -250,5 +280,3 @@ def add_head(figure: Figure, outfit: Outfit) -> None:
     if rng.random() < (0.2 if outfit.coat else 0.02):
         add_gloves(figure)
     add_skin(figure, outfit, hair_colour)
-
-

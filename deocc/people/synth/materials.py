@@ -126,7 +126,9 @@ def _fraction(value: float) -> float:
 
 
 @njit(cache=True, fastmath=True)
-def _cloth(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: float, v: float, out: np.ndarray) -> None:
+def _cloth(
+    volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: float, v: float, out: np.ndarray
+) -> None:
     """Colours of woven and printed patterns; `out` comes in as the first colour."""
     pattern, f, phase, duty = int(m[0]), m[10], m[11], m[12]
     use = False
@@ -152,7 +154,7 @@ def _cloth(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: f
         for k in range(3):
             out[k] = m[7 + k] if hearts > 1.1 else 0.5 * out[k] if petals < -1.1 else out[k]
     elif pattern == CAMO:
-        blotch = fractal(volume, x * 9 + phase, y * 9 + phase, z * 9 + phase, 2)
+        blotch = fractal(volume, x * 9 + phase, y * 9 + phase, z * 9 + phase, 2.0)
         use = blotch > 0.3
         if blotch < -0.5:
             for k in range(3):
@@ -168,7 +170,9 @@ def _cloth(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: f
     elif pattern == SIDE:
         use = abs(y) < 0.018 and abs(x) > 0.1
     elif pattern == DENIM:
-        weave = 1 + 0.12 * min(max(noise(volume, x * 300 + phase, y * 300 + phase, z * 60 + phase), -2.0), 2.0)
+        weave = 1 + 0.12 * min(
+            max(noise(volume, x * 300 + phase, y * 300 + phase, z * 60 + phase), -2.0), 2.0
+        )
         if y < 0:
             weave *= 1 + 0.8 * np.exp(-(((z + 0.1) / 0.17) ** 2) - ((abs(x) - 0.11) / 0.05) ** 2)
         if abs(y + 0.01) < 0.005:
@@ -176,7 +180,9 @@ def _cloth(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: f
         for k in range(3):
             out[k] *= weave
     elif pattern == HEATHER:
-        weave = 1 + 0.22 * min(max(noise(volume, x * 220 + phase, y * 220 + phase, z * 220 + phase), -2.0), 2.0)
+        weave = 1 + 0.22 * min(
+            max(noise(volume, x * 220 + phase, y * 220 + phase, z * 220 + phase), -2.0), 2.0
+        )
         for k in range(3):
             out[k] *= weave
     if use:
@@ -185,9 +191,11 @@ def _cloth(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: f
 
 
 @njit(cache=True, fastmath=True)
-def _skin(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, lips: float, out: np.ndarray) -> None:
+def _skin(
+    volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, lips: float, out: np.ndarray
+) -> None:
     """Skin with lips, brows, flushed cheeks and a beard; `m[13]`, `m[15]`, `m[16]` hold the left eye's z, x and y."""
-    mottle = 1 + 0.05 * fractal(volume, x * 14 + 3, y * 14 + 3, z * 14 + 3, 3)
+    mottle = 1 + 0.05 * fractal(volume, x * 14 + 3, y * 14 + 3, z * 14 + 3, 3.0)
     eye_z, eye_x = m[13], m[15]
     brow_x = abs(x) - eye_x
     brow_z = z - (eye_z + 0.021 - 8 * brow_x * brow_x + 0.1 * brow_x)
@@ -224,7 +232,7 @@ def _masonry(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float,
     if pattern == PLANK:
         cell += 0.14 * noise(volume, u * 4 + row * 3.1, v * 70, phase)
     else:
-        cell += 0.07 * fractal(volume, u * 6, v * 6, phase, 3)
+        cell += 0.07 * fractal(volume, u * 6, v * 6, phase, 3.0)
     fade = 1 / (1 + (blur / min(width, height)) ** 2)
     cell = 1 + (cell - 1) * fade
     reach = joint + 0.5 * blur  # joints finer than a pixel are drawn wider and fainter
@@ -240,7 +248,7 @@ def _facade(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
     width, height = m[12] * 4, 3.1
     column, row = np.floor(u / width), np.floor(v / height)
     a, b = u / width - column, v / height - row
-    stain = 1 + 0.08 * fractal(volume, u * 0.8, v * 0.8, phase, 4)
+    stain = 1 + 0.08 * fractal(volume, u * 0.8, v * 0.8, phase, 4.0)
     for k in range(3):
         out[k] *= stain
     half = 0.16 + 0.1 * _fraction(phase * 7.7)
@@ -249,9 +257,11 @@ def _facade(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
     frame_u, frame_v = 0.07 / width, 0.07 / height
     if inside_u > -frame_u and inside_v > -frame_v:
         glass = inside_u > 0 and inside_v > 0 and abs(a - 0.5) * width > 0.025
-        shine = 0.6 + 0.5 * fractal(volume, u * 0.9 + 3 * column, v * 0.9 + 2 * row, phase, 2)
+        shine = 0.6 + 0.5 * fractal(volume, u * 0.9 + 3 * column, v * 0.9 + 2 * row, phase, 2.0)
         shine += 0.5 * noise(volume, column * 1.3 + 0.4, row * 1.7 + 0.4, phase)
-        blind = glass and high - b < 0.35 * (high - low) * max(0.0, noise(volume, column * 2.3, row * 2.9, phase + 3))
+        blind = glass and high - b < 0.35 * (high - low) * max(
+            0.0, noise(volume, column * 2.3, row * 2.9, phase + 3)
+        )
         shine *= 0.6 + 0.8 * (b - low) / (high - low)
         for k in range(3):
             pane = 0.35 + 0.3 * out[k] if blind else m[7 + k] * shine
@@ -286,9 +296,9 @@ def _shelves(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndar
 def _poster(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
     """A picture of blobs and blocks of three colours."""
     f, phase = m[10], m[11]
-    blob = fractal(volume, u * f * 0.12 + phase, v * f * 0.12, phase, 2)
+    blob = fractal(volume, u * f * 0.12 + phase, v * f * 0.12, phase, 2.0)
     block = noise(volume, np.floor(u * f * 0.3) * 1.3 + 0.4, np.floor(v * f * 0.3) * 1.3 + 0.4, phase + 5)
-    shade = 1 + 0.2 * fractal(volume, u * 3, v * 3, phase + 9, 3)
+    shade = 1 + 0.2 * fractal(volume, u * 3, v * 3, phase + 9, 3.0)
     for k in range(3):
         value = m[4 + k] if blob > 0.35 else m[7 + k] if block > 0.6 else out[k]
         out[k] = max(0.01, value * shade)
@@ -298,18 +308,18 @@ def _poster(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
 def _ground(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, out: np.ndarray) -> None:
     """GRASS, ASPHALT, SAND, CARPET and PLASTER: noise at the scales each has."""
     pattern, phase = int(m[0]), m[11]
-    broad = fractal(volume, u * 0.9, v * 0.9, phase, 4)
+    broad = fractal(volume, u * 0.9, v * 0.9, phase, 4.0)
     fine, coarse = 1 / (1 + (60 * blur) ** 2), 1 / (1 + (20 * blur) ** 2)
     if pattern == GRASS:
-        blades = fractal(volume, u * 26, v * 26, phase, 3)
+        blades = fractal(volume, u * 26, v * 26, phase, 3.0)
         factor = 1 + 0.2 * broad + 0.36 * coarse * blades
-        dry = smoothstep(0.3, 1.6, fractal(volume, u * 0.5 + 7, v * 0.5, phase, 3))
+        dry = smoothstep(0.3, 1.6, fractal(volume, u * 0.5 + 7, v * 0.5, phase, 3.0))
     elif pattern == ASPHALT:
         factor = 1 + 0.10 * broad + 0.16 * fine * noise(volume, u * 90, v * 90, phase)
         factor += 0.08 * coarse * noise(volume, u * 30, v * 30, phase)
-        dry = 0.6 if abs(fractal(volume, u * 1.3, v * 1.3, phase + 4, 4)) < 0.02 * m[20] else 0.0
+        dry = 0.6 if abs(fractal(volume, u * 1.3, v * 1.3, phase + 4, 4.0)) < 0.02 * m[20] else 0.0
     elif pattern == SAND:
-        factor = 1 + 0.16 * broad + 0.12 * coarse * fractal(volume, u * 9, v * 9, phase, 4)
+        factor = 1 + 0.16 * broad + 0.12 * coarse * fractal(volume, u * 9, v * 9, phase, 4.0)
         dry = 0.0
     elif pattern == CARPET:
         factor = 1 + 0.05 * broad + 0.16 * fine * noise(volume, u * 130, v * 130, phase)
@@ -322,15 +332,24 @@ def _ground(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, 
 
 
 @njit(cache=True, fastmath=True)
-def _object(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: float, v: float, edge: float,
-            out: np.ndarray) -> None:
+def _object(
+    volume: np.ndarray,
+    m: np.ndarray,
+    x: float,
+    y: float,
+    z: float,
+    u: float,
+    v: float,
+    edge: float,
+    out: np.ndarray,
+) -> None:
     """FOLIAGE, CURTAIN, WOOD, BARK, METAL, CARTON, LEAF, LETTERS and FUR."""
     pattern, f, phase = int(m[0]), m[10], m[11]
     factor, mix = 1.0, 0.0
     if pattern == FOLIAGE:
-        leaves = fractal(volume, u * 5, v * 5, phase, 4)
+        leaves = fractal(volume, u * 5, v * 5, phase, 4.0)
         factor = max(0.12, 0.8 + 0.55 * leaves)
-        mix = 0.7 * smoothstep(0.5, 1.8, fractal(volume, u * 14, v * 14, phase + 3, 2))
+        mix = 0.7 * smoothstep(0.5, 1.8, fractal(volume, u * 14, v * 14, phase + 3, 2.0))
     elif pattern == CURTAIN:
         factor = 0.78 + 0.25 * np.sin(u * f + 1.3 * noise(volume, u * 2, v * 0.6, phase))
     elif pattern == WOOD:
@@ -339,12 +358,12 @@ def _object(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: 
     elif pattern == BARK:
         ridge = 1 - abs(noise(volume, u * 28, v * 7, phase))
         factor = 0.55 + 0.6 * ridge + 0.15 * noise(volume, u * 70, v * 40, phase)
-        mix = 0.5 * smoothstep(0.6, 1.6, fractal(volume, u * 4, v * 4, phase + 5, 2))
+        mix = 0.5 * smoothstep(0.6, 1.6, fractal(volume, u * 4, v * 4, phase + 5, 2.0))
     elif pattern == METAL:
-        factor = 1 + 0.07 * fractal(volume, x * 6 + phase, y * 6, z * 6, 3)
-        mix = m[20] * smoothstep(0.6, 1.4, fractal(volume, x * 9 + phase, y * 9, z * 9, 3))
+        factor = 1 + 0.07 * fractal(volume, x * 6 + phase, y * 6, z * 6, 3.0)
+        mix = m[20] * smoothstep(0.6, 1.4, fractal(volume, x * 9 + phase, y * 9, z * 9, 3.0))
     elif pattern == CARTON:
-        factor = 1 + 0.05 * fractal(volume, x * 8 + phase, y * 8, z * 8, 3) + 0.03 * np.sin(u * 500)
+        factor = 1 + 0.05 * fractal(volume, x * 8 + phase, y * 8, z * 8, 3.0) + 0.03 * np.sin(u * 500)
         mix = 0.8 * m[20] if abs(u) < 0.025 else 0.0
         factor *= 0.75 if edge < 0.006 else 1.0
     elif pattern == LEAF:
@@ -360,62 +379,89 @@ def _object(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: 
         if edge < 0.012:
             mix = 1.0
     elif pattern == FUR:
-        strands = noise(volume, x * 60 + phase, y * 60, z * 25) + 0.6 * noise(volume, x * 140, y * 140, z * 60 + phase)
+        strands = noise(volume, x * 60 + phase, y * 60, z * 25) + 0.6 * noise(
+            volume, x * 140, y * 140, z * 60 + phase
+        )
         factor = 1 + 0.2 * strands
-        mix = smoothstep(0.1, 0.5, fractal(volume, x * f * 0.2 + phase, y * f * 0.2, z * f * 0.2, 2) + m[12] - 0.6)
+        mix = smoothstep(
+            0.1, 0.5, fractal(volume, x * f * 0.2 + phase, y * f * 0.2, z * f * 0.2, 2.0) + m[12] - 0.6
+        )
     for k in range(3):
         out[k] = max(0.003, (out[k] * (1 - mix) + m[4 + k] * mix) * factor)
 
 
 @njit(cache=True, fastmath=True)
-def albedo(volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: float, v: float, edge: float,
-           blur: float, out: np.ndarray) -> None:
-    """Colour of a material at a point.
+def albedo(
+    volume: np.ndarray,
+    materials: np.ndarray,
+    material: np.ndarray,
+    coords: np.ndarray,
+    uv: np.ndarray,
+    edges: np.ndarray,
+    blurs: np.ndarray,
+) -> np.ndarray:
+    """Colours of materials at N points.
 
     Args:
         volume: `noise_volume()`.
-        m: the material's row.
-        x, y, z: pattern coordinates; u, v: surface coordinates; edge: distance to the edge; all metres
-            (SKIN: u = lips).
-        blur: size of a pixel on the surface, metres; finer detail than that fades out.
-        out: 3, receives linear RGB.
+        materials: M x COLUMNS; material: N row numbers.
+        coords: N x 3 pattern coordinates; uv: N x 2 surface coordinates; edges: N distances to the edge; all
+            metres (SKIN: u = lips).
+        blurs: N, size of a pixel on the surface, metres; finer detail than that fades out.
+
+    Returns:
+        N x 3 linear RGB in [0, 1].
     """
-    pattern = int(m[0])
-    for k in range(3):
-        out[k] = m[1 + k]
-    if pattern == SKIN:
-        _skin(volume, m, x, y, z, u, out)
-    elif pattern == HAIR:
-        strand = noise(volume, u * 900, v * 14, m[11]) * 0.28 + noise(volume, u * 270, v * 14, m[11] + 3) * 0.25
-        factor = min(max(1 + strand, 0.25), 2.2)
+    colours = np.empty((coords.shape[0], 3))
+    for i in range(coords.shape[0]):
+        m, out = materials[material[i]], colours[i]
+        x, y, z, u, v = coords[i, 0], coords[i, 1], coords[i, 2], uv[i, 0], uv[i, 1]
+        edge, blur, pattern = edges[i], blurs[i], int(m[0])
         for k in range(3):
-            out[k] *= factor
-    elif pattern == EYE:
-        radius = np.hypot(abs(x) - m[15], z - m[13])
+            out[k] = m[1 + k]
+        if pattern == SKIN:
+            _skin(volume, m, x, y, z, u, out)
+        elif pattern == HAIR:
+            strand = (
+                noise(volume, u * 900, v * 14, m[11]) * 0.28
+                + noise(volume, u * 270, v * 14, m[11] + 3) * 0.25
+            )
+            factor = min(max(1 + strand, 0.25), 2.2)
+            for k in range(3):
+                out[k] *= factor
+        elif pattern == EYE:
+            radius = np.hypot(abs(x) - m[15], z - m[13])
+            for k in range(3):
+                out[k] = 0.01 if radius < 0.0035 else m[1 + k] if radius < 0.0075 else 0.75
+        elif pattern < SHOE:
+            _cloth(volume, m, x, y, z, u, v, out)
+            worn = 1 + 0.05 * fractal(volume, x * 7 + m[11], y * 7, z * 7, 3.0)
+            if m[14] > 0 and 0.006 < edge < 0.011:
+                worn *= 0.72
+            for k in range(3):
+                out[k] *= worn
+        elif pattern == SHOE:
+            dark = 0.7 if edge < 0.012 else 1.0
+            for k in range(3):
+                out[k] = (m[4 + k] if z < m[13] else out[k]) * dark
+        elif pattern == TILE or pattern == BRICK or pattern == PLANK or pattern == SIDING:
+            _masonry(volume, m, u, v, blur, out)
+        elif pattern == FACADE:
+            _facade(volume, m, u, v, out)
+        elif pattern == SHELVES:
+            _shelves(volume, m, u, v, out)
+        elif pattern == POSTER:
+            _poster(volume, m, u, v, out)
+        elif (
+            pattern == GRASS
+            or pattern == ASPHALT
+            or pattern == SAND
+            or pattern == CARPET
+            or pattern == PLASTER
+        ):
+            _ground(volume, m, u, v, blur, out)
+        elif pattern != LIGHT:
+            _object(volume, m, x, y, z, u, v, edge, out)
         for k in range(3):
-            out[k] = 0.01 if radius < 0.0035 else m[1 + k] if radius < 0.0075 else 0.75
-    elif pattern < SHOE:
-        _cloth(volume, m, x, y, z, u, v, out)
-        worn = 1 + 0.05 * fractal(volume, x * 7 + m[11], y * 7, z * 7, 3)
-        if m[14] > 0 and 0.006 < edge < 0.011:
-            worn *= 0.72
-        for k in range(3):
-            out[k] *= worn
-    elif pattern == SHOE:
-        dark = 0.7 if edge < 0.012 else 1.0
-        for k in range(3):
-            out[k] = (m[4 + k] if z < m[13] else out[k]) * dark
-    elif pattern == TILE or pattern == BRICK or pattern == PLANK or pattern == SIDING:
-        _masonry(volume, m, u, v, blur, out)
-    elif pattern == FACADE:
-        _facade(volume, m, u, v, out)
-    elif pattern == SHELVES:
-        _shelves(volume, m, u, v, out)
-    elif pattern == POSTER:
-        _poster(volume, m, u, v, out)
-    elif pattern == GRASS or pattern == ASPHALT or pattern == SAND or pattern == CARPET or pattern == PLASTER:
-        _ground(volume, m, u, v, blur, out)
-    elif pattern != LIGHT:
-        _object(volume, m, x, y, z, u, v, edge, out)
-    for k in range(3):
-        out[k] = min(max(out[k], 0.0), 1.0)
+            out[k] = min(max(out[k], 0.0), 1.0)
+    return colours

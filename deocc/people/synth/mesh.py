@@ -81,7 +81,9 @@ class MeshBuilder:
             )
         ]  # fmt: skip
         labels = np.broadcast_to(np.asarray(label, np.uint8), (len(faces),))[live]
-        self.layers.append((*per_vertex, compact[kept], labels, np.full(len(kept), len(self.materials), np.int32)))
+        self.layers.append(
+            (*per_vertex, compact[kept], labels, np.full(len(kept), len(self.materials), np.int32))
+        )
         self.materials.append(material.row())
         self.count += len(used)
 
@@ -95,7 +97,18 @@ class MeshBuilder:
         reach = 0.018 * float((high - low).max())
         occlusion = ambient_occlusion(vertices, normals, cut >= 0, sky_directions, 72, reach)
         return Mesh(
-            vertices, faces, cut, coords, uv, edge, wrinkle, labels, material, np.stack(self.materials), normals, occlusion
+            vertices,
+            faces,
+            cut,
+            coords,
+            uv,
+            edge,
+            wrinkle,
+            labels,
+            material,
+            np.stack(self.materials),
+            normals,
+            occlusion,
         )
 
 
@@ -106,7 +119,10 @@ def placed(mesh: Mesh, turn: float, offset: np.ndarray, scale: float, tint: np.n
     materials = mesh.materials.copy()
     materials[:, 1:10] = np.clip(materials[:, 1:10] * np.tile(tint, 3), 0, 1)
     return replace(
-        mesh, vertices=scale * mesh.vertices @ matrix.T + offset, normals=mesh.normals @ matrix.T, materials=materials
+        mesh,
+        vertices=scale * mesh.vertices @ matrix.T + offset,
+        normals=mesh.normals @ matrix.T,
+        materials=materials,
     )
 
 

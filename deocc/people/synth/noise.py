@@ -33,10 +33,13 @@ def noise(volume: np.ndarray, x: float, y: float, z: float) -> float:
 
 
 @njit(cache=True, fastmath=True)
-def fractal(volume: np.ndarray, x: float, y: float, z: float, octaves: int) -> float:
-    """Sum of noise at doubling frequencies and halving amplitudes."""
+def fractal(volume: np.ndarray, x: float, y: float, z: float, octaves: float) -> float:
+    """Sum of noise at doubling frequencies and halving amplitudes.
+
+    `octaves` is a float: Numba would compile and unroll one version a literal integer, for most of a minute.
+    """
     total, amplitude = 0.0, 1.0
-    for _ in range(octaves):
+    for _ in range(int(octaves)):
         total += amplitude * noise(volume, x, y, z)
         x, y, z = 2 * x + 17.3, 2 * y + 17.3, 2 * z + 17.3
         amplitude *= 0.5
@@ -51,7 +54,9 @@ def _noise_at(volume: np.ndarray, points: np.ndarray) -> np.ndarray:
     return out
 
 
-def noise_at(points: np.ndarray, frequency: float | tuple[float, float, float] = 1.0, offset: float = 0.0) -> np.ndarray:
+def noise_at(
+    points: np.ndarray, frequency: float | tuple[float, float, float] = 1.0, offset: float = 0.0
+) -> np.ndarray:
     """Noise at N x 3 points; N float64."""
     return _noise_at(noise_volume(), np.ascontiguousarray(points * np.asarray(frequency, float) + offset))
 

@@ -6,12 +6,51 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from deocc.people.synth.materials import (
-    BARK, BRICK, CAMO, CARTON, CHECK, DOTS, FLORAL, FOLIAGE, FUR, HSTRIPE, LEAF, LETTERS, LIGHT, METAL, PLAIN, PLANK,
-    PLASTER, POSTER, SHELVES, VSTRIPE, WOOD, Material, cloth_colour, draw_cloth, grey, hsv,
+    BARK,
+    BRICK,
+    CAMO,
+    CARTON,
+    CHECK,
+    DOTS,
+    FLORAL,
+    FOLIAGE,
+    FUR,
+    HSTRIPE,
+    LEAF,
+    LETTERS,
+    LIGHT,
+    METAL,
+    PLAIN,
+    PLANK,
+    PLASTER,
+    POSTER,
+    SHELVES,
+    VSTRIPE,
+    WOOD,
+    Material,
+    cloth_colour,
+    draw_cloth,
+    grey,
+    hsv,
 )  # fmt: skip
 from deocc.people.synth.mesh import Mesh, MeshBuilder
 from deocc.people.synth.pose import X_AXIS, Y_AXIS, Z_AXIS, rotation
-from deocc.people.synth.shapes import Solid, ball, box, disc, joined, lathe, leaf, loft, ring, rod, scattered, sheet, tube, turns
+from deocc.people.synth.shapes import (
+    Solid,
+    ball,
+    box,
+    disc,
+    joined,
+    lathe,
+    leaf,
+    loft,
+    ring,
+    rod,
+    scattered,
+    sheet,
+    tube,
+    turns,
+)
 
 Colour = tuple[float, ...]
 
@@ -25,7 +64,13 @@ class Kit:
     def add(self, solid: Solid, material: Material, wrinkle: float = 0.0) -> None:
         """Adds a solid made of a material."""
         self.builder.add(
-            solid.vertices, solid.faces, material, coords=solid.vertices, uv=solid.uv, edge=solid.edge, wrinkle=wrinkle
+            solid.vertices,
+            solid.faces,
+            material,
+            coords=solid.vertices,
+            uv=solid.uv,
+            edge=solid.edge,
+            wrinkle=wrinkle,
         )
 
     def pick(self, *options: float) -> float:
@@ -41,14 +86,18 @@ class Kit:
         rng = self.rng
         bright = hsv(rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.25, 0.9))
         colour = bright if rng.random() < 0.6 else grey(rng.choice([0.06, 0.15, 0.4, 0.75, 0.92]))
-        return Material(METAL, colour, tuple(0.6 * c for c in colour), phase=self.phase(), specular=0.3, gloss=35)
+        return Material(
+            METAL, colour, tuple(0.6 * c for c in colour), phase=self.phase(), specular=0.3, gloss=35
+        )
 
     def metal(self) -> Material:
         """Bare, blackened or rusty metal."""
         rng = self.rng
         colour = grey(rng.choice([0.08, 0.2, 0.45, 0.65, 0.8]))
         rust = hsv(0.05, 0.6, rng.uniform(0.25, 0.5))
-        return Material(METAL, colour, rust, phase=self.phase(), specular=0.5, gloss=30, extra=self.pick(0, 0, 0.3, 1))
+        return Material(
+            METAL, colour, rust, phase=self.phase(), specular=0.5, gloss=30, extra=self.pick(0, 0, 0.3, 1)
+        )
 
     def wood(self) -> Material:
         """Wood, raw or stained."""
@@ -70,10 +119,19 @@ class Kit:
         """A fabric of any pattern."""
         rng = self.rng
         pattern = int(rng.choice([PLAIN, PLAIN, PLAIN, HSTRIPE, VSTRIPE, CHECK, DOTS, FLORAL, CAMO]))
-        return draw_cloth(rng, "small").but(pattern=pattern, second=cloth_colour(rng), frequency=rng.uniform(6, 25))
+        return draw_cloth(rng, "small").but(
+            pattern=pattern, second=cloth_colour(rng), frequency=rng.uniform(6, 25)
+        )
 
 
-def _legs(kit: Kit, spots: list[tuple[float, float]], height: float, radius: float, spread: float, material: Material) -> None:
+def _legs(
+    kit: Kit,
+    spots: list[tuple[float, float]],
+    height: float,
+    radius: float,
+    spread: float,
+    material: Material,
+) -> None:
     for x, y in spots:
         kit.add(rod((x * (1 + spread), y * (1 + spread), 0), (x, y, height), radius), material)
 
@@ -101,7 +159,10 @@ def chair(kit: Kit, seat: float | None = None) -> None:
             z, place = seat + back * (0.95 - 0.22 * k), y + lean * (0.95 - 0.22 * k)
             kit.add(box((width - thick, 0.015, back * 0.1), (0, place, z), 4), frame)
     else:
-        kit.add(ball((width / 2, 0.02, back * 0.32), 0.35).moved(offset=(0, y + lean * 0.7, seat + back * 0.68)), top)
+        kit.add(
+            ball((width / 2, 0.02, back * 0.32), 0.35).moved(offset=(0, y + lean * 0.7, seat + back * 0.68)),
+            top,
+        )
 
 
 def table(kit: Kit) -> None:
@@ -110,13 +171,18 @@ def table(kit: Kit) -> None:
     material, height = (kit.wood() if rng.random() < 0.7 else kit.paint()), rng.uniform(0.45, 0.8)
     if rng.random() < 0.4:
         radius = rng.uniform(0.3, 0.55)
-        kit.add(lathe([(0.001, height), (radius, height), (radius, height - 0.03), (0.03, height - 0.035)]), material)
+        kit.add(
+            lathe([(0.001, height), (radius, height), (radius, height - 0.03), (0.03, height - 0.035)]),
+            material,
+        )
         kit.add(lathe([(0.03, height - 0.03), (0.03, 0.06), (0.2, 0.02), (0.22, 0)]), material)
     else:
         width, depth = rng.uniform(0.6, 1.3), rng.uniform(0.45, 0.75)
         kit.add(box((width, depth, 0.035), (0, 0, height)), material)
         x, y = width / 2 - 0.04, depth / 2 - 0.04
-        _legs(kit, [(x, -y), (-x, -y), (x, y), (-x, y)], height - 0.02, rng.uniform(0.018, 0.035), 0.0, material)
+        _legs(
+            kit, [(x, -y), (-x, -y), (x, y), (-x, y)], height - 0.02, rng.uniform(0.018, 0.035), 0.0, material
+        )
     for _ in range(rng.integers(0, 4)):
         spot = (rng.uniform(-0.22, 0.22), rng.uniform(-0.15, 0.15), height + 0.018)
         tall = rng.uniform(0.08, 0.28)
@@ -133,7 +199,11 @@ def sofa(kit: Kit) -> None:
     for s in (-1, 1):
         kit.add(ball((0.11, 0.4, 0.29), 0.4).moved(offset=(s * width / 2, 0, 0.32)), fabric, 0.4)
     if rng.random() < 0.6:
-        kit.add(ball((0.2, 0.07, 0.2), 0.6).moved(rotation(X_AXIS, 15), (rng.uniform(-0.2, 0.2), 0.1, 0.58)), kit.fabric(), 0.6)
+        kit.add(
+            ball((0.2, 0.07, 0.2), 0.6).moved(rotation(X_AXIS, 15), (rng.uniform(-0.2, 0.2), 0.1, 0.58)),
+            kit.fabric(),
+            0.6,
+        )
 
 
 def carton(kit: Kit) -> None:
@@ -144,11 +214,17 @@ def carton(kit: Kit) -> None:
         size = (wide * rng.uniform(0.75, 1.05), wide * rng.uniform(0.6, 1), rng.uniform(0.18, 0.45))
         colour = hsv(rng.uniform(0.07, 0.1), rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.75))
         if rng.random() < 0.75:
-            material = Material(CARTON, colour, hsv(0.1, 0.2, 0.85), phase=kit.phase(), extra=kit.pick(0, 1, 1))
+            material = Material(
+                CARTON, colour, hsv(0.1, 0.2, 0.85), phase=kit.phase(), extra=kit.pick(0, 1, 1)
+            )
         else:
-            material = Material(int(rng.choice([PLANK, LETTERS, POSTER])), colour, cloth_colour(rng), phase=kit.phase())
+            material = Material(
+                int(rng.choice([PLANK, LETTERS, POSTER])), colour, cloth_colour(rng), phase=kit.phase()
+            )
         turn = rotation(Z_AXIS, rng.normal(0, 12))
-        kit.add(box(size).moved(turn, (rng.normal(0, 0.02), rng.normal(0, 0.02), height + size[2] / 2)), material)
+        kit.add(
+            box(size).moved(turn, (rng.normal(0, 0.02), rng.normal(0, 0.02), height + size[2] / 2)), material
+        )
         height += size[2]
 
 
@@ -176,10 +252,12 @@ def bag(kit: Kit) -> None:
     power = kit.pick(0.25, 0.4, 0.6)
     body = ball((width / 2, depth / 2, height / 2), power, 24, 36).moved(offset=(0, 0, height / 2))
     vertices = body.vertices.copy()
-    vertices[:, :2] *= (1.12 - 0.35 * rng.random() * vertices[:, 2:] / height)
+    vertices[:, :2] *= 1.12 - 0.35 * rng.random() * vertices[:, 2:] / height
     kit.add(Solid(vertices, body.faces, body.uv, body.edge).rough(0.006, 9, kit.phase()), cloth, 0.8)
     if rng.random() < 0.6:
-        pocket = ball((width * 0.36, 0.035, height * 0.24), power).moved(offset=(0, -depth / 2, height * 0.32))
+        pocket = ball((width * 0.36, 0.035, height * 0.24), power).moved(
+            offset=(0, -depth / 2, height * 0.32)
+        )
         kit.add(pocket, cloth, 0.5)
     strap = cloth if rng.random() < 0.5 else Material(PLAIN, hsv(0.06, 0.5, rng.uniform(0.1, 0.5)))
     t = np.linspace(0, np.pi, 16)
@@ -202,7 +280,12 @@ def bottle(kit: Kit) -> None:
     if rng.random() < 0.5:
         band = Material(int(rng.choice([LETTERS, POSTER, HSTRIPE])), grey(0.9), cloth_colour(rng), cloth_colour(rng),
                         rng.uniform(30, 80), kit.phase())  # fmt: skip
-        kit.add(lathe([(radius * 0.98, height * 0.3), (radius * 1.0, height * 0.32), (radius * 1.0, height * 0.55)]), band)
+        kit.add(
+            lathe(
+                [(radius * 0.98, height * 0.3), (radius * 1.0, height * 0.32), (radius * 1.0, height * 0.55)]
+            ),
+            band,
+        )
 
 
 def bucket(kit: Kit) -> None:
@@ -225,8 +308,13 @@ def balloons(kit: Kit) -> None:
     strings = rng.random() < 0.6
     for _ in range(rng.integers(1, 7)):
         radius = rng.uniform(0.12, 0.2)
-        centre = np.array([rng.normal(0, 0.2), rng.normal(0, 0.12), rng.uniform(0.9, 1.4) if strings else radius])
-        kit.add(ball((radius, radius, radius * (1.2 if strings else 1))).moved(offset=centre), kit.paint().but(specular=0.8))
+        centre = np.array(
+            [rng.normal(0, 0.2), rng.normal(0, 0.12), rng.uniform(0.9, 1.4) if strings else radius]
+        )
+        kit.add(
+            ball((radius, radius, radius * (1.2 if strings else 1))).moved(offset=centre),
+            kit.paint().but(specular=0.8),
+        )
         if strings:
             kit.add(rod(tuple(centre - [0, 0, radius]), (0, 0, 0.1), 0.004, 5), kit.plain(0.8))
 
@@ -236,7 +324,16 @@ def furry(kit: Kit) -> None:
     rng = kit.rng
     colour = hsv(rng.uniform(0.04, 0.12), rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.9))
     patches = kit.pick(0, 0, 0.6)
-    fur = Material(FUR, colour, grey(kit.pick(0.1, 0.9)), frequency=20, phase=kit.phase(), duty=patches, specular=0.01, wrap=0.3)
+    fur = Material(
+        FUR,
+        colour,
+        grey(kit.pick(0.1, 0.9)),
+        frequency=20,
+        phase=kit.phase(),
+        duty=patches,
+        specular=0.01,
+        wrap=0.3,
+    )
     dark = kit.plain(0.04, specular=0.6)
 
     def part(radii: tuple[float, float, float], centre: tuple[float, ...], tilt: float = 0.0) -> None:
@@ -266,7 +363,14 @@ def furry(kit: Kit) -> None:
             kit.add(tube(np.array([[x, s * 0.07, tall + 0.1], [x + swing / 2, s * 0.07, tall / 2], [x + swing, s * 0.07, 0]]),
                          np.array([0.07, 0.045, 0.035]), 12, True), fur)  # fmt: skip
     t = np.linspace(0, 1, 8)
-    kit.add(tube(np.stack([-0.32 - 0.2 * t, 0 * t, tall + 0.18 + 0.25 * t * rng.uniform(-0.5, 1)], 1), 0.03 * (1.1 - t), 8), fur)
+    kit.add(
+        tube(
+            np.stack([-0.32 - 0.2 * t, 0 * t, tall + 0.18 + 0.25 * t * rng.uniform(-0.5, 1)], 1),
+            0.03 * (1.1 - t),
+            8,
+        ),
+        fur,
+    )
 
 
 def screen(kit: Kit) -> None:
@@ -319,7 +423,11 @@ def _wheel(kit: Kit, radius: float, centre: tuple[float, ...], spokes: int, thic
     kit.add(ring(radius * 0.93, thickness * 0.6).moved(offset=centre), kit.plain(0.6, specular=0.6))
     for k in range(spokes):
         angle = 2 * np.pi * k / spokes
-        end = (centre[0] + 0.93 * radius * np.sin(angle), centre[1], centre[2] + 0.93 * radius * np.cos(angle))
+        end = (
+            centre[0] + 0.93 * radius * np.sin(angle),
+            centre[1],
+            centre[2] + 0.93 * radius * np.cos(angle),
+        )
         kit.add(rod(centre, end, max(0.0028, thickness * 0.2), 5), kit.plain(0.6, specular=0.6))
 
 
@@ -336,7 +444,9 @@ def bicycle(kit: Kit) -> None:
                  (rear, saddle * [1, 1, 0.9]), (front, head)):  # fmt: skip
         kit.add(rod(tuple(a), tuple(b), 0.017), frame)
     kit.add(ball((0.13, 0.06, 0.03)).moved(offset=saddle + [0, 0, 0.04]), kit.plain(0.06))
-    bar = np.array([[0.3, -0.25, 0.95], [0.4, -0.2, 0.97], [0.36, 0, 0.95], [0.4, 0.2, 0.97], [0.3, 0.25, 0.95]])
+    bar = np.array(
+        [[0.3, -0.25, 0.95], [0.4, -0.2, 0.97], [0.36, 0, 0.95], [0.4, 0.2, 0.97], [0.3, 0.25, 0.95]]
+    )
     kit.add(tube(bar, 0.013), kit.metal())
     kit.add(rod(tuple(head), (0.36, 0, 0.95), 0.014), frame)
     kit.add(ring(0.09, 0.012).moved(offset=crank), kit.metal())
@@ -351,7 +461,9 @@ def wheel(kit: Kit) -> None:
     if style == 0:
         _wheel(kit, radius, (0, 0, radius), int(rng.integers(6, 16)), rng.uniform(0.02, 0.04))
     elif style == 1:
-        kit.add(ring(radius, rng.uniform(0.07, 0.13)).moved(offset=(0, 0, radius)), kit.plain(0.08, specular=0.1))
+        kit.add(
+            ring(radius, rng.uniform(0.07, 0.13)).moved(offset=(0, 0, radius)), kit.plain(0.08, specular=0.1)
+        )
     else:
         kit.add(ring(radius, rng.uniform(0.012, 0.03)).moved(offset=(0, 0, radius)), kit.paint())
 
@@ -366,8 +478,15 @@ def car(kit: Kit) -> None:
                            (0.9, 0.87, 0.22, nose), (1.7, 0.82, 0.25, nose - 0.1), (2.1, 0.7, 0.3, nose - 0.2),
                            (2.16, 0.5, 0.4, nose - 0.3)]), 0.35), paint)  # fmt: skip
     rear = rng.uniform(-1.9, -1.3)
-    cabin = np.array([(rear, 0.7, nose - 0.05, nose + 0.05), (rear + 0.3, 0.68, nose - 0.05, tall - 0.08),
-                      (-0.4, 0.66, nose - 0.05, tall), (0.25, 0.66, nose - 0.05, tall - 0.06), (1.0, 0.72, nose - 0.05, nose + 0.02)])
+    cabin = np.array(
+        [
+            (rear, 0.7, nose - 0.05, nose + 0.05),
+            (rear + 0.3, 0.68, nose - 0.05, tall - 0.08),
+            (-0.4, 0.66, nose - 0.05, tall),
+            (0.25, 0.66, nose - 0.05, tall - 0.06),
+            (1.0, 0.72, nose - 0.05, nose + 0.02),
+        ]
+    )
     kit.add(loft(cabin, 0.4), glass)
     roof = cabin * [0.97, 1.01, 0, 1] + [0, 0, 0, 0.012]
     roof[:, 2] = roof[:, 3] - 0.1
@@ -375,13 +494,25 @@ def car(kit: Kit) -> None:
     for x in (-1.35, 1.35):
         for y in (-0.8, 0.8):
             kit.add(ring(0.27, 0.09).moved(offset=(x, y, 0.33)), kit.plain(0.06))
-            kit.add(disc(0.2, thickness=0.16).moved(offset=(x, y, 0.33)), kit.plain(kit.pick(0.2, 0.6), specular=0.5))
+            kit.add(
+                disc(0.2, thickness=0.16).moved(offset=(x, y, 0.33)),
+                kit.plain(kit.pick(0.2, 0.6), specular=0.5),
+            )
     for y in (-0.55, 0.55):
-        kit.add(ball((0.06, 0.16, 0.09), 0.7).moved(offset=(2.08, y, nose - 0.28)), Material(LIGHT, grey(0.55), specular=0.9))
-        kit.add(ball((0.05, 0.16, 0.09), 0.6).moved(offset=(-2.06, y, nose - 0.15)), Material(PLAIN, hsv(0, 0.85, 0.6), specular=0.6))
+        kit.add(
+            ball((0.06, 0.16, 0.09), 0.7).moved(offset=(2.08, y, nose - 0.28)),
+            Material(LIGHT, grey(0.55), specular=0.9),
+        )
+        kit.add(
+            ball((0.05, 0.16, 0.09), 0.6).moved(offset=(-2.06, y, nose - 0.15)),
+            Material(PLAIN, hsv(0, 0.85, 0.6), specular=0.6),
+        )
         kit.add(ball((0.09, 0.06, 0.07), 0.7).moved(offset=(0.75, y * 1.75, nose + 0.08)), paint)
     kit.add(box((0.05, 0.9, 0.14), (2.13, 0, 0.42), 4), kit.plain(0.07))
-    kit.add(box((0.03, 0.5, 0.11), (2.17, 0, 0.5), 8), Material(LETTERS, grey(0.9), grey(0.1), frequency=30, phase=kit.phase()))
+    kit.add(
+        box((0.03, 0.5, 0.11), (2.17, 0, 0.5), 8),
+        Material(LETTERS, grey(0.9), grey(0.1), frequency=30, phase=kit.phase()),
+    )
     for y in (-0.3, 0.0, 0.3):  # door seams and grille
         kit.add(box((0.02, 0.26, 0.012), (2.17, y, nose - 0.3)), kit.plain(0.15))
 
@@ -405,7 +536,14 @@ def sign(kit: Kit) -> None:
     kit.add(rod((0, 0.02, 0), (0, 0.02, height), rng.uniform(0.02, 0.04)), metal)
     corners, size = int(rng.choice([32, 8, 4, 3, 5])), rng.uniform(0.25, 0.4)
     rim = Material(PLAIN, hsv(kit.pick(0, 0, 0.6, 0.13), 0.85, 0.75), specular=0.2)
-    face = Material(int(rng.choice([LETTERS, PLAIN, POSTER])), grey(0.92), rim.colour, cloth_colour(rng), rng.uniform(8, 20), kit.phase())
+    face = Material(
+        int(rng.choice([LETTERS, PLAIN, POSTER])),
+        grey(0.92),
+        rim.colour,
+        cloth_colour(rng),
+        rng.uniform(8, 20),
+        kit.phase(),
+    )
     turn = np.pi / 4 * (corners == 4) + np.pi / 8 * (corners == 8)
     if rng.random() < 0.6:
         kit.add(disc(size, corners, 0.012, turn).moved(offset=(0, 0, height)), rim)
@@ -422,20 +560,57 @@ def post(kit: Kit) -> None:
     paint = kit.paint()
     if style == 0:
         r, h = rng.uniform(0.07, 0.16), rng.uniform(0.7, 1.1)
-        kit.add(lathe([(0.001, h + r * 0.6), (r * 0.6, h + r * 0.4), (r, h), (r * 0.85, h - 0.05), (r * 0.85, 0.1), (r * 1.2, 0.08), (r * 1.2, 0)]), paint)
+        kit.add(
+            lathe(
+                [
+                    (0.001, h + r * 0.6),
+                    (r * 0.6, h + r * 0.4),
+                    (r, h),
+                    (r * 0.85, h - 0.05),
+                    (r * 0.85, 0.1),
+                    (r * 1.2, 0.08),
+                    (r * 1.2, 0),
+                ]
+            ),
+            paint,
+        )
         kit.add(lathe([(r * 0.87, h * 0.7), (r * 0.88, h * 0.7 + 0.08)]), Material(PLAIN, grey(0.92)))
     elif style == 1:
-        kit.add(lathe([(0.001, 0.75), (0.05, 0.74), (0.12, 0.66), (0.14, 0.6), (0.11, 0.58), (0.11, 0.15), (0.16, 0.1), (0.16, 0)]), paint)
+        kit.add(
+            lathe(
+                [
+                    (0.001, 0.75),
+                    (0.05, 0.74),
+                    (0.12, 0.66),
+                    (0.14, 0.6),
+                    (0.11, 0.58),
+                    (0.11, 0.15),
+                    (0.16, 0.1),
+                    (0.16, 0),
+                ]
+            ),
+            paint,
+        )
         for s in (-1, 1):
-            kit.add(lathe([(0.001, 0.2), (0.05, 0.2), (0.06, 0.16), (0.04, 0.1)]).moved(rotation(Y_AXIS, s * 90), (0, 0, 0.45)), paint)
+            kit.add(
+                lathe([(0.001, 0.2), (0.05, 0.2), (0.06, 0.16), (0.04, 0.1)]).moved(
+                    rotation(Y_AXIS, s * 90), (0, 0, 0.45)
+                ),
+                paint,
+            )
     elif style == 2:
         kit.add(rod((0, 0, 0), (0, 0, 1.0), 0.03), kit.metal())
         kit.add(ball((0.15, 0.1, 0.22), 0.4).moved(offset=(0, 0, 1.2)), paint)
-        kit.add(box((0.18, 0.02, 0.12), (0, -0.1, 1.26)), Material(LETTERS, grey(0.3), grey(0.9), frequency=40))
+        kit.add(
+            box((0.18, 0.02, 0.12), (0, -0.1, 1.26)), Material(LETTERS, grey(0.3), grey(0.9), frequency=40)
+        )
     else:
         h = rng.uniform(1.8, 2.6)
         kit.add(lathe([(0.1, 0), (0.09, 0.3), (0.045, 0.36), (0.035, h)], 16, 20), paint)
-        kit.add(ball((0.15, 0.15, 0.17)).moved(offset=(0, 0, h + 0.1)), Material(LIGHT, hsv(0.12, 0.1, 0.65), specular=0.5))
+        kit.add(
+            ball((0.15, 0.15, 0.17)).moved(offset=(0, 0, h + 0.1)),
+            Material(LIGHT, hsv(0.12, 0.1, 0.65), specular=0.5),
+        )
 
 
 def bench(kit: Kit) -> None:
@@ -463,7 +638,9 @@ def picket_fence(kit: Kit) -> None:
     for k in range(count):
         x = (k + 0.5) * gap * wide - length / 2
         tall = height * (1 + rng.normal(0, 0.01))
-        kit.add(box((wide, 0.02, tall), (x, 0, tall / 2), 4).moved(rotation(Y_AXIS, rng.normal(0, 0.8))), wood)
+        kit.add(
+            box((wide, 0.02, tall), (x, 0, tall / 2), 4).moved(rotation(Y_AXIS, rng.normal(0, 0.8))), wood
+        )
         kit.add(ball((wide / 2, 0.012, wide * 0.6), 0.9, 6, 12).moved(offset=(x, 0, tall)), wood)
     for z in (0.25, 0.75):
         kit.add(box((length, 0.03, 0.07), (0, 0.025, z * height), 8), wood)
@@ -483,7 +660,12 @@ def railing(kit: Kit) -> None:
         x = k * step - length / 2
         kit.add(rod((x, 0, 0), (x, 0, height), thick, 6), metal)
         if knobs:
-            kit.add(lathe([(0.001, 0.09), (thick * 1.2, 0.05), (thick * 1.8, 0.02), (0.001, 0)], 10).moved(offset=(x, 0, height)), metal)
+            kit.add(
+                lathe([(0.001, 0.09), (thick * 1.2, 0.05), (thick * 1.8, 0.02), (0.001, 0)], 10).moved(
+                    offset=(x, 0, height)
+                ),
+                metal,
+            )
     for x in (-length / 2, length / 2):
         kit.add(rod((x, 0, 0), (x, 0, height * 1.08), thick * 2.4), metal)
 
@@ -534,7 +716,9 @@ def umbrella(kit: Kit) -> None:
     sag = 0.06 * np.abs(np.sin(angle * ribs / 2)) * out
     r = radius * out * (1 - 0.1 * np.abs(np.sin(angle * ribs / 2)) * out)
     points = np.stack([r * np.sin(angle), -r * np.cos(angle), depth * (1 - out**2) - sag], -1)
-    tilt = rotation(X_AXIS, rng.choice([0, 10, 25, 75]) * rng.uniform(0.5, 1)) @ rotation(Z_AXIS, rng.uniform(0, 360))
+    tilt = rotation(X_AXIS, rng.choice([0, 10, 25, 75]) * rng.uniform(0.5, 1)) @ rotation(
+        Z_AXIS, rng.uniform(0, 360)
+    )
     top = sheet(points, wrap=True)
     if rng.random() < 0.3:
         cloth = cloth.but(pattern=VSTRIPE, frequency=ribs / (2 * np.pi * radius) * 0.7)
@@ -550,7 +734,14 @@ def cloth_sheet(kit: Kit) -> None:
     s, t = np.meshgrid(np.linspace(-0.5, 0.5, 48), np.linspace(0, 1, 24))
     wave = np.sin(2 * np.pi * folds * s + rng.uniform(0, 6) + 0.8 * np.sin(3 * t)) * (0.4 + 0.6 * t)
     x = width * s * (1 - 0.12 * t * rng.random()) + 0.02 * np.sin(5 * t + 4 * s)
-    points = np.stack([x, 0.5 * width / folds * wave * rng.uniform(0.2, 0.6), height * (1 - t) - 0.03 * np.cos(6.28 * s * folds) * t], -1)
+    points = np.stack(
+        [
+            x,
+            0.5 * width / folds * wave * rng.uniform(0.2, 0.6),
+            height * (1 - t) - 0.03 * np.cos(6.28 * s * folds) * t,
+        ],
+        -1,
+    )
     kit.add(sheet(points), kit.fabric(), 0.5)
     if rng.random() < 0.5:
         kit.add(rod((-width * 0.6, 0, height), (width * 0.6, 0, height), 0.013), kit.metal())
@@ -558,7 +749,11 @@ def cloth_sheet(kit: Kit) -> None:
 
 def _pot(kit: Kit, radius: float, height: float) -> None:
     rng = kit.rng
-    terracotta = Material(PLASTER, hsv(rng.uniform(0.02, 0.08), rng.uniform(0.2, 0.65), rng.uniform(0.35, 0.8)), phase=kit.phase())
+    terracotta = Material(
+        PLASTER,
+        hsv(rng.uniform(0.02, 0.08), rng.uniform(0.2, 0.65), rng.uniform(0.35, 0.8)),
+        phase=kit.phase(),
+    )
     material = terracotta if rng.random() < 0.6 else kit.paint()
     kit.add(lathe([(0.001, 0), (radius * 0.7, 0), (radius * 0.95, height * 0.85), (radius * 1.05, height * 0.86),
                    (radius * 1.05, height), (radius * 0.9, height), (0.001, height * 0.93)]), material)  # fmt: skip
@@ -591,9 +786,15 @@ def bush(kit: Kit, trunk: bool | None = None) -> None:
     core = Material(FOLIAGE, hsv(0.3, 0.5, 0.18), hsv(0.25, 0.5, 0.3), phase=kit.phase())
     trunk = rng.random() < 0.4 if trunk is None else trunk
     middle = float(radii[2]) + (rng.uniform(0.3, 0.9) if trunk else -0.1)
-    kit.add(ball(tuple(radii * 0.85), 1.0, 20, 32).rough(0.06, 5, kit.phase()).moved(offset=(0, 0, middle)), core)
+    kit.add(
+        ball(tuple(radii * 0.85), 1.0, 20, 32).rough(0.06, 5, kit.phase()).moved(offset=(0, 0, middle)), core
+    )
     greens = [kit.green() for _ in range(3)]
-    petals = Material(PLAIN, hsv(rng.random(), rng.uniform(0.3, 0.9), 0.9), wrap=0.4) if rng.random() < 0.3 else None
+    petals = (
+        Material(PLAIN, hsv(rng.random(), rng.uniform(0.3, 0.9), 0.9), wrap=0.4)
+        if rng.random() < 0.3
+        else None
+    )
     size = rng.uniform(0.09, 0.17)
     blade = leaf(size, size * 0.6, 0.5, rows=4)
     for material, count in [(green, 270) for green in greens] + ([(petals, 90)] if petals else []):
@@ -603,7 +804,10 @@ def bush(kit: Kit, trunk: bool | None = None) -> None:
         matrices = turns(rng.uniform(0, 360, count), rng.uniform(-60, 60, count), rng.uniform(-60, 60, count))
         kit.add(scattered(blade, matrices * rng.uniform(0.6, 1.3, (count, 1, 1)), places), material)
     if trunk:
-        kit.add(tube(np.array([[0, 0, 0], [0.02, 0, middle / 2], [0, 0, middle]]), rng.uniform(0.03, 0.06)), kit.wood())
+        kit.add(
+            tube(np.array([[0, 0, 0], [0.02, 0, middle / 2], [0, 0, middle]]), rng.uniform(0.03, 0.06)),
+            kit.wood(),
+        )
 
 
 def tree(kit: Kit) -> None:
@@ -639,14 +843,29 @@ def flowers(kit: Kit) -> None:
         tip = np.array([rng.normal(0, 0.2), rng.normal(0, 0.15), rng.uniform(0.4, 0.8)])
         t = np.linspace(0, 1, 7)[:, None]
         base = np.array([rng.normal(0, 0.12 if grass else 0.03), rng.normal(0, 0.05), 0])
-        kit.add(tube(base + (tip - base) * np.concatenate([t**1.5, t**1.5, t], 1), 0.006 * (1.2 - t[:, 0]), 5), stem)
+        kit.add(
+            tube(base + (tip - base) * np.concatenate([t**1.5, t**1.5, t], 1), 0.006 * (1.2 - t[:, 0]), 5),
+            stem,
+        )
         if grass:
             continue
         size = rng.uniform(0.035, 0.075)
-        crown = scattered(leaf(size * 1.4, size, 0.4, rows=4), turns(60.0 * np.arange(6), np.full(6, 35.0)), np.zeros((6, 3)))
+        crown = scattered(
+            leaf(size * 1.4, size, 0.4, rows=4),
+            turns(60.0 * np.arange(6), np.full(6, 35.0)),
+            np.zeros((6, 3)),
+        )
         kit.add(crown.moved(rotation(X_AXIS, 40), tip), petals)
-        kit.add(ball((size * 0.3, size * 0.3, size * 0.25)).moved(offset=tip), Material(PLAIN, hsv(0.13, 0.8, 0.8)))
-        kit.add(leaf(0.14, 0.04, 0.9, rows=5).moved(rotation(Z_AXIS, rng.uniform(0, 360)), base + (tip - base) * 0.55), stem)
+        kit.add(
+            ball((size * 0.3, size * 0.3, size * 0.25)).moved(offset=tip),
+            Material(PLAIN, hsv(0.13, 0.8, 0.8)),
+        )
+        kit.add(
+            leaf(0.14, 0.04, 0.9, rows=5).moved(
+                rotation(Z_AXIS, rng.uniform(0, 360)), base + (tip - base) * 0.55
+            ),
+            stem,
+        )
 
 
 def board(kit: Kit) -> None:
@@ -687,7 +906,10 @@ def wall_end(kit: Kit) -> None:
     solid = box((wide, deep, tall), (0, 0, tall / 2), 8)
     kit.add(Solid(solid.vertices, solid.faces, solid.uv, solid.edge), material)
     if rng.random() < 0.6:
-        kit.add(box((wide * 1.06, deep * 1.15, 0.06), (0, 0, tall + 0.03)), Material(PLASTER, grey(rng.uniform(0.4, 0.8))))
+        kit.add(
+            box((wide * 1.06, deep * 1.15, 0.06), (0, 0, tall + 0.03)),
+            Material(PLASTER, grey(rng.uniform(0.4, 0.8))),
+        )
 
 
 def barrier(kit: Kit) -> None:
@@ -717,7 +939,12 @@ def stroller(kit: Kit) -> None:
     else:
         for z in np.linspace(0.4, 0.85, 8):
             w = 0.2 + 0.12 * (z - 0.4)
-            corners = [(-0.4 - 0.1 * (z - 0.4), -w, z), (0.35, -w, z), (0.35, w, z), (-0.4 - 0.1 * (z - 0.4), w, z)]
+            corners = [
+                (-0.4 - 0.1 * (z - 0.4), -w, z),
+                (0.35, -w, z),
+                (0.35, w, z),
+                (-0.4 - 0.1 * (z - 0.4), w, z),
+            ]
             kit.add(joined([rod(corners[i], corners[(i + 1) % 4], 0.004, 4) for i in range(4)]), metal)
         for x in np.linspace(-0.42, 0.35, 14):
             for y in (-0.22, 0.22):

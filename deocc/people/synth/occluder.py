@@ -15,19 +15,39 @@ CATEGORIES = (*KINDS, "person")
 PERSON_SHARE = 0.15
 LONGER_SIDE = (110, 200)  # pixels
 LARGE, LARGER_SIDE = ("picket fence", "railing", "bars", "tree", "post", "lamp", "ladder", "sign"), (160, 240)
-FLAT = ("picket fence", "railing", "bars", "ladder", "cloth", "sign", "board", "barrier", "screen", "wall", "wheel")
+FLAT = (
+    "picket fence",
+    "railing",
+    "bars",
+    "ladder",
+    "cloth",
+    "sign",
+    "board",
+    "barrier",
+    "screen",
+    "wall",
+    "wheel",
+)
 
 
 def _draw_view(rng: np.random.Generator, mesh: Mesh, kind: str) -> tuple[Camera, tuple[int, int]]:
     """A camera that shows the whole mesh, and the height and width of its picture."""
-    turn = rng.normal(0, 22) if kind in FLAT else rng.normal(0, 50) if kind == "person" else rng.uniform(-180, 180)
+    turn = (
+        rng.normal(0, 22)
+        if kind in FLAT
+        else rng.normal(0, 50)
+        if kind == "person"
+        else rng.uniform(-180, 180)
+    )
     yaw, pitch = np.radians(turn), np.radians(np.clip(rng.normal(8, 7), -5, 30))
     forward = -np.array([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
     right = unit(np.cross(forward, [0, 0, 1.0]))
     points = mesh.visible
     centre = (points.min(0) + points.max(0)) / 2
     distance = float(np.linalg.norm(np.ptp(points, axis=0))) * rng.uniform(1.3, 4)
-    camera = Camera(centre - forward * distance, np.stack([right, np.cross(forward, right), forward]), 1.0, (0.0, 0.0))
+    camera = Camera(
+        centre - forward * distance, np.stack([right, np.cross(forward, right), forward]), 1.0, (0.0, 0.0)
+    )
     spread = camera.project(points)[:, :2]
     extent = np.ptp(spread, axis=0)
     focal = float(rng.uniform(*(LARGER_SIDE if kind in LARGE else LONGER_SIDE)) / extent.max())

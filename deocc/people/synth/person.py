@@ -50,7 +50,9 @@ def draw_light(rng: np.random.Generator, camera: Camera) -> Light:
     key = np.array([1 + warm, 1.0, 1 - warm]) * 1.9 * hard
     sky = np.array([0.92, 0.98, 1.06]) * (1.12 - 0.6 * hard)
     ground = np.array([0.5, 0.45, 0.4]) * (0.9 - 0.4 * hard)
-    return Light(direction, key, sky, ground, np.array([0.75, 0.8, 0.85]), float(rng.choice([0.0, 1 / 150, 1 / 60])))
+    return Light(
+        direction, key, sky, ground, np.array([0.75, 0.8, 0.85]), float(rng.choice([0.0, 1 / 150, 1 / 60]))
+    )
 
 
 @njit(cache=True, fastmath=True)
@@ -116,5 +118,11 @@ def render_person(seed: int, size: int = 256) -> Person:
     photo = develop(image, rng, metered_gain(image, rng))
     parsing = majority_labels(drawn.triangle, mesh.labels, SUPERSAMPLING)
     return Person(
-        f"rendered_{seed:06d}", photo, parsing > 0, parsing, source="rendered", true_sides=True, licence=LICENCE
+        f"rendered_{seed:06d}",
+        photo,
+        parsing > 0,
+        parsing,
+        source="rendered",
+        true_sides=True,
+        licence=LICENCE,
     )

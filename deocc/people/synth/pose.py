@@ -66,28 +66,20 @@ class Pose:
     weight: float = 1  # relative frequency in the library
 
 
-def _both(arm: Arm) -> dict[str, Arm]:
-    return {"left_arm": arm, "right_arm": arm}
-
-
-def _legs(leg: Leg) -> dict[str, Leg]:
-    return {"left_leg": leg, "right_leg": leg}
-
-
 LIBRARY: tuple[Pose, ...] = (
     Pose("stand", weight=5),
     Pose("contrapposto", Arm(14, 30, 10, 25), Arm(10, 10, 0, 12), Leg(4, 4, 12, 10), Leg(-2, 8, 10, 2), side=4, weight=3),
-    Pose("hands on hips", **_both(Arm(42, -18, 35, 105)), weight=2),
+    Pose("hands on hips", Arm(42, -18, 35, 105), Arm(42, -18, 35, 105), weight=2),
     Pose("hand on hip", Arm(42, -18, 35, 105), Arm(10, 10, 0, 15), right_leg=Leg(5, 8, 15, 12), side=-4, weight=2),
-    Pose("hands in pockets", **_both(Arm(17, -35, 18, 38)), weight=2),
+    Pose("hands in pockets", Arm(17, -35, 18, 38), Arm(17, -35, 18, 38), weight=2),
     Pose("arms crossed", Arm(26, 58, 62, 108), Arm(30, 62, 58, 112), weight=2),
     Pose("phone", Arm(12, 20, 0, 18), Arm(28, 60, 25, 142), tilt=6, weight=1.5),
-    Pose("read", **_both(Arm(22, 70, 35, 88)), nod=22, weight=1.5),
-    Pose("carry", **_both(Arm(16, 75, 12, 72)), weight=1),
+    Pose("read", Arm(22, 70, 35, 88), Arm(22, 70, 35, 88), nod=22, weight=1.5),
+    Pose("carry", Arm(16, 75, 12, 72), Arm(16, 75, 12, 72), weight=1),
     Pose("wave", Arm(12, 15, 0, 15), Arm(105, 15, -70, 95)),
     Pose("point", Arm(82, 75, 0, 8), Arm(12, 10, 0, 15)),
-    Pose("arms up", **_both(Arm(160, 20, 0, 20)), weight=0.6),
-    Pose("arms wide", **_both(Arm(88, 5, 0, 10)), weight=0.6),
+    Pose("arms up", Arm(160, 20, 0, 20), Arm(160, 20, 0, 20), weight=0.6),
+    Pose("arms wide", Arm(88, 5, 0, 10), Arm(88, 5, 0, 10), weight=0.6),
     Pose("walk, left leg front", Arm(18, -75, 0, 12), Arm(24, 80, 0, 28), Leg(24, 2, 5, 8), Leg(-18, 2, 5, 18, -12),
          twist=-6, weight=4),
     Pose("walk, passing", Arm(12, 10, 0, 20), Arm(12, 20, 0, 22), Leg(10, 2, 5, 10), Leg(10, 2, 5, 48), weight=3),
@@ -97,17 +89,17 @@ LIBRARY: tuple[Pose, ...] = (
          bend=12, twist=-12, lift=0.06, weight=1.5),
     Pose("run, rear leg up", Arm(42, 82, 25, 95), Arm(42, -80, 5, 90), Leg(-12, 2, 0, 95, -20), Leg(48, 2, 0, 40),
          bend=14, twist=10, lift=0.04, weight=1.5),
-    Pose("sit", **_both(Arm(26, 70, 18, 52)), **_legs(Leg(84, 8, 8, 84)), bend=4, weight=2),
-    Pose("sit, leaning", **_both(Arm(40, 75, 22, 62)), **_legs(Leg(88, 14, 10, 92)), bend=26, nod=-10),
-    Pose("crouch", **_both(Arm(48, 72, 20, 50)), left_leg=Leg(105, 16, 15, 125), right_leg=Leg(100, 16, 15, 120), bend=24),
-    Pose("squat", **_both(Arm(80, 85, 10, 15)), **_legs(Leg(70, 18, 20, 85)), bend=22, weight=0.8),
+    Pose("sit", Arm(26, 70, 18, 52), Arm(26, 70, 18, 52), left_leg=Leg(84, 8, 8, 84), right_leg=Leg(84, 8, 8, 84), bend=4, weight=2),
+    Pose("sit, leaning", Arm(40, 75, 22, 62), Arm(40, 75, 22, 62), left_leg=Leg(88, 14, 10, 92), right_leg=Leg(88, 14, 10, 92), bend=26, nod=-10),
+    Pose("crouch", Arm(48, 72, 20, 50), Arm(48, 72, 20, 50), left_leg=Leg(105, 16, 15, 125), right_leg=Leg(100, 16, 15, 120), bend=24),
+    Pose("squat", Arm(80, 85, 10, 15), Arm(80, 85, 10, 15), left_leg=Leg(70, 18, 20, 85), right_leg=Leg(70, 18, 20, 85), bend=22, weight=0.8),
     Pose("lunge", Arm(30, 60, 15, 60), Arm(25, -60, 0, 35), Leg(68, 4, 5, 70), Leg(-20, 4, 5, 25, -30), weight=0.8),
     Pose("kick", Arm(65, 35, 0, 25), Arm(50, -45, 0, 30), Leg(-4, 4, 6, 10), Leg(72, 6, 0, 18), bend=-6, side=4, weight=0.8),
     Pose("throw", Arm(62, 70, 0, 30), Arm(112, -10, -55, 85), Leg(22, 10, 10, 14), Leg(-14, 10, 20, 12), twist=-18),
     Pose("jump", Arm(125, 25, 0, 30), Arm(120, 25, 0, 35), Leg(26, 14, 8, 60, -30), Leg(14, 14, 8, 78, -30),
          lift=0.25, weight=0.8),
-    Pose("tree", **_both(Arm(165, 20, 10, 18)), left_leg=Leg(0, 3, 5, 2), right_leg=Leg(48, 42, 55, 112), weight=0.4),
-    Pose("bow", **_both(Arm(20, 85, 0, 10)), left_leg=Leg(12, 5, 8, 8), right_leg=Leg(12, 5, 8, 8),
+    Pose("tree", Arm(165, 20, 10, 18), Arm(165, 20, 10, 18), left_leg=Leg(0, 3, 5, 2), right_leg=Leg(48, 42, 55, 112), weight=0.4),
+    Pose("bow", Arm(20, 85, 0, 10), Arm(20, 85, 0, 10), left_leg=Leg(12, 5, 8, 8), right_leg=Leg(12, 5, 8, 8),
          bend=55, nod=-15, weight=0.8),
     Pose("guard", Arm(35, 75, 30, 115), Arm(35, 70, 30, 120), Leg(20, 8, 8, 22), Leg(-8, 10, 20, 20),
          bend=8, twist=12, weight=0.6),
@@ -120,7 +112,10 @@ LIBRARY: tuple[Pose, ...] = (
 def _jitter_arm(arm: Arm, rng: np.random.Generator) -> Arm:
     noise = rng.normal(0, (5, 8, 8, 9))
     return Arm(
-        max(9.0, arm.elevation + noise[0]), arm.azimuth + noise[1], arm.twist + noise[2], max(3.0, arm.elbow + noise[3])
+        max(9.0, arm.elevation + noise[0]),
+        arm.azimuth + noise[1],
+        arm.twist + noise[2],
+        max(3.0, arm.elbow + noise[3]),
     )
 
 
@@ -187,11 +182,16 @@ class _Solver:
         self.pose, self.rest, self.bone = pose, rest, asset.bone
         self.parents = asset.bone_parents
         self.local = np.tile(np.eye(3), (len(rest), 1, 1))
-        self.directed: dict[int, tuple[int, np.ndarray]] = {}  # bone -> (reference bone, rotation in its space)
+        self.directed: dict[
+            int, tuple[int, np.ndarray]
+        ] = {}  # bone -> (reference bone, rotation in its space)
 
     def spine(self) -> None:
         pose = self.pose
-        for chain, angles in ((SPINE, (pose.twist, pose.side, pose.bend)), (NECK, (pose.turn, pose.tilt, pose.nod))):
+        for chain, angles in (
+            (SPINE, (pose.twist, pose.side, pose.bend)),
+            (NECK, (pose.turn, pose.tilt, pose.nod)),
+        ):
             for name, share in chain:
                 about_z, about_y, about_x = (angle * share for angle in angles)
                 self.local[self.bone[name]] = (
@@ -200,12 +200,20 @@ class _Solver:
 
     def arm(self, arm: Arm, suffix: str, sign: float) -> None:
         elevation, azimuth = np.radians(arm.elevation), np.radians(arm.azimuth)
-        self.local[self.bone["clavicle" + suffix]] = rotation(Y_AXIS, -sign * max(0, arm.elevation - 55) * 0.16)
+        self.local[self.bone["clavicle" + suffix]] = rotation(
+            Y_AXIS, -sign * max(0, arm.elevation - 55) * 0.16
+        )
         target = np.array(
-            [sign * np.sin(elevation) * np.cos(azimuth), -np.sin(elevation) * np.sin(azimuth), -np.cos(elevation)]
+            [
+                sign * np.sin(elevation) * np.cos(azimuth),
+                -np.sin(elevation) * np.sin(azimuth),
+                -np.cos(elevation),
+            ]
         )
         front = np.array([-sign * 0.35 * np.sin(elevation), -1.0, 0.45 * np.sin(elevation)])
-        shoulder, elbow, wrist = (self.rest[self.bone[b + suffix]] for b in ("upperarm01", "lowerarm01", "wrist"))
+        shoulder, elbow, wrist = (
+            self.rest[self.bone[b + suffix]] for b in ("upperarm01", "lowerarm01", "wrist")
+        )
         upper, lower = unit(elbow - shoulder), unit(wrist - elbow)
         hinge = unit(np.cross(upper, lower))
         rest_frame = np.stack([upper, np.cross(hinge, upper), hinge], 1)
@@ -231,7 +239,11 @@ class _Solver:
         rest_frame = _frame(thigh, Y_AXIS)
         hinge = rest_frame[:, 2]
         target = np.array(
-            [sign * np.sin(abduction), -np.sin(flexion) * np.cos(abduction), -np.cos(flexion) * np.cos(abduction)]
+            [
+                sign * np.sin(abduction),
+                -np.sin(flexion) * np.cos(abduction),
+                -np.cos(flexion) * np.cos(abduction),
+            ]
         )
         front = np.array([0, np.cos(flexion), -np.sin(flexion)])
         posed_frame = rotation(target, -sign * leg.toe_out) @ _frame(target, front)
@@ -239,7 +251,9 @@ class _Solver:
         rest_flexion = np.degrees(np.arctan2(shin @ rest_frame[:, 1], shin @ thigh))
         self.local[self.bone["lowerleg01" + suffix]] = rotation(hinge, leg.knee - rest_flexion)
         level = float(np.clip(leg.flexion - leg.knee, -30, 40))
-        self.local[self.bone["foot" + suffix]] = rotation(X_AXIS, -(level if leg.ankle is None else leg.ankle))
+        self.local[self.bone["foot" + suffix]] = rotation(
+            X_AXIS, -(level if leg.ankle is None else leg.ankle)
+        )
 
     def solve(self) -> Skeleton:
         rotations, positions = np.zeros((len(self.rest), 3, 3)), np.zeros((len(self.rest), 3))
@@ -257,7 +271,10 @@ def solve_pose(pose: Pose, rest: np.ndarray, asset: BodyAsset) -> Skeleton:
     """Bone transforms of a pose. Args: rest: bones x 3 joint positions of this body, metres."""
     solver = _Solver(pose, rest, asset)
     solver.spine()
-    for suffix, sign, arm, leg in ((".L", 1.0, pose.left_arm, pose.left_leg), (".R", -1.0, pose.right_arm, pose.right_leg)):
+    for suffix, sign, arm, leg in (
+        (".L", 1.0, pose.left_arm, pose.left_leg),
+        (".R", -1.0, pose.right_arm, pose.right_leg),
+    ):
         solver.arm(arm, suffix, sign)
         solver.leg(leg, suffix, sign)
     return solver.solve()
@@ -276,6 +293,9 @@ def skin(points: np.ndarray, bones: np.ndarray, weights: np.ndarray, affine: np.
             bone = bones[i, k]
             for row in range(3):
                 moved[i, row] += weight * (
-                    affine[bone, row, 0] * x + affine[bone, row, 1] * y + affine[bone, row, 2] * z + affine[bone, row, 3]
+                    affine[bone, row, 0] * x
+                    + affine[bone, row, 1] * y
+                    + affine[bone, row, 2] * z
+                    + affine[bone, row, 3]
                 )
     return moved

@@ -25,8 +25,25 @@ FREQUENT: dict[str, dict[str, float]] = {
     "yard": {"bush": 2, "leafy tree": 1.5, "picket fence": 1, "railing": 0.8, "potted plant": 1.2, "bicycle": 0.8, "car": 0.8,
              "bucket": 0.8, "ladder": 0.4, "chair": 0.8, "flowers": 0.6, "furry animal": 0.4},
 }  # fmt: skip
-COUNTS = {"street": (1, 6), "park": (3, 8), "square": (2, 7), "room": (1, 6), "studio": (0, 2), "beach": (0, 5), "yard": (2, 6)}
-FACING = ("shelf", "screen", "picket fence", "railing", "sofa", "cloth", "sign", "board")  # turn to the camera
+COUNTS = {
+    "street": (1, 6),
+    "park": (3, 8),
+    "square": (2, 7),
+    "room": (1, 6),
+    "studio": (0, 2),
+    "beach": (0, 5),
+    "yard": (2, 6),
+}
+FACING = (
+    "shelf",
+    "screen",
+    "picket fence",
+    "railing",
+    "sofa",
+    "cloth",
+    "sign",
+    "board",
+)  # turn to the camera
 
 
 @lru_cache(maxsize=160)
@@ -81,7 +98,9 @@ def draw_props(
         else:
             turn = toward + rng.normal(0, 0.25) if kind in FACING else rng.uniform(0, 2 * np.pi)
         tint = np.clip(rng.lognormal(0, 0.25) * rng.lognormal(0, 0.12, 3), 0.4, 1.8)
-        meshes.append(placed(mesh, -turn, spot, rng.uniform(0.9, 1.15), tint if kind != "passer-by" else np.ones(3)))
+        meshes.append(
+            placed(mesh, -turn, spot, rng.uniform(0.9, 1.15), tint if kind != "passer-by" else np.ones(3))
+        )
     return meshes
 
 

@@ -5,8 +5,16 @@ from numba import njit
 
 
 @njit(cache=True, fastmath=True)
-def rasterize(screen: np.ndarray, faces: np.ndarray, cut: np.ndarray, width: int, height: int, nearest: np.ndarray,
-              triangle: np.ndarray, bary: np.ndarray) -> None:
+def rasterize(
+    screen: np.ndarray,
+    faces: np.ndarray,
+    cut: np.ndarray,
+    width: int,
+    height: int,
+    nearest: np.ndarray,
+    triangle: np.ndarray,
+    bary: np.ndarray,
+) -> None:
     """Draws triangles into a z-buffer; fragments whose interpolated cut is negative are left out.
 
     Args:
@@ -26,8 +34,14 @@ def rasterize(screen: np.ndarray, faces: np.ndarray, cut: np.ndarray, width: int
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if abs(area) < 1e-9:
             continue
-        left, right = max(0, int(np.ceil(min(x0, x1, x2) - 0.5))), min(width - 1, int(np.floor(max(x0, x1, x2) - 0.5)))
-        top, bottom = max(0, int(np.ceil(min(y0, y1, y2) - 0.5))), min(height - 1, int(np.floor(max(y0, y1, y2) - 0.5)))
+        left, right = (
+            max(0, int(np.ceil(min(x0, x1, x2) - 0.5))),
+            min(width - 1, int(np.floor(max(x0, x1, x2) - 0.5))),
+        )
+        top, bottom = (
+            max(0, int(np.ceil(min(y0, y1, y2) - 0.5))),
+            min(height - 1, int(np.floor(max(y0, y1, y2) - 0.5))),
+        )
         inverse = 1.0 / area
         c0, c1, c2 = cut[a], cut[b], cut[c]
         partly = c0 < 0 or c1 < 0 or c2 < 0
@@ -63,13 +77,26 @@ def depth_map(points: np.ndarray, faces: np.ndarray, cut: np.ndarray, size: int)
     out = np.full((size, size), -1e9)
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
-        x0, y0, x1, y1, x2, y2 = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        x0, y0, x1, y1, x2, y2 = (
+            points[a, 0],
+            points[a, 1],
+            points[b, 0],
+            points[b, 1],
+            points[c, 0],
+            points[c, 1],
+        )
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if abs(area) < 1e-9:
             continue
         inverse = 1.0 / area
-        left, right = max(0, int(np.ceil(min(x0, x1, x2) - 0.5))), min(size - 1, int(np.floor(max(x0, x1, x2) - 0.5)))
-        top, bottom = max(0, int(np.ceil(min(y0, y1, y2) - 0.5))), min(size - 1, int(np.floor(max(y0, y1, y2) - 0.5)))
+        left, right = (
+            max(0, int(np.ceil(min(x0, x1, x2) - 0.5))),
+            min(size - 1, int(np.floor(max(x0, x1, x2) - 0.5))),
+        )
+        top, bottom = (
+            max(0, int(np.ceil(min(y0, y1, y2) - 0.5))),
+            min(size - 1, int(np.floor(max(y0, y1, y2) - 0.5))),
+        )
         for j in range(top, bottom + 1):
             for i in range(left, right + 1):
                 w1 = ((i + 0.5 - x0) * (y2 - y0) - (x2 - x0) * (j + 0.5 - y0)) * inverse
@@ -91,8 +118,16 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     normals = np.zeros_like(vertices)
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
-        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-        wx, wy, wz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        ux, uy, uz = (
+            vertices[b, 0] - vertices[a, 0],
+            vertices[b, 1] - vertices[a, 1],
+            vertices[b, 2] - vertices[a, 2],
+        )
+        wx, wy, wz = (
+            vertices[c, 0] - vertices[a, 0],
+            vertices[c, 1] - vertices[a, 1],
+            vertices[c, 2] - vertices[a, 2],
+        )
         nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
         for k in (a, b, c):
             normals[k, 0] += nx
@@ -106,8 +141,9 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, fastmath=True)
-def ambient_occlusion(vertices: np.ndarray, normals: np.ndarray, live: np.ndarray, directions: int, cells: int,
-                      bias: float) -> np.ndarray:
+def ambient_occlusion(
+    vertices: np.ndarray, normals: np.ndarray, live: np.ndarray, directions: int, cells: int, bias: float
+) -> np.ndarray:
     """Share of the sky that each vertex sees, from height maps of splatted vertices in several directions.
 
     Args:
@@ -176,6 +212,12 @@ def majority_labels(triangle: np.ndarray, face_labels: np.ndarray, factor: int) 
             if 2 * inside >= factor * factor:
                 out[j, i] = np.argmax(count)
     return out
+
+
+def pixels(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns (int64, contiguous: one compiled version a kernel) of the True pixels of a mask."""
+    rows, columns = np.nonzero(mask)
+    return np.ascontiguousarray(rows), np.ascontiguousarray(columns)
 
 
 @njit(cache=True)

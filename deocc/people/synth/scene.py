@@ -7,15 +7,43 @@ import numpy as np
 from numba import njit
 
 from deocc.people.synth.materials import (
-    ASPHALT, BRICK, CARPET, CURTAIN, FACADE, FOLIAGE, GRASS, LETTERS, PLAIN, PLANK, PLASTER, POSTER, SAND, SHELVES,
-    SIDING, TILE, Material, cloth_colour, grey, hsv, linear,
+    ASPHALT,
+    BRICK,
+    CARPET,
+    CURTAIN,
+    FACADE,
+    FOLIAGE,
+    GRASS,
+    LETTERS,
+    PLAIN,
+    PLANK,
+    PLASTER,
+    POSTER,
+    SAND,
+    SHELVES,
+    SIDING,
+    TILE,
+    Material,
+    cloth_colour,
+    grey,
+    hsv,
+    linear,
 )  # fmt: skip
 from deocc.people.synth.mesh import Mesh, merged
 from deocc.people.synth.noise import fractal, noise_volume, smoothstep
 from deocc.people.synth.pose import Z_AXIS, rotation, unit
 from deocc.people.synth.props import draw_props, seat_under
-from deocc.people.synth.raster import bounds
-from deocc.people.synth.shading import Camera, Fragments, Light, Shadows, cast_shadows, draw, joined_shadows, shade
+from deocc.people.synth.raster import bounds, pixels
+from deocc.people.synth.shading import (
+    Camera,
+    Fragments,
+    Light,
+    Shadows,
+    cast_shadows,
+    draw,
+    joined_shadows,
+    shade,
+)
 
 KINDS = ("street", "park", "square", "room", "studio", "beach", "yard")
 ODDS = (0.26, 0.17, 0.12, 0.22, 0.07, 0.05, 0.11)
@@ -53,7 +81,9 @@ class Scene:
         self.planes.append(np.concatenate([origin, normal, u_axis, v_axis, bounds]))
         self.materials.append(material.row())
 
-    def box(self, foot: np.ndarray, turn: float, size: tuple[float, float, float], side: Material, top: Material) -> None:
+    def box(
+        self, foot: np.ndarray, turn: float, size: tuple[float, float, float], side: Material, top: Material
+    ) -> None:
         """Adds a box standing at `foot`, turned by `turn` radians about z; size along its axes and up."""
         ahead = np.array([np.cos(turn), np.sin(turn), 0.0])
         across = np.cross(Z_AXIS, ahead)
@@ -68,8 +98,16 @@ class Scene:
 
 
 @njit(cache=True, fastmath=True)
-def _trace(eye: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: float, planes: np.ndarray,
-           nearest: np.ndarray, hit: np.ndarray) -> None:
+def _trace(
+    eye: np.ndarray,
+    axes: np.ndarray,
+    focal: float,
+    cx: float,
+    cy: float,
+    planes: np.ndarray,
+    nearest: np.ndarray,
+    hit: np.ndarray,
+) -> None:
     """Nearest rectangle per pixel: 1 / depth and its number (-1 = none).
 
     Along the ray of pixel offsets (px, py), the slope against a normal, u and v are linear in px and py.
@@ -103,8 +141,18 @@ def _trace(eye: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: float
 
 
 @njit(cache=True, fastmath=True)
-def _plane_points(eye: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: float, planes: np.ndarray,
-                  rows: np.ndarray, columns: np.ndarray, nearest: np.ndarray, hit: np.ndarray) -> np.ndarray:
+def _plane_points(
+    eye: np.ndarray,
+    axes: np.ndarray,
+    focal: float,
+    cx: float,
+    cy: float,
+    planes: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    nearest: np.ndarray,
+    hit: np.ndarray,
+) -> np.ndarray:
     """Position 3, normal 3, uv 2 and edge distance 1 of each pixel's rectangle, N x 9."""
     out = np.empty((rows.shape[0], 9))
     for i in range(rows.shape[0]):
@@ -128,8 +176,17 @@ def _plane_points(eye: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy
 
 
 @njit(cache=True, fastmath=True)
-def _sky(volume: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: float, sky: np.ndarray, line: np.ndarray,
-         rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def _sky(
+    volume: np.ndarray,
+    axes: np.ndarray,
+    focal: float,
+    cx: float,
+    cy: float,
+    sky: np.ndarray,
+    line: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+) -> np.ndarray:
     """Sky gradient with clouds, and a distant skyline, N x 3."""
     out = np.empty((rows.shape[0], 3))
     for i in range(rows.shape[0]):
@@ -140,14 +197,16 @@ def _sky(volume: np.ndarray, axes: np.ndarray, focal: float, cx: float, cy: floa
         level = np.sqrt(dx * dx + dy * dy) + 1e-9
         slope = dz / level
         azimuth = np.arctan2(dy, dx)
-        top = line[0] * (1 + line[1] * fractal(volume, azimuth * 4 + line[2], line[2], 0.3, 4))
+        top = line[0] * (1 + line[1] * fractal(volume, azimuth * 4 + line[2], line[2], 0.3, 4.0))
         if line[0] > 0 and slope < top:
-            texture = 1 + 0.2 * fractal(volume, azimuth * 40, slope * 40, line[2], 3)
+            texture = 1 + 0.2 * fractal(volume, azimuth * 40, slope * 40, line[2], 3.0)
             for k in range(3):
                 out[i, k] = line[3 + k] * max(texture, 0.2)
             continue
         lift = abs(dz) + 0.15 * level
-        cloud = smoothstep(-0.3, 1.2, fractal(volume, 0.7 * dx / lift + sky[7], 0.7 * dy / lift + sky[7], sky[7], 4))
+        cloud = smoothstep(
+            -0.3, 1.2, fractal(volume, 0.7 * dx / lift + sky[7], 0.7 * dy / lift + sky[7], sky[7], 4.0)
+        )
         rise = smoothstep(0.0, 0.6, slope)
         for k in range(3):
             clear = sky[k] + (sky[3 + k] - sky[k]) * rise
@@ -167,12 +226,19 @@ def _splat(spots: np.ndarray, origin: np.ndarray, scale: float, cells: int) -> n
 
 
 @njit(cache=True, fastmath=True)
-def _darken(points: np.ndarray, grid: np.ndarray, origin: np.ndarray, scale: float, open_sky: np.ndarray) -> None:
+def _darken(
+    points: np.ndarray, grid: np.ndarray, origin: np.ndarray, scale: float, open_sky: np.ndarray
+) -> None:
     for i in range(points.shape[0]):
         if points[i, 2] > 0.05:
             continue
         row, column = int((points[i, 1] - origin[1]) * scale), int((points[i, 0] - origin[0]) * scale)
-        if points[i, 1] > origin[1] and points[i, 0] > origin[0] and row < grid.shape[0] and column < grid.shape[1]:
+        if (
+            points[i, 1] > origin[1]
+            and points[i, 0] > origin[0]
+            and row < grid.shape[0]
+            and column < grid.shape[1]
+        ):
             open_sky[i] = min(open_sky[i], 1 - 0.75 * grid[row, column])
 
 
@@ -205,13 +271,13 @@ def render_scene(
     view = (camera.axes, camera.focal, *camera.centre)
     _trace(camera.eye, *view, planes, nearest, hit)
     image = np.zeros((size, size, 3))
-    rows, columns = np.nonzero(hit < 0)
+    rows, columns = pixels(hit < 0)
     image[rows, columns] = _sky(noise_volume(), *view, scene.sky, scene.skyline, rows, columns)
     if props:
         drawn = draw(props, camera, (size, size), nearest)
         image[drawn.rows, drawn.columns] = shade(drawn.fragments, camera, light, shadows, radius=1)
         hit[drawn.rows, drawn.columns] = -1
-    rows, columns = np.nonzero(hit >= 0)
+    rows, columns = pixels(hit >= 0)
     at = _plane_points(camera.eye, *view, planes, rows, columns, nearest, hit)
     position = at[:, :3].copy()
     open_sky = np.ones(len(position))
@@ -228,18 +294,36 @@ def render_scene(
 def _ground_material(kind: str, rng: np.random.Generator) -> Material:
     phase = rng.uniform(0, 50)
     stone = hsv(rng.uniform(0.02, 0.15), rng.uniform(0, 0.25), rng.uniform(0.35, 0.75))
-    asphalt = Material(ASPHALT, grey(rng.uniform(0.28, 0.55)), grey(0.12), phase=phase, extra=rng.uniform(0, 1))
-    tiles = Material(TILE, stone, tuple(0.5 * c for c in stone), phase=phase, duty=rng.choice([0.25, 0.4, 0.6]))
+    asphalt = Material(
+        ASPHALT, grey(rng.uniform(0.28, 0.55)), grey(0.12), phase=phase, extra=rng.uniform(0, 1)
+    )
+    tiles = Material(
+        TILE, stone, tuple(0.5 * c for c in stone), phase=phase, duty=rng.choice([0.25, 0.4, 0.6])
+    )
     grass = Material(
         GRASS, hsv(rng.uniform(0.2, 0.3), rng.uniform(0.35, 0.65), rng.uniform(0.25, 0.45)),
         hsv(0.13, 0.4, rng.uniform(0.35, 0.6)), phase=phase,
     )  # fmt: skip
-    sand = Material(SAND, hsv(rng.uniform(0.07, 0.12), rng.uniform(0.15, 0.45), rng.uniform(0.45, 0.85)), phase=phase)
-    wood = Material(PLANK, hsv(rng.uniform(0.05, 0.1), rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.7)), grey(0.1), phase=phase)
-    carpet = Material(
-        CARPET, cloth_colour(rng), cloth_colour(rng), frequency=rng.uniform(10, 50), phase=phase, duty=rng.choice([0, 0, 1])
+    sand = Material(
+        SAND, hsv(rng.uniform(0.07, 0.12), rng.uniform(0.15, 0.45), rng.uniform(0.45, 0.85)), phase=phase
     )
-    plain = Material(PLASTER, linear(np.full(3, rng.uniform(0.35, 0.92)) + rng.normal(0, 0.02, 3)), phase=phase)
+    wood = Material(
+        PLANK,
+        hsv(rng.uniform(0.05, 0.1), rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.7)),
+        grey(0.1),
+        phase=phase,
+    )
+    carpet = Material(
+        CARPET,
+        cloth_colour(rng),
+        cloth_colour(rng),
+        frequency=rng.uniform(10, 50),
+        phase=phase,
+        duty=rng.choice([0, 0, 1]),
+    )
+    plain = Material(
+        PLASTER, linear(np.full(3, rng.uniform(0.35, 0.92)) + rng.normal(0, 0.02, 3)), phase=phase
+    )
     options = {
         "street": (asphalt, tiles, tiles), "square": (asphalt, tiles, tiles), "park": (grass, grass, sand, asphalt),
         "room": (wood, wood, tiles, carpet, plain), "studio": (plain,), "beach": (sand,),
@@ -262,7 +346,9 @@ def _wall_material(kind: str, rng: np.random.Generator) -> Material:
     )  # fmt: skip
     siding = Material(rng.choice([SIDING, PLANK]), paint, tuple(0.4 * c for c in paint), phase=phase)
     tiles = Material(TILE, paint, grey(0.7), phase=phase, duty=rng.choice([0.15, 0.3]))
-    hedge = Material(FOLIAGE, hsv(rng.uniform(0.2, 0.36), 0.5, rng.uniform(0.2, 0.45)), hsv(0.2, 0.5, 0.6), phase=phase)
+    hedge = Material(
+        FOLIAGE, hsv(rng.uniform(0.2, 0.36), 0.5, rng.uniform(0.2, 0.45)), hsv(0.2, 0.5, 0.6), phase=phase
+    )
     shelves = Material(SHELVES, paint, hsv(0.07, 0.5, rng.uniform(0.2, 0.6)), phase=phase)
     curtain = Material(CURTAIN, cloth_colour(rng), frequency=rng.uniform(20, 60), phase=phase)
     options = {
@@ -273,7 +359,9 @@ def _wall_material(kind: str, rng: np.random.Generator) -> Material:
     return options[rng.integers(len(options))]
 
 
-def _add_wall(scene: Scene, rng: np.random.Generator, foot: np.ndarray, ahead: np.ndarray, height: float) -> None:
+def _add_wall(
+    scene: Scene, rng: np.random.Generator, foot: np.ndarray, ahead: np.ndarray, height: float
+) -> None:
     """A wall across the view with doors, windows, posters and a skirting board."""
     normal = -(rotation(Z_AXIS, rng.normal(0, 16)) @ ahead)
     along = np.cross(Z_AXIS, normal)
@@ -316,7 +404,9 @@ def _add_boxes(scene: Scene, rng: np.random.Generator, ahead: np.ndarray, right:
             colour = cloth_colour(rng)
             side = Material(int(rng.choice([PLAIN, PLANK, PLANK, SHELVES, POSTER])), colour, tuple(0.5 * c for c in colour),
                             phase=rng.uniform(0, 50))  # fmt: skip
-        scene.box(foot, rng.uniform(0, 3.14), size, side, Material(PLASTER, tuple(0.8 * c for c in side.colour)))
+        scene.box(
+            foot, rng.uniform(0, 3.14), size, side, Material(PLASTER, tuple(0.8 * c for c in side.colour))
+        )
 
 
 def draw_scene(
@@ -334,7 +424,11 @@ def draw_scene(
     horizon = hsv(rng.normal(0.57, 0.06), rng.uniform(0, 0.2), rng.uniform(0.75, 1))
     scene.sky = np.array([*horizon, *zenith, rng.uniform(0, 1), rng.uniform(0, 50)])
     if scene.kind in ("park", "square", "street", "yard") or rng.random() < 0.3:
-        far = hsv(rng.uniform(0.2, 0.4) if rng.random() < 0.6 else rng.uniform(0.55, 0.65), 0.35, rng.uniform(0.15, 0.5))
+        far = hsv(
+            rng.uniform(0.2, 0.4) if rng.random() < 0.6 else rng.uniform(0.55, 0.65),
+            0.35,
+            rng.uniform(0.15, 0.5),
+        )
         hazy = rng.uniform(0.1, 0.7)
         far = tuple((1 - hazy) * f + hazy * 0.8 * h for f, h in zip(far, horizon, strict=True))
         scene.skyline = np.array([rng.uniform(0.02, 0.3), rng.uniform(0.15, 0.5), rng.uniform(0, 50), *far])
@@ -362,7 +456,9 @@ def draw_scene(
 def _add_block(scene: Scene, rng: np.random.Generator, pelvis: np.ndarray) -> None:
     """A block or low wall to sit on."""
     colour = tuple(0.6 * c + 0.03 for c in cloth_colour(rng))
-    side = Material(int(rng.choice([PLAIN, PLANK, TILE, BRICK])), colour, tuple(0.6 * c for c in colour), duty=0.3)
+    side = Material(
+        int(rng.choice([PLAIN, PLANK, TILE, BRICK])), colour, tuple(0.6 * c for c in colour), duty=0.3
+    )
     width = rng.choice([rng.uniform(0.35, 0.7), rng.uniform(1.5, 4)])
     foot = np.array([pelvis[0], pelvis[1] + 0.08, 0.0])
     scene.box(foot, 0.0, (width, rng.uniform(0.32, 0.45), pelvis[2] - 0.11), side, side)

@@ -8,7 +8,7 @@ from numba import njit
 from deocc.people.synth.materials import LIGHT, albedo
 from deocc.people.synth.mesh import Mesh
 from deocc.people.synth.noise import noise, noise_volume, smoothstep
-from deocc.people.synth.raster import bounds, depth_map, rasterize
+from deocc.people.synth.raster import bounds, depth_map, pixels, rasterize
 
 SHADOW_SIZE = 384
 
@@ -37,7 +37,9 @@ class Camera:
 
     def scaled(self, factor: float) -> "Camera":
         """The same view on a pixel grid `factor` times as fine."""
-        return Camera(self.eye, self.axes, self.focal * factor, (self.centre[0] * factor, self.centre[1] * factor))
+        return Camera(
+            self.eye, self.axes, self.focal * factor, (self.centre[0] * factor, self.centre[1] * factor)
+        )
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class Shadows:
 
 def joined_shadows(*shadows: Shadows) -> Shadows:
     """Several sets of shadow maps as one; their maps are of one size."""
-    return Shadows(*(np.concatenate([getattr(s, name) for s in shadows]) for name in ("maps", "axes", "low", "scale")))
+    return Shadows(
+        *(np.concatenate([getattr(s, name) for s in shadows]) for name in ("maps", "axes", "low", "scale"))
+    )
 
 
 def cast_shadows(meshes: list[Mesh], light: Light, size: int = SHADOW_SIZE) -> Shadows:
@@ -101,8 +105,16 @@ def cast_shadows(meshes: list[Mesh], light: Light, size: int = SHADOW_SIZE) -> S
 
 
 @njit(cache=True, fastmath=True)
-def lit_share(maps: np.ndarray, axes: np.ndarray, low: np.ndarray, scale: np.ndarray, x: float, y: float, z: float,
-              radius: int) -> float:
+def lit_share(
+    maps: np.ndarray,
+    axes: np.ndarray,
+    low: np.ndarray,
+    scale: np.ndarray,
+    x: float,
+    y: float,
+    z: float,
+    radius: int,
+) -> float:
     """Share of the light that reaches a point, in [0, 1], averaged over (2 radius + 1)^2 cells."""
     lit = 1.0
     size = maps.shape[1]
@@ -142,8 +154,14 @@ class Fragments:
 
 
 @njit(cache=True, fastmath=True)
-def _gather(triangle: np.ndarray, bary: np.ndarray, rows: np.ndarray, columns: np.ndarray, faces: np.ndarray,
-            values: np.ndarray) -> np.ndarray:
+def _gather(
+    triangle: np.ndarray,
+    bary: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    faces: np.ndarray,
+    values: np.ndarray,
+) -> np.ndarray:
     """Interpolates N x C vertex values at the given pixels."""
     out = np.empty((rows.shape[0], values.shape[1]))
     for i in range(rows.shape[0]):
@@ -157,8 +175,14 @@ def _gather(triangle: np.ndarray, bary: np.ndarray, rows: np.ndarray, columns: n
 
 
 @njit(cache=True, fastmath=True)
-def _wrinkle_heights(volume: np.ndarray, coords: np.ndarray, strength: np.ndarray, seed: float, amplitude: float,
-                     turn: np.ndarray) -> np.ndarray:
+def _wrinkle_heights(
+    volume: np.ndarray,
+    coords: np.ndarray,
+    strength: np.ndarray,
+    seed: float,
+    amplitude: float,
+    turn: np.ndarray,
+) -> np.ndarray:
     """Height of cloth folds at each fragment: warped ridges at two scales plus weave."""
     out = np.zeros(coords.shape[0])
     for i in range(coords.shape[0]):
@@ -175,13 +199,24 @@ def _wrinkle_heights(volume: np.ndarray, coords: np.ndarray, strength: np.ndarra
         large = max(0.0, 1 - abs(noise(volume, px * 7 + seed, py * 7 + seed, pz * 15 + seed)))
         small = max(0.0, 1 - abs(noise(volume, pz * 13 + seed + 9, px * 13 + seed + 9, py * 9 + seed + 9)))
         weave = noise(volume, x * 45 + seed + 3, y * 45 + seed + 3, z * 45 + seed + 3)
-        out[i] = (active * (0.9 * large * large + 0.45 * small * small) + 0.09 * weave) * strength[i] * amplitude
+        out[i] = (
+            (active * (0.9 * large * large + 0.45 * small * small) + 0.09 * weave) * strength[i] * amplitude
+        )
     return out
 
 
 @njit(cache=True, fastmath=True)
-def _bump(index: np.ndarray, rows: np.ndarray, columns: np.ndarray, material: np.ndarray, position: np.ndarray,
-          height: np.ndarray, pixel: float, eye: np.ndarray, normal: np.ndarray) -> None:
+def _bump(
+    index: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    material: np.ndarray,
+    position: np.ndarray,
+    height: np.ndarray,
+    pixel: float,
+    eye: np.ndarray,
+    normal: np.ndarray,
+) -> None:
     """Tilts normals by the screen-space gradient of a height (Mikkelsen's surface gradient), in place."""
     for i in range(rows.shape[0]):
         j, c = rows[i], columns[i]
@@ -203,7 +238,11 @@ def _bump(index: np.ndarray, rows: np.ndarray, columns: np.ndarray, material: np
         size = pixel * pixel * distance
         scale = np.sign(det) / max(abs(det), 0.25 * size)
         da, db = height[i] - height[left], height[i] - height[above]
-        gx, gy, gz = scale * (da * r1x + db * r2x), scale * (da * r1y + db * r2y), scale * (da * r1z + db * r2z)
+        gx, gy, gz = (
+            scale * (da * r1x + db * r2x),
+            scale * (da * r1y + db * r2y),
+            scale * (da * r1z + db * r2z),
+        )
         limit = min(1.0, 1.1 / (np.sqrt(gx * gx + gy * gy + gz * gz) + 1e-9))
         nx, ny, nz = nx - limit * gx, ny - limit * gy, nz - limit * gz
         length = np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
@@ -246,11 +285,19 @@ def draw(
     nearest = np.zeros(shape) if nearest is None else nearest.copy()
     triangle, bary = np.full(shape, -1, np.int32), np.zeros((height, width, 2))
     rasterize(camera.project(mesh.vertices), mesh.faces, mesh.cut, width, height, nearest, triangle, bary)
-    rows, columns = np.nonzero(triangle >= 0)
+    rows, columns = pixels(triangle >= 0)
     index = np.full(shape, -1, np.int32)
     index[rows, columns] = np.arange(len(rows))
     values = np.concatenate(
-        [mesh.vertices, mesh.normals, mesh.coords, mesh.uv, mesh.edge[:, None], mesh.occlusion[:, None], mesh.wrinkle[:, None]],
+        [
+            mesh.vertices,
+            mesh.normals,
+            mesh.coords,
+            mesh.uv,
+            mesh.edge[:, None],
+            mesh.occlusion[:, None],
+            mesh.wrinkle[:, None],
+        ],
         1,
     )
     at = _gather(triangle, bary, rows, columns, mesh.faces, values)
@@ -263,18 +310,50 @@ def draw(
         heights = _wrinkle_heights(noise_volume(), coords, at[:, 13].copy(), seed, amplitude, turn)
         _bump(index, rows, columns, material, position, heights, 1 / camera.focal, camera.eye, normal)
     fragments = Fragments(
-        position, normal, coords, at[:, 9:11].copy(), at[:, 11].copy(), at[:, 12].copy(), material, mesh.materials
+        position,
+        normal,
+        coords,
+        at[:, 9:11].copy(),
+        at[:, 11].copy(),
+        at[:, 12].copy(),
+        material,
+        mesh.materials,
     )
     return Drawn(nearest, triangle, rows, columns, index, fragments)
 
 
 @njit(cache=True, fastmath=True)
-def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords: np.ndarray, uv: np.ndarray,
-           edge: np.ndarray, occlusion: np.ndarray, material: np.ndarray, materials: np.ndarray, eye: np.ndarray,
-           light: np.ndarray, maps: np.ndarray, axes: np.ndarray, low: np.ndarray, scale: np.ndarray, radius: int,
-           pixel: float) -> np.ndarray:
+def _footprints(position: np.ndarray, normal: np.ndarray, eye: np.ndarray, pixel: float) -> np.ndarray:
+    """Size of a pixel on the surface at each fragment, metres, N."""
+    out = np.empty(position.shape[0])
+    for i in range(position.shape[0]):
+        square, along, length = 1e-9, 0.0, 1e-9
+        for k in range(3):
+            step = eye[k] - position[i, k]
+            square += step * step
+            along += step * normal[i, k]
+            length += normal[i, k] ** 2
+        out[i] = pixel * square / max(abs(along) / np.sqrt(length), 0.1 * np.sqrt(square))
+    return out
+
+
+@njit(cache=True, fastmath=True)
+def _shade(
+    colour: np.ndarray,
+    position: np.ndarray,
+    normal: np.ndarray,
+    occlusion: np.ndarray,
+    material: np.ndarray,
+    materials: np.ndarray,
+    eye: np.ndarray,
+    light: np.ndarray,
+    maps: np.ndarray,
+    axes: np.ndarray,
+    low: np.ndarray,
+    scale: np.ndarray,
+    radius: int,
+) -> np.ndarray:
     out = np.zeros((position.shape[0], 3))
-    colour = np.zeros(3)
     for i in range(position.shape[0]):
         m = materials[material[i]]
         x, y, z = position[i, 0], position[i, 1], position[i, 2]
@@ -284,8 +363,6 @@ def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords:
         length = np.sqrt(normal[i, 0] ** 2 + normal[i, 1] ** 2 + normal[i, 2] ** 2) + 1e-9
         nx, ny, nz = normal[i, 0] / length, normal[i, 1] / length, normal[i, 2] / length
         slant = nx * vx + ny * vy + nz * vz
-        blur = pixel * distance / max(abs(slant), 0.1)
-        albedo(volume, m, coords[i, 0], coords[i, 1], coords[i, 2], uv[i, 0], uv[i, 1], edge[i], blur, colour)
         facing = nx * light[0] + ny * light[1] + nz * light[2]
         wrap = m[19]
         diffuse = min(max((facing + wrap) / (1 + wrap), 0.0), 1.0)
@@ -294,7 +371,11 @@ def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords:
             lit = lit_share(maps, axes, low, scale, x + 0.006 * nx, y + 0.006 * ny, z + 0.006 * nz, radius)
         hx, hy, hz = light[0] + vx, light[1] + vy, light[2] + vz
         half = np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
-        shine = max((nx * hx + ny * hy + nz * hz) / half, 0.0) ** m[18] * m[17] * (m[18] + 8) / 32 if facing > 0 else 0.0
+        shine = (
+            max((nx * hx + ny * hy + nz * hz) / half, 0.0) ** m[18] * m[17] * (m[18] + 8) / 32
+            if facing > 0
+            else 0.0
+        )
         grazing = 1 - min(max(slant, 0.0), 1.0)
         fresnel = 0.14 * (0.04 + 0.35 * grazing**4) * (1 + 4 * m[17])
         above = 0.5 + 0.5 * nz
@@ -303,22 +384,27 @@ def _shade(volume: np.ndarray, position: np.ndarray, normal: np.ndarray, coords:
         glow = 1.6 if int(m[0]) == LIGHT else 0.0
         for k in range(3):
             ambient = (light[6 + k] * above + light[9 + k] * (1 - above)) * open_sky
-            value = colour[k] * (light[3 + k] * diffuse * lit + ambient + glow)
+            value = colour[i, k] * (light[3 + k] * diffuse * lit + ambient + glow)
             value += light[3 + k] * shine * lit + fresnel * ambient
             out[i, k] = value * (1 - haze) + light[12 + k] * haze
     return out
 
 
-def shade(fragments: Fragments, camera: Camera, light: Light, shadows: Shadows, radius: int = 2) -> np.ndarray:
+def shade(
+    fragments: Fragments, camera: Camera, light: Light, shadows: Shadows, radius: int = 2
+) -> np.ndarray:
     """Linear RGB of fragments, N x 3: diffuse, highlight and rim light, ambient by occlusion, shadows, haze.
 
     Args:
         radius: softness of shadow borders in cells of the shadow maps.
     """
+    f = fragments
+    blur = _footprints(f.position, f.normal, camera.eye, 1 / camera.focal)
+    # Apart from the lighting: Numba optimises a kernel again in every kernel that calls it.
+    colour = albedo(noise_volume(), f.materials, f.material, f.coords, f.uv, f.edge, blur)
     return _shade(
-        noise_volume(), fragments.position, fragments.normal, fragments.coords, fragments.uv, fragments.edge,
-        fragments.occlusion, fragments.material, fragments.materials, camera.eye, light.row(), shadows.maps,
-        shadows.axes, shadows.low, shadows.scale, radius, 1 / camera.focal,
+        colour, f.position, f.normal, f.occlusion, f.material, f.materials, camera.eye, light.row(), shadows.maps,
+        shadows.axes, shadows.low, shadows.scale, radius,
     )  # fmt: skip
 
 

@@ -23,7 +23,9 @@ class Solid:
     uv: np.ndarray
     edge: np.ndarray
 
-    def moved(self, matrix: np.ndarray | None = None, offset: np.ndarray | tuple[float, ...] = (0, 0, 0)) -> "Solid":
+    def moved(
+        self, matrix: np.ndarray | None = None, offset: np.ndarray | tuple[float, ...] = (0, 0, 0)
+    ) -> "Solid":
         """The solid after x -> matrix @ x + offset."""
         vertices = self.vertices if matrix is None else self.vertices @ np.asarray(matrix).T
         return Solid(vertices + np.asarray(offset, float), self.faces, self.uv, self.edge)
@@ -57,7 +59,9 @@ def scattered(solid: Solid, matrices: np.ndarray, offsets: np.ndarray) -> Solid:
 
 def turns(azimuth: np.ndarray, lift: np.ndarray, roll: np.ndarray | float = 0.0) -> np.ndarray:
     """N x 3 x 3 rotations: roll about x, lift of +x towards +z, then azimuth about z; degrees."""
-    azimuth, lift, roll = (np.radians(np.broadcast_to(angle, np.shape(azimuth))) for angle in (azimuth, lift, roll))
+    azimuth, lift, roll = (
+        np.radians(np.broadcast_to(angle, np.shape(azimuth))) for angle in (azimuth, lift, roll)
+    )
     zero, one = np.zeros_like(azimuth), np.ones_like(azimuth)
 
     def stack(rows: list[list[np.ndarray]]) -> np.ndarray:
@@ -134,7 +138,9 @@ def box(size: tuple[float, float, float], centre: tuple[float, ...] = (0, 0, 0),
     faces = []
     for axis in range(3):
         a, b = [k for k in range(3) if k != axis]
-        grid_a, grid_b = np.meshgrid(np.linspace(-half[a], half[a], cells), np.linspace(-half[b], half[b], cells))
+        grid_a, grid_b = np.meshgrid(
+            np.linspace(-half[a], half[a], cells), np.linspace(-half[b], half[b], cells)
+        )
         for sign in (-1, 1):
             points = np.empty((cells, cells, 3))
             points[..., a], points[..., b], points[..., axis] = grid_a, grid_b, sign * half[axis]
@@ -157,7 +163,9 @@ def lathe(profile: list[tuple[float, float]], segments: int = 28, smooth: int = 
 def ball(radii: tuple[float, float, float], power: float = 1.0, rows: int = 16, columns: int = 28) -> Solid:
     """An ellipsoid; `power` below 1 makes it boxy (a superellipsoid)."""
     elevation, azimuth = np.meshgrid(
-        np.linspace(-np.pi / 2, np.pi / 2, rows), np.linspace(-np.pi, np.pi, columns, endpoint=False), indexing="ij"
+        np.linspace(-np.pi / 2, np.pi / 2, rows),
+        np.linspace(-np.pi, np.pi, columns, endpoint=False),
+        indexing="ij",
     )
 
     def bent(values: np.ndarray) -> np.ndarray:
@@ -221,6 +229,11 @@ def leaf(length: float, width: float, droop: float, fold: float = 0.2, rows: int
     half = width / 2 * np.sin(np.pi * np.clip(t, 0.03, 0.985)) ** 0.8
     across = np.linspace(-1, 1, 5)
     points = np.stack(
-        [np.repeat(along[:, None], 5, 1), half[:, None] * across, down[:, None] + fold * half[:, None] * np.abs(across)], -1
+        [
+            np.repeat(along[:, None], 5, 1),
+            half[:, None] * across,
+            down[:, None] + fold * half[:, None] * np.abs(across),
+        ],
+        -1,
     )
     return sheet(points)
