@@ -14,15 +14,14 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+import dependencies
+import notebooks
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt|var|mnt|content)/[\w.-]+")
 LONG_CELL = 25  # lines; longer code belongs into the package
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-sys.path.insert(0, str(ROOT / "tools"))
-import dependencies  # noqa: E402
-import notebooks  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +150,8 @@ def test_cleaning_drops_widget_views_only():
     v4 = nbformat.v4
     view = v4.new_output("display_data", {notebooks.WIDGET: {"model_id": "1"}, "text/plain": "VBox()"})
     text = v4.new_output("stream", text="kept")
-    cell = v4.new_code_cell("1", outputs=[view, text], metadata={"execution": {"shell.execute_reply": "2026"}, "tags": ["a"]})
+    times = {"execution": {"shell.execute_reply": "2026-01-01"}, "tags": ["a"]}
+    cell = v4.new_code_cell("1", outputs=[view, text], metadata=times)
     metadata = {"widgets": {"state": {}}, "kernelspec": {"name": "mine"}}
     book = v4.new_notebook(cells=[cell], metadata=metadata)
     cleaned = notebooks.clean(book)
