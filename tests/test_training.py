@@ -346,8 +346,11 @@ def test_checkpoints_are_atomic_pruned_and_a_damaged_one_is_passed_over(data, tm
     assert [row["step"] for row in log_rows(tmp_path)] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_run_is_not_overwritten(data, tmp_path):
+def test_a_run_is_not_overwritten_nor_resumed_with_another_network(data, tmp_path):
     train(make_system(data), data, config(steps=2), tmp_path, device="cpu")
+    wider = MaskSystem(replace(make_system(data).settings, width=5), torch.rand(4, 8, 8))
+    with pytest.raises(DeoccError, match="another network"):
+        train(wider, data, config(steps=3), tmp_path, resume=True, device="cpu")
     with pytest.raises(DeoccError, match="already holds a run"):
         train(make_system(data), data, config(steps=2), tmp_path, device="cpu")
 

@@ -2,7 +2,7 @@
 
     python tools/build_demo_cases.py
 
-M_i is the true visible mask (severity 0).
+M_i is of severity 1.
 """
 
 from deocc.occlusion import make_cases, write_case
@@ -17,7 +17,7 @@ def main() -> None:
     """Writes the cases; the same ones each time on one machine."""
     people = [render_person(FIRST_SEED + i) for i in range(COUNT)]
     occluders = PeopleFolder(PEOPLE_MINI).occluders("val")
-    for case in make_cases(people, occluders, per_person=1, density=(0.15, 0.5), severity=0.0, seed=0):
+    for case in make_cases(people, occluders, per_person=1, density=(0.15, 0.5), severity=1.0, seed=0):
         write_case(DATA / "demo-cases", case)
 
 
