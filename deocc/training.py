@@ -480,14 +480,23 @@ class _Run:
         if changed:
             _log.warning("resuming with other settings: %s", changed)
         self.step, self.minutes, self.evaluation = state["step"], state["minutes"], state["evaluation"]
+        try:
+            self._load_tensors(state)
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise DeoccError(
+                f"{self.out} holds a run of another network ({reason}); resume with its own settings"
+            ) from error
+        if self.accelerator.scaler is not None and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def _load_tensors(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.discriminator is not None and self.optimizer_d is not None:
             self.discriminator.load_state_dict(state["discriminator"])
             self.optimizer_d.load_state_dict(state["optimizer_d"])
-        if self.accelerator.scaler is not None and "scaler" in state:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
 
     def _start_log(self, state: dict[str, Any] | None) -> None:
         if not self.accelerator.is_main_process:
