@@ -193,20 +193,24 @@ def _surface(
     template = operator @ base["mean"]
     bones, kept = _strongest(weights, 6)
     return Surface(
-        np.ascontiguousarray(faces, np.int32), operator, template, bones, kept,
+        np.ascontiguousarray(faces, np.int32),
+        operator,
+        template,
+        bones,
+        kept,
         *_arm_coordinates(template, weights, bone, base["heads"]),
-    )  # fmt: skip
+    )
 
 
 def _skull(points: np.ndarray) -> Skull:
     """A smooth shell over the scalp's points: weighted mean radius, pushed outside the nearest ones."""
     relative = points - SKULL_CENTRE
     distance = np.linalg.norm(relative, axis=1)
-    azimuth, elevation = np.meshgrid(
+    grid = np.meshgrid(
         np.linspace(-np.pi, np.pi, SKULL_COLUMNS, endpoint=False),
         np.linspace(-np.pi / 2, np.pi / 2, SKULL_ROWS),
     )
-    azimuth, elevation = azimuth.ravel(), elevation.ravel()
+    azimuth, elevation = grid[0].ravel(), grid[1].ravel()
     directions = np.stack(
         [np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)], 1
     )
@@ -228,7 +232,7 @@ def _bones_like(bone: dict[str, int], kinds: tuple[str, ...], side: str = "") ->
 
 
 def _body_labels(weights: np.ndarray, bone: dict[str, int]) -> np.ndarray:
-    """LIP class of each body vertex by its strongest limb; the torso counts as face (LIP has no torso skin)."""
+    """LIP class of each body vertex by its strongest limb; torso skin, which LIP lacks, counts as face."""
     arms = ("shoulder", *ARM_BONES)
     groups = [
         (13, HEAD_BONES, ""),
@@ -257,7 +261,7 @@ def load_asset() -> BodyAsset:
     base = {"mean": mean, "heads": raw["heads"].astype(np.float64), "dense_weights": dense}
     identity = sparse.identity(vertices, format="csr")
     eye_numbers = np.unique(raw["eye_faces"])
-    eye_faces = np.searchsorted(eye_numbers, raw["eye_faces"])
+    eye_faces = np.asarray(np.searchsorted(eye_numbers, raw["eye_faces"]))
     body = _surface(identity[:body_vertices], raw["body_faces"], base, bone)
     head_share = dense[:body_vertices, _bones_like(bone, HEAD_BONES)].sum(1)
     head_vertices = np.flatnonzero(head_share > 0.9)

@@ -77,9 +77,16 @@ class Figure:
         folds = noise_at(template, (9, 9, 16), seed) + 0.5 * noise_at(template, (18.9, 18.9, 33.6), seed + 5)
         vertices = self.suit + self.suit_normals * (offset + relief * folds)[:, None]
         self.mesh.add(
-            vertices, self.asset.suit.faces, material, label, template, self.suit_uv, field_values,
-            np.abs(field_values), wrinkle,
-        )  # fmt: skip
+            vertices,
+            self.asset.suit.faces,
+            material,
+            label,
+            template,
+            self.suit_uv,
+            field_values,
+            np.abs(field_values),
+            wrinkle,
+        )
 
 
 def suit_coordinates(suit: Surface) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Clothes: signed cut fields over the bodysuit and the skirt mesh, each with an offset and a fabric.
 
-A field is positive inside a garment and falls to 0 at its edge, in metres, in the coordinates of the mean body at
-rest: hems, necklines and openings are crisp whatever the mesh. The same field, evaluated on the body, hides skin.
+A field is positive inside a garment and 0 at its edge, in metres,
+    in the coordinates of the mean body at rest:
+hems, necklines and openings are crisp whatever the mesh. The same field, evaluated on the body, hides skin.
 """
 
 from dataclasses import dataclass
@@ -56,8 +57,15 @@ def _closed_legs(pose: Pose) -> bool:
 
 def _draw_style(rng: np.random.Generator, female: bool, pose: Pose) -> tuple[str, str, bool]:
     """(upper, lower, coat)."""
-    styles = [("top", "pants", False), ("top", "shorts", False), ("top", "pants", True), ("jumpsuit", "none", False),
-              ("top", "skirt", False), ("dress", "none", False), ("dress", "none", True)]  # fmt: skip
+    styles = [
+        ("top", "pants", False),
+        ("top", "shorts", False),
+        ("top", "pants", True),
+        ("jumpsuit", "none", False),
+        ("top", "skirt", False),
+        ("dress", "none", False),
+        ("dress", "none", True),
+    ]
     skirts = _closed_legs(pose) and female
     odds = np.array(
         [0.42, 0.12, 0.15, 0.04, 0.11, 0.12, 0.04] if skirts else [0.55, 0.17, 0.22, 0.06, 0, 0, 0]
@@ -75,12 +83,19 @@ def draw_outfit(rng: np.random.Generator, female: bool, pose: Pose, arm_length: 
     else:
         sock = rng.choice([-0.66, -0.5])
     return Outfit(
-        upper, lower, coat, min(arm_length - 0.03 if coat else sleeve, arm_length - 0.02),
-        rng.uniform(0.683, 0.712), float(rng.choice([0, 0, 0.05, 0.09])), rng.uniform(0.004, 0.02),
-        -0.06 if upper == "dress" else rng.uniform(0.02, 0.2), bool(rng.random() < 0.3) or lower == "skirt",
-        0.25 + rng.uniform(-0.03, 0.03), str(rng.choice(["low", "high", "boot", "none"], p=[0.68, 0.2, 0.1, 0.02])),
+        upper,
+        lower,
+        coat,
+        min(arm_length - 0.03 if coat else sleeve, arm_length - 0.02),
+        rng.uniform(0.683, 0.712),
+        float(rng.choice([0, 0, 0.05, 0.09])),
+        rng.uniform(0.004, 0.02),
+        -0.06 if upper == "dress" else rng.uniform(0.02, 0.2),
+        bool(rng.random() < 0.3) or lower == "skirt",
+        0.25 + rng.uniform(-0.03, 0.03),
+        str(rng.choice(["low", "high", "boot", "none"], p=[0.68, 0.2, 0.1, 0.02])),
         None if sock < -5 else float(sock),
-    )  # fmt: skip
+    )
 
 
 def _without_arms(surface: Surface, values: np.ndarray) -> np.ndarray:
@@ -141,9 +156,16 @@ def add_shoes(figure: Figure, outfit: Outfit) -> None:
         vertices[sole] = local @ rotation.T + position
     left = x[suit.faces].mean(1) > 0
     figure.mesh.add(
-        vertices, suit.faces, material, np.where(left, LEFT_SHOE, RIGHT_SHOE), suit.template, figure.suit_uv, inside,
-        np.abs(inside), 0.1,
-    )  # fmt: skip
+        vertices,
+        suit.faces,
+        material,
+        np.where(left, LEFT_SHOE, RIGHT_SHOE),
+        suit.template,
+        figure.suit_uv,
+        inside,
+        np.abs(inside),
+        0.1,
+    )
     figure.cover(_without_arms(body, top - body.template[:, 2]) - 0.012)
 
 
@@ -222,9 +244,16 @@ def add_skirt(
     points[:, 1] = (points[:, 1] + 0.02) * widen - 0.02
     inside = np.minimum(height - hem, top - height)
     figure.mesh.add(
-        _clear_of_legs(figure, figure.posed(skirt, points), 0.012), skirt.faces, material, label, skirt.template,
-        np.stack([around * 0.2, height], 1), inside, np.abs(height - hem), 0.5,
-    )  # fmt: skip
+        _clear_of_legs(figure, figure.posed(skirt, points), 0.012),
+        skirt.faces,
+        material,
+        label,
+        skirt.template,
+        np.stack([around * 0.2, height], 1),
+        inside,
+        np.abs(height - hem),
+        0.5,
+    )
     body_z = body.template[:, 2]
     figure.cover(_without_arms(body, np.minimum(body_z - max(hem, -0.02), top - body_z) - 0.02))
 
@@ -327,9 +356,16 @@ def add_coat(figure: Figure, outfit: Outfit) -> None:
     if gap > 0:
         inside = np.minimum(inside, np.where(points[:, 1] < 0, np.abs(skirt.template[:, 0]) - gap * 0.5, 1.0))
     figure.mesh.add(
-        _clear_of_legs(figure, figure.posed(skirt, points), 0.03), skirt.faces, material, COAT, skirt.template,
-        np.stack([around * 0.2, height], 1), inside, np.abs(inside), 0.6,
-    )  # fmt: skip
+        _clear_of_legs(figure, figure.posed(skirt, points), 0.03),
+        skirt.faces,
+        material,
+        COAT,
+        skirt.template,
+        np.stack([around * 0.2, height], 1),
+        inside,
+        np.abs(inside),
+        0.6,
+    )
 
 
 def dress(figure: Figure, outfit: Outfit) -> None:

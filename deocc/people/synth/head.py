@@ -13,10 +13,24 @@ from deocc.people.synth.raster import vertex_normals
 from deocc.people.synth.shapes import tube
 
 HAT, HAIR_LABEL, GLOVE, SUNGLASSES, SCARF, FACE = 1, 2, 3, 4, 11, 13
-HAIR_COLOURS = ((0.05, 0.04, 0.035), (0.1, 0.06, 0.04), (0.2, 0.12, 0.07), (0.35, 0.22, 0.12), (0.62, 0.47, 0.28),
-                (0.75, 0.65, 0.45), (0.55, 0.55, 0.55), (0.45, 0.17, 0.08))  # fmt: skip
-SKIN_TONES = ((0.93, 0.78, 0.70), (0.88, 0.70, 0.59), (0.80, 0.60, 0.46), (0.66, 0.47, 0.35), (0.50, 0.35, 0.26),
-              (0.36, 0.25, 0.19))  # fmt: skip
+HAIR_COLOURS = (
+    (0.05, 0.04, 0.035),
+    (0.1, 0.06, 0.04),
+    (0.2, 0.12, 0.07),
+    (0.35, 0.22, 0.12),
+    (0.62, 0.47, 0.28),
+    (0.75, 0.65, 0.45),
+    (0.55, 0.55, 0.55),
+    (0.45, 0.17, 0.08),
+)
+SKIN_TONES = (
+    (0.93, 0.78, 0.70),
+    (0.88, 0.70, 0.59),
+    (0.80, 0.60, 0.46),
+    (0.66, 0.47, 0.35),
+    (0.50, 0.35, 0.26),
+    (0.36, 0.25, 0.19),
+)
 HAIRCUTS = ("short", "buzz", "medium", "bob", "long", "bun", "pony", "bald")
 THICKNESS = {
     "short": 0.014,
@@ -191,8 +205,14 @@ def add_sunglasses(space: HeadSpace) -> None:
         figure.mesh.add(space.posed(points), fan, lens, SUNGLASSES, points)
     frame = Material(PLAIN, grey(0.06), specular=0.9, gloss=60)
     y, z = eye[1], eye[2]
-    paths = [[[s * 0.062, y - 0.028, z + 0.006], [s * 0.08, y + 0.02, z + 0.006], [s * 0.084, y + 0.075, z + 0.004]]
-             for s in (1, -1)]  # fmt: skip
+    paths = [
+        [
+            [s * 0.062, y - 0.028, z + 0.006],
+            [s * 0.08, y + 0.02, z + 0.006],
+            [s * 0.084, y + 0.075, z + 0.004],
+        ]
+        for s in (1, -1)
+    ]
     paths.append([[-0.012, y - 0.034, z + 0.006], [0, y - 0.036, z + 0.008], [0.012, y - 0.034, z + 0.006]])
     for path in paths:
         wire = tube(np.array(path), 0.003, 6)
@@ -239,14 +259,21 @@ def add_skin(figure: Figure, outfit: Outfit, hair_colour: tuple[float, ...]) -> 
     colour = np.clip(np.array(linear(tone * rng.uniform(0.93, 1.06))) + rng.normal(0, 0.01, 3), 0.01, 1)
     beard = float(not figure.female and rng.random() < 0.35)
     material = Material(
-        SKIN, tuple(colour), second=hair_colour, split=asset.left_eye[2], logo=(abs(asset.left_eye[0]), 0.0),
-        specular=0.05, gloss=18, wrap=0.18, extra=beard,
-    )  # fmt: skip
+        SKIN,
+        tuple(colour),
+        second=hair_colour,
+        split=asset.left_eye[2],
+        logo=(abs(asset.left_eye[0]), 0.0),
+        specular=0.05,
+        gloss=18,
+        wrap=0.18,
+        extra=beard,
+    )
     cut = np.where(figure.covered > 0, -figure.covered, np.abs(figure.covered) + 0.001)
     cut[asset.ears & (asset.head_weight > 0.9)] = 1.0
     corner = asset.body_labels[body.faces]
     label = np.where(corner[:, 0] == corner[:, 1], corner[:, 0], corner[:, 2])
-    # A bare patch of belly would be "face": it is a gap between clothes, so it takes the upper garment's class.
+    # A bare patch of belly would be "face": a gap between clothes, it takes the upper garment's class.
     belly = (
         (label == FACE)
         & (asset.head_weight[body.faces].mean(1) < 0.3)
@@ -258,9 +285,12 @@ def add_skin(figure: Figure, outfit: Outfit, hair_colour: tuple[float, ...]) -> 
     iris = ((0.2, 0.12, 0.06), (0.25, 0.4, 0.55), (0.3, 0.35, 0.2))[rng.integers(3)]
     eyes = asset.eyes
     figure.mesh.add(
-        figure.posed(eyes, eyes.operator @ figure.rest), eyes.faces,
-        material.but(pattern=EYE, colour=linear(iris), specular=0.5, gloss=50), FACE, eyes.template,
-    )  # fmt: skip
+        figure.posed(eyes, eyes.operator @ figure.rest),
+        eyes.faces,
+        material.but(pattern=EYE, colour=linear(iris), specular=0.5, gloss=50),
+        FACE,
+        eyes.template,
+    )
 
 
 def add_head(figure: Figure, outfit: Outfit) -> None:

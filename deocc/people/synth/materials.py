@@ -12,10 +12,11 @@ from numba import njit
 
 from deocc.people.synth.noise import fractal, noise, smoothstep
 
-(PLAIN, HSTRIPE, VSTRIPE, CHECK, DOTS, FLORAL, CAMO, BLOCK, LOGO, SIDE, DENIM, HEATHER, SHOE, HAIR, SKIN, EYE,
- TILE, BRICK, PLANK, GRASS, ASPHALT, PLASTER, FACADE, FOLIAGE, SHELVES, CURTAIN, SAND, POSTER, WOOD, BARK, METAL,
- CARTON, LEAF, SIDING, LETTERS, CARPET, FUR, LIGHT) = range(38)  # fmt: skip
-CLOTHS = tuple(range(PLAIN, SHOE))
+(
+    PLAIN, HSTRIPE, VSTRIPE, CHECK, DOTS, FLORAL, CAMO, BLOCK, LOGO, SIDE, DENIM, HEATHER, SHOE, HAIR,
+    SKIN, EYE, TILE, BRICK, PLANK, GRASS, ASPHALT, PLASTER, FACADE, FOLIAGE, SHELVES, CURTAIN, SAND,
+    POSTER, WOOD, BARK, METAL, CARTON, LEAF, SIDING, LETTERS, CARPET, FUR, LIGHT,
+) = range(38)  # fmt: skip
 COLUMNS = 24  # of a material's row
 
 
@@ -53,9 +54,21 @@ class Material:
     def row(self) -> np.ndarray:
         """The material as `COLUMNS` float64 numbers."""
         values = (
-            self.pattern, *self.colour, *self.second, *self.third, self.frequency, self.phase, self.duty, self.split,
-            self.seam, *self.logo, self.specular, self.gloss, self.wrap, self.extra,
-        )  # fmt: skip
+            self.pattern,
+            *self.colour,
+            *self.second,
+            *self.third,
+            self.frequency,
+            self.phase,
+            self.duty,
+            self.split,
+            self.seam,
+            *self.logo,
+            self.specular,
+            self.gloss,
+            self.wrap,
+            self.extra,
+        )
         return np.array(values + (0.0,) * (COLUMNS - len(values)), np.float64)
 
     def but(self, **changes: object) -> "Material":
@@ -95,7 +108,8 @@ def cloth_colour(rng: np.random.Generator) -> tuple[float, ...]:
 _WARDROBE: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {
     "top": ((PLAIN, HSTRIPE, VSTRIPE, CHECK, DOTS, FLORAL, CAMO, HEATHER, BLOCK, LOGO),
             (0.36, 0.09, 0.06, 0.09, 0.04, 0.05, 0.02, 0.11, 0.04, 0.14)),
-    "dress": ((PLAIN, HSTRIPE, VSTRIPE, CHECK, DOTS, FLORAL, HEATHER), (0.44, 0.08, 0.06, 0.08, 0.1, 0.2, 0.04)),
+    "dress": ((PLAIN, HSTRIPE, VSTRIPE, CHECK, DOTS, FLORAL, HEATHER), (0.44, 0.08, 0.06, 0.08, 0.1, 0.2,
+        0.04)),
     "pants": ((DENIM, PLAIN, CHECK, SIDE, HEATHER, CAMO), (0.40, 0.42, 0.03, 0.05, 0.07, 0.03)),
     "coat": ((PLAIN, HEATHER, CHECK, DENIM), (0.62, 0.22, 0.08, 0.08)),
     "small": ((PLAIN, HEATHER, HSTRIPE), (0.78, 0.13, 0.09)),
@@ -113,11 +127,18 @@ def draw_cloth(rng: np.random.Generator, kind: str) -> Material:
     if kind == "shoe" and rng.random() < 0.7:
         colour = grey(rng.choice([0.05, 0.08, 0.15, 0.3, 0.85, 0.92]))
     return Material(
-        pattern, colour, second, third=linear([0.9, 0.85, 0.5]), frequency=rng.uniform(12, 45),
-        phase=rng.uniform(0, 50), duty=rng.uniform(0.25, 0.7), split=rng.uniform(0.3, 0.45),
-        seam=float(rng.random() < 0.7), logo=(rng.uniform(0.04, 0.1), rng.uniform(0.03, 0.09)),
+        pattern,
+        colour,
+        second,
+        third=linear([0.9, 0.85, 0.5]),
+        frequency=rng.uniform(12, 45),
+        phase=rng.uniform(0, 50),
+        duty=rng.uniform(0.25, 0.7),
+        split=rng.uniform(0.3, 0.45),
+        seam=float(rng.random() < 0.7),
+        logo=(rng.uniform(0.04, 0.1), rng.uniform(0.03, 0.09)),
         specular=float(rng.choice([0.02, 0.04, 0.12], p=[0.6, 0.3, 0.1])),
-    )  # fmt: skip
+    )
 
 
 @njit(cache=True, fastmath=True)
@@ -194,7 +215,7 @@ def _cloth(
 def _skin(
     volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, lips: float, out: np.ndarray
 ) -> None:
-    """Skin with lips, brows, flushed cheeks and a beard; `m[13]`, `m[15]`, `m[16]` hold the left eye's z, x and y."""
+    """Skin with lips, brows, flushed cheeks and a beard; `m[13]` and `m[15]` hold the left eye's z and x."""
     mottle = 1 + 0.05 * fractal(volume, x * 14 + 3, y * 14 + 3, z * 14 + 3, 3.0)
     eye_z, eye_x = m[13], m[15]
     brow_x = abs(x) - eye_x
@@ -289,7 +310,7 @@ def _shelves(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndar
         edge = 0.6 if _fraction(u / 0.045) < 0.12 else 1.0
         for k in range(3):
             hue = noise(volume, book * 0.77 + 0.3, row * 1.9 + 5.3 + 3.7 * k, m[11])
-            out[k] = edge * max(0.02, (0.5 * out[k] + 0.12) * (1 + 0.4 * hue + 0.3 * tone))
+            out[k] = edge * max(0.02, (0.5 * out[k] + 0.12) * (1 + 0.28 * hue + 0.4 * tone))
 
 
 @njit(cache=True, fastmath=True)
@@ -308,7 +329,7 @@ def _poster(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
 def _ground(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, out: np.ndarray) -> None:
     """GRASS, ASPHALT, SAND, CARPET and PLASTER: noise at the scales each has."""
     pattern, phase = int(m[0]), m[11]
-    broad = fractal(volume, u * 0.9, v * 0.9, phase, 4.0)
+    broad = fractal(volume, u * 0.9, v * 0.9, phase, 4.0) + 1.2 * noise(volume, u * 0.25, v * 0.25, phase)
     fine, coarse = 1 / (1 + (60 * blur) ** 2), 1 / (1 + (20 * blur) ** 2)
     if pattern == GRASS:
         blades = fractal(volume, u * 26, v * 26, phase, 3.0)

@@ -17,7 +17,7 @@ class Mesh:
         vertices: N x 3, metres.
         faces: F x 3 int32.
         cut: N; fragments with a negative interpolated value are not there.
-        coords: N x 3 pattern coordinates; uv: N x 2 surface coordinates; edge: N distance to the edge; metres.
+        coords: N x 3 pattern coordinates; uv: N x 2 surface coordinates; edge: N to the edge; metres.
         wrinkle: N, strength of cloth wrinkles in [0, 1].
         labels: F uint8 LIP classes; material: F int32 rows of `materials`.
         materials: M x COLUMNS.

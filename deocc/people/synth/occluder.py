@@ -85,6 +85,10 @@ def render_occluder(seed: int, category: str | None = None) -> Occluder:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     crop = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return Occluder(
-        f"rendered_{category.replace(' ', '_')}_{seed:06d}", np.ascontiguousarray(photo[crop]),
-        np.ascontiguousarray(mask[crop]), category, licence=LICENCE, alpha=(share[crop] * 255 + 0.5).astype(np.uint8),
-    )  # fmt: skip
+        f"rendered_{category.replace(' ', '_')}_{seed:06d}",
+        np.ascontiguousarray(photo[crop]),
+        np.ascontiguousarray(mask[crop]),
+        category,
+        licence=LICENCE,
+        alpha=(share[crop] * 255 + 0.5).astype(np.uint8),
+    )

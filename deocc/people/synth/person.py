@@ -57,7 +57,7 @@ def draw_light(rng: np.random.Generator, camera: Camera) -> Light:
 
 @njit(cache=True, fastmath=True)
 def _finish(image: np.ndarray, grain: np.ndarray, contrast: float, vignette: float) -> np.ndarray:
-    """Soft shoulder, sRGB curve, darker corners and grain; H x W x 3 linear -> uint8."""
+    """Soft shoulder, sRGB curve bent into an S by `contrast` in [0, 1], darker corners, grain; -> uint8."""
     height, width = image.shape[:2]
     out = np.empty(image.shape, np.uint8)
     for j in range(height):
@@ -66,40 +66,43 @@ def _finish(image: np.ndarray, grain: np.ndarray, contrast: float, vignette: flo
             dim = 1 - vignette * (x * x + y * y) / 2
             for k in range(3):
                 value = max(image[j, i, k], 0.0)
-                value = min(value / (1 + 0.30 * value) * 1.22, 1.2) ** (contrast / 2.2)
-                out[j, i, k] = int(min(max(min(value, 1.0) * dim + grain[j, i, k], 0.0), 1.0) * 255 + 0.5)
+                value = min(min(value / (1 + 0.30 * value) * 1.22, 1.0) ** (1 / 2.2), 1.0)
+                value += contrast * (value * value * (3 - 2 * value) - value)
+                out[j, i, k] = int(min(max(value * dim + grain[j, i, k], 0.0), 1.0) * 255 + 0.5)
     return out
 
 
 def develop(image: np.ndarray, rng: np.random.Generator, gain: float, lens: bool = True) -> np.ndarray:
-    """Linear RGB (H x W x 3 float32) to an 8-bit photo: exposure, tone curve, grain.
+    """Linear RGB (H x W x 3 float32) to an 8-bit photo: exposure, white balance, tone curve, grain.
 
     Args:
         gain: exposure; lens: blur a little and darken the corners.
     """
-    image = image * np.float32(gain)
+    balance = rng.lognormal(0, 0.04, 3)  # of a camera that guesses the white
+    image = image * (gain * balance).astype(np.float32)
     if lens and rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.25, 0.5))
     grain = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.003, 0.014))
-    return _finish(image, grain, rng.uniform(1.0, 1.15), rng.uniform(0, 0.12) * lens)
+    return _finish(image, grain, rng.uniform(0.2, 1.0), rng.uniform(0, 0.2) * lens)
 
 
 def metered_gain(values: np.ndarray, rng: np.random.Generator) -> float:
-    """Exposure that brings the mean of linear values near middle grey, as a camera's meter does, imperfectly."""
-    wanted = 0.26 * rng.lognormal(0, 0.18)
-    return float(np.clip(wanted / (np.minimum(values, 1.2).mean() + 1e-6), 0.5, 2.2) ** 0.8)
+    """Exposure that brings the mean of linear values near middle grey, as imperfectly as a meter."""
+    wanted = 0.24 * rng.lognormal(0, 0.32)
+    return float(np.clip(wanted / (np.minimum(values, 1.2).mean() + 1e-6), 0.3, 2.5) ** 0.85)
 
 
 def render_person(seed: int, size: int = 256) -> Person:
-    """Renders a random clothed person in a photo-like scene; the same seed gives the same bytes on one machine.
+    """Renders a clothed person in a photo-like scene; the same seed gives the same bytes on one machine.
 
     Args:
         seed: >= 0; every choice derives from it.
         size: side of the square picture in pixels.
 
     Returns:
-        Person with image size x size x 3 uint8 RGB, amodal mask, and parsing (0..19, no 255) whose left and right
-        are the person's own. The person is whole, its longer side 45-60 % of the picture's, at a random place.
+        Person with image size x size x 3 uint8 RGB, amodal mask, and parsing (0..19, no 255) whose left and
+        right are the person's own. The person is whole, its longer side 45-60 % of the picture's, at a random
+        place.
     """
     rng = np.random.default_rng(seed)
     mesh, figure, pelvis = build_character(rng)

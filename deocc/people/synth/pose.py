@@ -68,9 +68,11 @@ class Pose:
 
 LIBRARY: tuple[Pose, ...] = (
     Pose("stand", weight=5),
-    Pose("contrapposto", Arm(14, 30, 10, 25), Arm(10, 10, 0, 12), Leg(4, 4, 12, 10), Leg(-2, 8, 10, 2), side=4, weight=3),
+    Pose("contrapposto", Arm(14, 30, 10, 25), Arm(10, 10, 0, 12), Leg(4, 4, 12, 10), Leg(-2, 8, 10, 2),
+         side=4, weight=3),
     Pose("hands on hips", Arm(42, -18, 35, 105), Arm(42, -18, 35, 105), weight=2),
-    Pose("hand on hip", Arm(42, -18, 35, 105), Arm(10, 10, 0, 15), right_leg=Leg(5, 8, 15, 12), side=-4, weight=2),
+    Pose("hand on hip", Arm(42, -18, 35, 105), Arm(10, 10, 0, 15), right_leg=Leg(5, 8, 15, 12), side=-4,
+         weight=2),
     Pose("hands in pockets", Arm(17, -35, 18, 38), Arm(17, -35, 18, 38), weight=2),
     Pose("arms crossed", Arm(26, 58, 62, 108), Arm(30, 62, 58, 112), weight=2),
     Pose("phone", Arm(12, 20, 0, 18), Arm(28, 60, 25, 142), tilt=6, weight=1.5),
@@ -80,32 +82,42 @@ LIBRARY: tuple[Pose, ...] = (
     Pose("point", Arm(82, 75, 0, 8), Arm(12, 10, 0, 15)),
     Pose("arms up", Arm(160, 20, 0, 20), Arm(160, 20, 0, 20), weight=0.6),
     Pose("arms wide", Arm(88, 5, 0, 10), Arm(88, 5, 0, 10), weight=0.6),
-    Pose("walk, left leg front", Arm(18, -75, 0, 12), Arm(24, 80, 0, 28), Leg(24, 2, 5, 8), Leg(-18, 2, 5, 18, -12),
-         twist=-6, weight=4),
-    Pose("walk, passing", Arm(12, 10, 0, 20), Arm(12, 20, 0, 22), Leg(10, 2, 5, 10), Leg(10, 2, 5, 48), weight=3),
-    Pose("walk, right leg front", Arm(28, 80, 0, 30), Arm(20, -75, 0, 12), Leg(-16, 2, 5, 24, -14), Leg(26, 2, 5, 6),
-         twist=6, weight=3),
-    Pose("run", Arm(38, -80, 5, 95), Arm(38, 82, 25, 95), Leg(62, 2, 0, 75), Leg(-22, 2, 0, 35, -35),
-         bend=12, twist=-12, lift=0.06, weight=1.5),
-    Pose("run, rear leg up", Arm(42, 82, 25, 95), Arm(42, -80, 5, 90), Leg(-12, 2, 0, 95, -20), Leg(48, 2, 0, 40),
-         bend=14, twist=10, lift=0.04, weight=1.5),
-    Pose("sit", Arm(26, 70, 18, 52), Arm(26, 70, 18, 52), left_leg=Leg(84, 8, 8, 84), right_leg=Leg(84, 8, 8, 84), bend=4, weight=2),
-    Pose("sit, leaning", Arm(40, 75, 22, 62), Arm(40, 75, 22, 62), left_leg=Leg(88, 14, 10, 92), right_leg=Leg(88, 14, 10, 92), bend=26, nod=-10),
-    Pose("crouch", Arm(48, 72, 20, 50), Arm(48, 72, 20, 50), left_leg=Leg(105, 16, 15, 125), right_leg=Leg(100, 16, 15, 120), bend=24),
-    Pose("squat", Arm(80, 85, 10, 15), Arm(80, 85, 10, 15), left_leg=Leg(70, 18, 20, 85), right_leg=Leg(70, 18, 20, 85), bend=22, weight=0.8),
-    Pose("lunge", Arm(30, 60, 15, 60), Arm(25, -60, 0, 35), Leg(68, 4, 5, 70), Leg(-20, 4, 5, 25, -30), weight=0.8),
-    Pose("kick", Arm(65, 35, 0, 25), Arm(50, -45, 0, 30), Leg(-4, 4, 6, 10), Leg(72, 6, 0, 18), bend=-6, side=4, weight=0.8),
-    Pose("throw", Arm(62, 70, 0, 30), Arm(112, -10, -55, 85), Leg(22, 10, 10, 14), Leg(-14, 10, 20, 12), twist=-18),
+    Pose("walk, left leg front", Arm(18, -75, 0, 12), Arm(24, 80, 0, 28), Leg(24, 2, 5, 8),
+         Leg(-18, 2, 5, 18, -12), twist=-6, weight=4),
+    Pose("walk, passing", Arm(12, 10, 0, 20), Arm(12, 20, 0, 22), Leg(10, 2, 5, 10), Leg(10, 2, 5, 48),
+         weight=3),
+    Pose("walk, right leg front", Arm(28, 80, 0, 30), Arm(20, -75, 0, 12), Leg(-16, 2, 5, 24, -14),
+         Leg(26, 2, 5, 6), twist=6, weight=3),
+    Pose("run", Arm(38, -80, 5, 95), Arm(38, 82, 25, 95), Leg(62, 2, 0, 75), Leg(-22, 2, 0, 35, -35), bend=12,
+         twist=-12, lift=0.06, weight=1.5),
+    Pose("run, rear leg up", Arm(42, 82, 25, 95), Arm(42, -80, 5, 90), Leg(-12, 2, 0, 95, -20),
+         Leg(48, 2, 0, 40), bend=14, twist=10, lift=0.04, weight=1.5),
+    Pose("sit", Arm(26, 70, 18, 52), Arm(26, 70, 18, 52), left_leg=Leg(84, 8, 8, 84),
+         right_leg=Leg(84, 8, 8, 84), bend=4, weight=2),
+    Pose("sit, leaning", Arm(40, 75, 22, 62), Arm(40, 75, 22, 62), left_leg=Leg(88, 14, 10, 92),
+         right_leg=Leg(88, 14, 10, 92), bend=26, nod=-10),
+    Pose("crouch", Arm(48, 72, 20, 50), Arm(48, 72, 20, 50), left_leg=Leg(105, 16, 15, 125),
+         right_leg=Leg(100, 16, 15, 120), bend=24),
+    Pose("squat", Arm(80, 85, 10, 15), Arm(80, 85, 10, 15), left_leg=Leg(70, 18, 20, 85),
+         right_leg=Leg(70, 18, 20, 85), bend=22, weight=0.8),
+    Pose("lunge", Arm(30, 60, 15, 60), Arm(25, -60, 0, 35), Leg(68, 4, 5, 70), Leg(-20, 4, 5, 25, -30),
+         weight=0.8),
+    Pose("kick", Arm(65, 35, 0, 25), Arm(50, -45, 0, 30), Leg(-4, 4, 6, 10), Leg(72, 6, 0, 18), bend=-6,
+         side=4, weight=0.8),
+    Pose("throw", Arm(62, 70, 0, 30), Arm(112, -10, -55, 85), Leg(22, 10, 10, 14), Leg(-14, 10, 20, 12),
+         twist=-18),
     Pose("jump", Arm(125, 25, 0, 30), Arm(120, 25, 0, 35), Leg(26, 14, 8, 60, -30), Leg(14, 14, 8, 78, -30),
          lift=0.25, weight=0.8),
-    Pose("tree", Arm(165, 20, 10, 18), Arm(165, 20, 10, 18), left_leg=Leg(0, 3, 5, 2), right_leg=Leg(48, 42, 55, 112), weight=0.4),
+    Pose("tree", Arm(165, 20, 10, 18), Arm(165, 20, 10, 18), left_leg=Leg(0, 3, 5, 2),
+         right_leg=Leg(48, 42, 55, 112), weight=0.4),
     Pose("bow", Arm(20, 85, 0, 10), Arm(20, 85, 0, 10), left_leg=Leg(12, 5, 8, 8), right_leg=Leg(12, 5, 8, 8),
          bend=55, nod=-15, weight=0.8),
-    Pose("guard", Arm(35, 75, 30, 115), Arm(35, 70, 30, 120), Leg(20, 8, 8, 22), Leg(-8, 10, 20, 20),
-         bend=8, twist=12, weight=0.6),
-    Pose("dance", Arm(120, 10, 20, 60), Arm(60, 40, 20, 70), Leg(8, 14, 20, 22), Leg(-4, 10, 14, 10),
-         side=10, twist=14, tilt=8),
-    Pose("reach", Arm(20, 10, 0, 20), Arm(150, 60, 0, 18), Leg(0, 4, 8, 3), Leg(-6, 6, 8, 8), side=-5, weight=0.8),
+    Pose("guard", Arm(35, 75, 30, 115), Arm(35, 70, 30, 120), Leg(20, 8, 8, 22), Leg(-8, 10, 20, 20), bend=8,
+         twist=12, weight=0.6),
+    Pose("dance", Arm(120, 10, 20, 60), Arm(60, 40, 20, 70), Leg(8, 14, 20, 22), Leg(-4, 10, 14, 10), side=10,
+         twist=14, tilt=8),
+    Pose("reach", Arm(20, 10, 0, 20), Arm(150, 60, 0, 18), Leg(0, 4, 8, 3), Leg(-6, 6, 8, 8), side=-5,
+         weight=0.8),
 )  # fmt: skip
 
 
@@ -122,17 +134,27 @@ def _jitter_arm(arm: Arm, rng: np.random.Generator) -> Arm:
 def _jitter_leg(leg: Leg, rng: np.random.Generator) -> Leg:
     noise = rng.normal(0, (4, 2.5, 5, 5))
     return Leg(
-        leg.flexion + noise[0], max(1.0, leg.abduction + noise[1]), leg.toe_out + noise[2],
-        max(1.0, leg.knee + noise[3]), leg.ankle,
-    )  # fmt: skip
+        leg.flexion + noise[0],
+        max(1.0, leg.abduction + noise[1]),
+        leg.toe_out + noise[2],
+        max(1.0, leg.knee + noise[3]),
+        leg.ankle,
+    )
 
 
 def mirrored(pose: Pose) -> Pose:
     """The pose with left and right exchanged."""
     return replace(
-        pose, left_arm=pose.right_arm, right_arm=pose.left_arm, left_leg=pose.right_leg, right_leg=pose.left_leg,
-        side=-pose.side, twist=-pose.twist, tilt=-pose.tilt, turn=-pose.turn,
-    )  # fmt: skip
+        pose,
+        left_arm=pose.right_arm,
+        right_arm=pose.left_arm,
+        left_leg=pose.right_leg,
+        right_leg=pose.left_leg,
+        side=-pose.side,
+        twist=-pose.twist,
+        tilt=-pose.tilt,
+        turn=-pose.turn,
+    )
 
 
 def draw_pose(rng: np.random.Generator) -> Pose:
@@ -144,11 +166,18 @@ def draw_pose(rng: np.random.Generator) -> Pose:
     noise = rng.normal(0, (4, 3, 6, 7, 4, 18))
     return replace(
         pose,
-        left_arm=_jitter_arm(pose.left_arm, rng), right_arm=_jitter_arm(pose.right_arm, rng),
-        left_leg=_jitter_leg(pose.left_leg, rng), right_leg=_jitter_leg(pose.right_leg, rng),
-        bend=pose.bend + noise[0], side=pose.side + noise[1], twist=pose.twist + noise[2],
-        nod=pose.nod + noise[3], tilt=pose.tilt + noise[4], turn=pose.turn + noise[5], curl=rng.uniform(5, 55),
-    )  # fmt: skip
+        left_arm=_jitter_arm(pose.left_arm, rng),
+        right_arm=_jitter_arm(pose.right_arm, rng),
+        left_leg=_jitter_leg(pose.left_leg, rng),
+        right_leg=_jitter_leg(pose.right_leg, rng),
+        bend=pose.bend + noise[0],
+        side=pose.side + noise[1],
+        twist=pose.twist + noise[2],
+        nod=pose.nod + noise[3],
+        tilt=pose.tilt + noise[4],
+        turn=pose.turn + noise[5],
+        curl=rng.uniform(5, 55),
+    )
 
 
 @dataclass

@@ -5,25 +5,46 @@ from functools import lru_cache
 import numpy as np
 
 from deocc.people.synth.character import build_character
+from deocc.people.synth.household import chair
+from deocc.people.synth.kit import Kit
 from deocc.people.synth.mesh import Mesh, placed
-from deocc.people.synth.objects import Kit, build_object, bush, chair
+from deocc.people.synth.objects import build_object
+from deocc.people.synth.plants import bush
 from deocc.people.synth.pose import Z_AXIS, unit
 from deocc.people.synth.shading import Camera
 
 VARIANTS = 5  # meshes a kind; tints, scales and views multiply them
 FREQUENT: dict[str, dict[str, float]] = {
-    "street": {"car": 3, "passer-by": 2, "leafy tree": 1.5, "post": 2, "sign": 1.5, "bicycle": 1, "bench": 0.7, "bucket": 1,
-               "traffic cone": 0.4, "railing": 1, "carton": 0.4, "potted plant": 0.7, "barrier": 0.3},
-    "park": {"leafy tree": 4, "tree": 1, "bush": 2.5, "bench": 1, "passer-by": 1.2, "furry animal": 0.5, "bicycle": 0.5,
-             "flowers": 0.8, "picket fence": 0.7, "post": 0.6},
-    "square": {"passer-by": 2.5, "leafy tree": 2, "post": 2, "bench": 1.2, "car": 1.2, "sign": 0.8, "bucket": 0.7, "umbrella": 0.6,
-               "potted plant": 0.6, "table": 0.5, "chair": 0.7},
-    "room": {"chair": 2.5, "table": 1.5, "sofa": 1.5, "shelf": 1.5, "lamp": 1, "potted plant": 1.5, "carton": 0.8, "screen": 0.7,
-             "suitcase": 0.4, "bag": 0.4, "passer-by": 0.4, "cloth": 0.5, "bucket": 0.4, "board": 0.3},
-    "studio": {"chair": 0.5, "carton": 0.5},
-    "beach": {"umbrella": 2, "board": 1, "passer-by": 1.5, "chair": 0.5, "balloons": 0.3, "bush": 0.5, "bag": 0.5},
-    "yard": {"bush": 2, "leafy tree": 1.5, "picket fence": 1, "railing": 0.8, "potted plant": 1.2, "bicycle": 0.8, "car": 0.8,
-             "bucket": 0.8, "ladder": 0.4, "chair": 0.8, "flowers": 0.6, "furry animal": 0.4},
+    "street": {
+        "car": 3, "passer-by": 2, "leafy tree": 1.5, "post": 2, "sign": 1.5, "bicycle": 1,
+        "bench": 0.7, "bucket": 1, "traffic cone": 0.4, "railing": 1, "carton": 0.4, "potted plant": 0.7,
+        "barrier": 0.3,
+    },
+    "park": {
+        "leafy tree": 4, "tree": 1, "bush": 2.5, "bench": 1, "passer-by": 1.2, "furry animal": 0.5,
+        "bicycle": 0.5, "flowers": 0.8, "picket fence": 0.7, "post": 0.6,
+    },
+    "square": {
+        "passer-by": 2.5, "leafy tree": 2, "post": 2, "bench": 1.2, "car": 1.2, "sign": 0.8,
+        "bucket": 0.7, "umbrella": 0.6, "potted plant": 0.6, "table": 0.5, "chair": 0.7,
+    },
+    "room": {
+        "chair": 2.5, "table": 1.5, "sofa": 1.5, "shelf": 1.5, "lamp": 1, "potted plant": 1.5,
+        "carton": 0.8, "screen": 0.7, "suitcase": 0.4, "bag": 0.4, "passer-by": 0.4, "cloth": 0.5,
+        "bucket": 0.4, "board": 0.3,
+    },
+    "studio": {
+        "chair": 0.5, "carton": 0.5,
+    },
+    "beach": {
+        "umbrella": 2, "board": 1, "passer-by": 1.5, "chair": 0.5, "balloons": 0.3, "bush": 0.5,
+        "bag": 0.5,
+    },
+    "yard": {
+        "bush": 2, "leafy tree": 1.5, "picket fence": 1, "railing": 0.8, "potted plant": 1.2,
+        "bicycle": 0.8, "car": 0.8, "bucket": 0.8, "ladder": 0.4, "chair": 0.8, "flowers": 0.6,
+        "furry animal": 0.4,
+    },
 }  # fmt: skip
 COUNTS = {
     "street": (1, 6),

@@ -1,4 +1,4 @@
-"""Numba rasteriser: z-buffer with interpolated cuts, orthographic depth maps, vertex normals, ambient occlusion."""
+"""Numba rasteriser: z-buffer with interpolated cuts, depth maps, vertex normals, ambient occlusion."""
 
 import numpy as np
 from numba import njit

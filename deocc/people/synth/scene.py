@@ -57,7 +57,7 @@ class Scene:
         kind: one of `KINDS`.
         planes: rows of origin 3, normal 3, u axis 3, v axis 3, u and v bounds 4; materials: a row each.
         sky: two RGB colours (horizon, zenith), cloud cover and noise phase, 8 numbers.
-        skyline: height (tangent of elevation), roughness, phase and RGB of distant woods or houses, 6 numbers.
+        skyline: height (tangent of elevation), roughness, phase and RGB of distant hills, 6 numbers.
         props: meshes of things and passers-by.
     """
 
@@ -89,9 +89,11 @@ class Scene:
         across = np.cross(Z_AXIS, ahead)
         width, depth, height = size
         for normal, axis, reach, half in (
-            (ahead, across, width, depth / 2), (-ahead, across, width, depth / 2),
-            (across, ahead, depth, width / 2), (-across, ahead, depth, width / 2),
-        ):  # fmt: skip
+            (ahead, across, width, depth / 2),
+            (-ahead, across, width, depth / 2),
+            (across, ahead, depth, width / 2),
+            (-across, ahead, depth, width / 2),
+        ):
             self.plane(foot + normal * reach / 2, normal, axis, Z_AXIS, side, (-half, half, 0, height))
         bounds = (-width / 2, width / 2, -depth / 2, depth / 2)
         self.plane(foot + Z_AXIS * height, Z_AXIS, ahead, across, top, bounds)
@@ -262,7 +264,7 @@ def contact_shadow(points: np.ndarray, spots: np.ndarray, open_sky: np.ndarray, 
 def render_scene(
     scene: Scene, camera: Camera, size: int, light: Light, person: Mesh, person_shadow: Shadows
 ) -> np.ndarray:
-    """Linear RGB (size x size x 3 float64) of a scene with the person's shadow in it, but without the person."""
+    """Linear RGB (size x size x 3 float64) of a scene: the person's shadow is in it, the person is not."""
     shadows, props = person_shadow, merged(scene.props) if scene.props else None
     if props:
         shadows = joined_shadows(person_shadow, cast_shadows([props], light))
@@ -284,9 +286,15 @@ def render_scene(
     for mesh in (person, *scene.props):
         contact_shadow(position, mesh.visible, open_sky)
     fragments = Fragments(
-        position, at[:, 3:6].copy(), position, at[:, 6:8].copy(), at[:, 8].copy(), open_sky, hit[rows, columns],
+        position,
+        at[:, 3:6].copy(),
+        position,
+        at[:, 6:8].copy(),
+        at[:, 8].copy(),
+        open_sky,
+        hit[rows, columns],
         np.stack(scene.materials),
-    )  # fmt: skip
+    )
     image[rows, columns] = shade(fragments, camera, light, shadows, radius=3)
     return image
 
@@ -301,9 +309,11 @@ def _ground_material(kind: str, rng: np.random.Generator) -> Material:
         TILE, stone, tuple(0.5 * c for c in stone), phase=phase, duty=rng.choice([0.25, 0.4, 0.6])
     )
     grass = Material(
-        GRASS, hsv(rng.uniform(0.2, 0.3), rng.uniform(0.35, 0.65), rng.uniform(0.25, 0.45)),
-        hsv(0.13, 0.4, rng.uniform(0.35, 0.6)), phase=phase,
-    )  # fmt: skip
+        GRASS,
+        hsv(rng.uniform(0.2, 0.3), rng.uniform(0.35, 0.65), rng.uniform(0.25, 0.45)),
+        hsv(0.13, 0.4, rng.uniform(0.35, 0.6)),
+        phase=phase,
+    )
     sand = Material(
         SAND, hsv(rng.uniform(0.07, 0.12), rng.uniform(0.15, 0.45), rng.uniform(0.45, 0.85)), phase=phase
     )
@@ -325,10 +335,14 @@ def _ground_material(kind: str, rng: np.random.Generator) -> Material:
         PLASTER, linear(np.full(3, rng.uniform(0.35, 0.92)) + rng.normal(0, 0.02, 3)), phase=phase
     )
     options = {
-        "street": (asphalt, tiles, tiles), "square": (asphalt, tiles, tiles), "park": (grass, grass, sand, asphalt),
-        "room": (wood, wood, tiles, carpet, plain), "studio": (plain,), "beach": (sand,),
+        "street": (asphalt, tiles, tiles),
+        "square": (asphalt, tiles, tiles),
+        "park": (grass, grass, sand, asphalt),
+        "room": (wood, wood, tiles, carpet, plain),
+        "studio": (plain,),
+        "beach": (sand,),
         "yard": (grass, asphalt, wood, tiles),
-    }[kind]  # fmt: skip
+    }[kind]
     return options[rng.integers(len(options))]
 
 
@@ -337,13 +351,19 @@ def _wall_material(kind: str, rng: np.random.Generator) -> Material:
     paint = hsv(rng.random(), rng.choice([0, 0.05, 0.12, 0.3]), rng.uniform(0.3, 0.95))
     plaster = Material(PLASTER, paint, phase=phase)
     brick = Material(
-        BRICK, hsv(rng.uniform(0.01, 0.08), rng.uniform(0.2, 0.6), rng.uniform(0.35, 0.8)), grey(rng.uniform(0.4, 0.75)),
+        BRICK,
+        hsv(rng.uniform(0.01, 0.08), rng.uniform(0.2, 0.6), rng.uniform(0.35, 0.8)),
+        grey(rng.uniform(0.4, 0.75)),
         phase=phase,
-    )  # fmt: skip
+    )
     front = Material(
-        FACADE, hsv(rng.uniform(0, 0.15), rng.uniform(0, 0.4), rng.uniform(0.4, 0.9)), grey(rng.choice([0.15, 0.8])),
-        third=hsv(0.6, rng.uniform(0, 0.3), rng.uniform(0.12, 0.45)), phase=phase, duty=rng.uniform(0.4, 0.9),
-    )  # fmt: skip
+        FACADE,
+        hsv(rng.uniform(0, 0.15), rng.uniform(0, 0.4), rng.uniform(0.4, 0.9)),
+        grey(rng.choice([0.15, 0.8])),
+        third=hsv(0.6, rng.uniform(0, 0.3), rng.uniform(0.12, 0.45)),
+        phase=phase,
+        duty=rng.uniform(0.4, 0.9),
+    )
     siding = Material(rng.choice([SIDING, PLANK]), paint, tuple(0.4 * c for c in paint), phase=phase)
     tiles = Material(TILE, paint, grey(0.7), phase=phase, duty=rng.choice([0.15, 0.3]))
     hedge = Material(
@@ -352,10 +372,14 @@ def _wall_material(kind: str, rng: np.random.Generator) -> Material:
     shelves = Material(SHELVES, paint, hsv(0.07, 0.5, rng.uniform(0.2, 0.6)), phase=phase)
     curtain = Material(CURTAIN, cloth_colour(rng), frequency=rng.uniform(20, 60), phase=phase)
     options = {
-        "street": (plaster, brick, front, front, front, siding), "square": (front, front, plaster),
-        "room": (plaster, plaster, plaster, tiles, brick, shelves, curtain), "studio": (plaster,),
-        "yard": (brick, siding, hedge, hedge, plaster), "park": (hedge,), "beach": (plaster,),
-    }[kind]  # fmt: skip
+        "street": (plaster, brick, front, front, front, siding),
+        "square": (front, front, plaster),
+        "room": (plaster, plaster, plaster, plaster, plaster, tiles, tiles, brick, shelves, curtain),
+        "studio": (plaster,),
+        "yard": (brick, siding, hedge, hedge, plaster),
+        "park": (hedge,),
+        "beach": (plaster,),
+    }[kind]
     return options[rng.integers(len(options))]
 
 
@@ -372,11 +396,16 @@ def _add_wall(
     for _ in range(rng.integers(0, 5)):
         left, low = rng.uniform(-3, 2.4), float(rng.choice([0, rng.uniform(0.6, 1.4)]))
         width, tall = rng.uniform(0.4, 1.4), rng.uniform(0.4, 1.4) if low else 2.05
-        pattern = int(rng.choice([PLAIN, POSTER, POSTER, LETTERS, PLANK, SHELVES, FACADE]))
+        pattern = int(rng.choice([PLAIN, POSTER, POSTER, POSTER, LETTERS, PLANK, PLANK, FACADE, SHELVES]))
         picture = Material(
-            pattern, cloth_colour(rng), cloth_colour(rng), cloth_colour(rng), rng.uniform(8, 30), rng.uniform(0, 50),
+            pattern,
+            cloth_colour(rng),
+            cloth_colour(rng),
+            cloth_colour(rng),
+            rng.uniform(8, 30),
+            rng.uniform(0, 50),
             specular=0.1,
-        )  # fmt: skip
+        )
         frame = Material(PLAIN, grey(rng.choice([0.1, 0.3, 0.85])))
         bounds = (left, left + width, low, low + tall)
         wider = (left - 0.04, left + width + 0.04, max(low - 0.04, 0), low + tall + 0.04)
@@ -402,8 +431,12 @@ def _add_boxes(scene: Scene, rng: np.random.Generator, ahead: np.ndarray, right:
         else:
             size = (rng.uniform(0.3, 1), rng.uniform(0.3, 0.7), rng.uniform(0.3, 1.8))
             colour = cloth_colour(rng)
-            side = Material(int(rng.choice([PLAIN, PLANK, PLANK, SHELVES, POSTER])), colour, tuple(0.5 * c for c in colour),
-                            phase=rng.uniform(0, 50))  # fmt: skip
+            side = Material(
+                int(rng.choice([PLAIN, PLANK, PLANK, PLANK, SHELVES, POSTER])),
+                colour,
+                tuple(0.5 * c for c in colour),
+                phase=rng.uniform(0, 50),
+            )
         scene.box(
             foot, rng.uniform(0, 3.14), size, side, Material(PLASTER, tuple(0.8 * c for c in side.colour))
         )

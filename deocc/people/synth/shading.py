@@ -20,7 +20,7 @@ class Camera:
     Attributes:
         eye: position, metres.
         axes: 3 x 3, rows right, down, forward.
-        focal: focal length in pixels; centre: principal point (x, y) in pixels (may lie off the centre: a crop).
+        focal: focal length in pixels; centre: principal point (x, y) in pixels (off the middle: a crop).
     """
 
     eye: np.ndarray
@@ -403,9 +403,20 @@ def shade(
     # Apart from the lighting: Numba optimises a kernel again in every kernel that calls it.
     colour = albedo(noise_volume(), f.materials, f.material, f.coords, f.uv, f.edge, blur)
     return _shade(
-        colour, f.position, f.normal, f.occlusion, f.material, f.materials, camera.eye, light.row(), shadows.maps,
-        shadows.axes, shadows.low, shadows.scale, radius,
-    )  # fmt: skip
+        colour,
+        f.position,
+        f.normal,
+        f.occlusion,
+        f.material,
+        f.materials,
+        camera.eye,
+        light.row(),
+        shadows.maps,
+        shadows.axes,
+        shadows.low,
+        shadows.scale,
+        radius,
+    )
 
 
 @njit(cache=True, fastmath=True)

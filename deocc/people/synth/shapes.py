@@ -75,7 +75,7 @@ def turns(azimuth: np.ndarray, lift: np.ndarray, roll: np.ndarray | float = 0.0)
 
 
 def sheet(points: np.ndarray, wrap: bool = False) -> Solid:
-    """A grid of points, rows x columns x 3, as a surface; `wrap` closes its columns. uv follow its lengths."""
+    """A grid of points, rows x columns x 3, as a surface; `wrap` closes its columns; uv in metres."""
     rows, columns = points.shape[:2]
     across = np.linalg.norm(np.diff(points, axis=1), axis=2).mean(0)
     along = np.linalg.norm(np.diff(points, axis=0), axis=2).mean(1)
@@ -221,7 +221,7 @@ def loft(stations: np.ndarray, power: float = 0.5, columns: int = 28) -> Solid:
 
 
 def leaf(length: float, width: float, droop: float, fold: float = 0.2, rows: int = 7) -> Solid:
-    """A leaf from the origin along +x, bent down by `droop` radians, folded along its rib; LEAF's vein is u = 0."""
+    """A leaf from the origin along +x, bent down by `droop` radians, folded along its rib at u = 0."""
     t = np.linspace(0, 1, rows)
     angle = -droop * t
     along = np.concatenate([[0], np.cumsum(np.cos(angle[1:]) * length / (rows - 1))])
