@@ -44,7 +44,7 @@ PAPER: Colour = (255, 255, 255)
 LINES: tuple[Colour, ...] = ((0, 114, 178), INVISIBLE, (0, 158, 115), ADDED, (0, 0, 0), VISIBLE)
 MARKERS = "osD^vP"  # beside colour, so that lines are told apart in grey
 
-JPEG_QUALITY = 88
+JPEG_QUALITY = 82
 DPI = 110  # a figure of 8 inches is as wide as a page of GitHub
 
 

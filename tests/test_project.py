@@ -152,7 +152,7 @@ def test_cleaning_drops_widget_views_only():
     text = v4.new_output("stream", text="kept")
     times = {"execution": {"shell.execute_reply": "2026-01-01"}, "tags": ["a"]}
     cell = v4.new_code_cell("1", outputs=[view, text], metadata=times)
-    metadata = {"widgets": {"state": {}}, "kernelspec": {"name": "mine"}}
+    metadata = {"widgets": {"state": {}}, "kernelspec": {"name": "mine", "display_name": "Mine"}}
     book = v4.new_notebook(cells=[cell], metadata=metadata)
     cleaned = notebooks.clean(book)
     assert [out.output_type for out in cleaned.cells[0].outputs] == ["stream"]
