@@ -88,10 +88,14 @@ def read_parsing(path: PathLike) -> np.ndarray:
     """Reads a LIP label map. Returns: H x W uint8, 0..19 or 255. Raises: DeoccError for other values."""
     image = _open(path)
     if image.mode not in ("L", "P"):
-        raise DeoccError(f"{path}: label maps have one 8-bit channel, this one is {image.mode}; save it as grey")
+        raise DeoccError(
+            f"{path}: label maps have one 8-bit channel, this one is {image.mode}; save it as grey"
+        )
     labels = np.array(image)
     if ((labels >= NUM_CLASSES) & (labels != IGNORE)).any():
-        raise DeoccError(f"{path}: label {labels[labels != IGNORE].max()} is not a LIP class; use 0..19 or 255")
+        raise DeoccError(
+            f"{path}: label {labels[labels != IGNORE].max()} is not a LIP class; use 0..19 or 255"
+        )
     return labels
 
 
@@ -111,7 +115,9 @@ def write_atomic(path: PathLike, write: Callable[[IO[bytes]], Any]) -> Path:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise DeoccError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
+        raise DeoccError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another folder"
+        ) from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -154,7 +160,9 @@ def whole_folder(folder: PathLike) -> Iterator[Path]:
             for path in sorted(Path(name).iterdir()):
                 path.replace(folder / path.name)
     except OSError as error:
-        raise DeoccError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
+        raise DeoccError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another folder"
+        ) from None
 
 
 def write_image(path: PathLike, array: np.ndarray, quality: int = 92) -> Path:

@@ -49,7 +49,9 @@ class Frame:
     def _to_photo(self, size: int) -> np.ndarray:
         """2 x 3 affine map from frame pixel centres (size x size) to photo pixel centres."""
         step = self.side / size
-        return np.array([[step, 0, self.x0 + (step - 1) / 2], [0, step, self.y0 + (step - 1) / 2]], np.float64)
+        return np.array(
+            [[step, 0, self.x0 + (step - 1) / 2], [0, step, self.y0 + (step - 1) / 2]], np.float64
+        )
 
     def _crop(self, array: np.ndarray, size: int, interpolation: int, fill: float = 0) -> np.ndarray:
         flags = interpolation | cv2.WARP_INVERSE_MAP
@@ -126,7 +128,11 @@ class Frame:
             layers = [self.paste(array[..., c], shape, mode) for c in range(array.shape[2])]
             return np.stack(layers, axis=2)
         patch = cv2.warpAffine(
-            array, matrix, (x1 - x0, y1 - y0), flags=flag | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+            array,
+            matrix,
+            (x1 - x0, y1 - y0),
+            flags=flag | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         inside_x = np.abs((columns + x0 + 0.5 - self.x0) / self.side - 0.5) <= 0.5
         inside_y = np.abs((rows + y0 + 0.5 - self.y0) / self.side - 0.5) <= 0.5
@@ -150,8 +156,9 @@ def person_frame(
     Raises:
         DeoccError: empty mask, or a box without area.
     """
-    is_mask = isinstance(visible, np.ndarray) and visible.ndim == 2
-    box = mask_box(visible) if is_mask else tuple(float(v) for v in visible)
+    if isinstance(visible, np.ndarray) and visible.ndim == 2:
+        visible = mask_box(visible)
+    box = tuple(float(v) for v in visible)
     if len(box) != 4 or box[2] <= box[0] or box[3] <= box[1]:
         raise DeoccError(f"box {tuple(box)} has no area; give x0 y0 x1 y1 with x0 < x1 and y0 < y1")
     side = scale * max(box[2] - box[0], box[3] - box[1], 2)

@@ -46,7 +46,9 @@ def test_box_without_area_is_an_error(box: tuple[int, ...]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(x=st.floats(-30, 60), y=st.floats(-30, 60), side=st.floats(20, 150), size=st.sampled_from([32, 64, 128]))
+@given(
+    x=st.floats(-30, 60), y=st.floats(-30, 60), side=st.floats(20, 150), size=st.sampled_from([32, 64, 128])
+)
 def test_crop_and_photo_mask_agree_with_sampling(x: float, y: float, side: float, size: int) -> None:
     """Nearest sampling at pixel centres, written out."""
     frame = Frame(x, y, side)

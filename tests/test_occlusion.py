@@ -35,7 +35,9 @@ def make_person(seed: int, parsing: bool = True) -> Person:
     centre = 40 + 20 * rng.random()
     body = ((rows - 65) / 35) ** 2 + ((columns - centre) / 14) ** 2 < 1
     head = (rows - 24) ** 2 + (columns - centre) ** 2 < 81
-    labels = np.where(head, 13, np.where(body & (columns < centre), 15, np.where(body, 14, 0))).astype(np.uint8)
+    labels = np.where(head, 13, np.where(body & (columns < centre), 15, np.where(body, 14, 0))).astype(
+        np.uint8
+    )
     image = rng.integers(0, 255, (120, 100, 3), np.uint8)
     return Person(f"p{seed}", image, body | head, labels if parsing else None, "train", "rendered", True)
 
@@ -56,7 +58,10 @@ def brute_force(person: np.ndarray, occluder: np.ndarray) -> np.ndarray:
     (height, width), (h, w) = person.shape, occluder.shape
     padded = np.pad(person, ((h - 1, h - 1), (w - 1, w - 1)))
     return np.array(
-        [[(padded[i : i + h, j : j + w] & occluder).sum() for j in range(width + w - 1)] for i in range(height + h - 1)]
+        [
+            [(padded[i : i + h, j : j + w] & occluder).sum() for j in range(width + w - 1)]
+            for i in range(height + h - 1)
+        ]
     )
 
 

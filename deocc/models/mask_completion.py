@@ -103,7 +103,8 @@ class PredictionBranch(nn.Module):
         self.block = ResidualBlock(width, width, middle=width // 2)
         self.parsing: nn.Module | None = None
         if classes:
-            middle = classes if zoom == 1 else width // 2  # sub-pixel convolutions to 20 classes cost too much
+            # Sub-pixel convolutions to 20 classes cost too much.
+            middle = classes if zoom == 1 else width // 2
             self.parsing = nn.Sequential(ConvNorm(width, width), *_zoomed(width, middle, zoom))
             if zoom != 1:
                 self.parsing.append(nn.Conv2d(middle, classes, 1))
@@ -152,8 +153,8 @@ class MaskCompletionNet(nn.Module):
         levels: resolutions of each hourglass.
         stride: of the stem, 2 or 4; 4 costs a third of 2 (Newell et al. also go down by 4 first).
 
-    Differs from the paper: channels grow with depth (`Hourglass`) and a full-resolution border layer; a channel that tells photo pixels from the frame's empty part. The released code's width is
-    unpublished.
+    Differs from the paper: channels grow with depth (`Hourglass`); a full-resolution border layer; a channel
+    that tells photo pixels from the frame's empty part. The released code's width is unpublished.
     """
 
     def __init__(

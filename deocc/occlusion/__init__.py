@@ -1,6 +1,13 @@
-"""Occlusion synthesis: exact-ratio placement, cases, the segmenter-error model, datasets (Sec. 4.1, Fig. 4)."""
+"""Occlusion synthesis: exact-ratio placement, cases, the segmenter-error model, datasets (Sec. 4.1)."""
 
-from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude, paste, person_as_occluder, unoccluded_case
+from deocc.occlusion.case import (
+    OcclusionCase,
+    PasteOptions,
+    occlude,
+    paste,
+    person_as_occluder,
+    unoccluded_case,
+)
 from deocc.occlusion.dataset import Batch, OcclusionDataset, case_item, collate
 from deocc.occlusion.folder import CaseFolder, make_cases, write_case
 from deocc.occlusion.placement import DENSITIES, RatioDensity, as_density, hidden_area, place_occluder
@@ -8,6 +15,6 @@ from deocc.occlusion.segmenter_error import segmenter_error
 
 __all__ = [
     "Batch", "CaseFolder", "DENSITIES", "OcclusionCase", "OcclusionDataset", "PasteOptions", "RatioDensity",
-    "as_density", "case_item", "collate", "hidden_area", "make_cases", "occlude", "paste", "person_as_occluder",
-    "place_occluder", "segmenter_error", "unoccluded_case", "write_case",
+    "as_density", "case_item", "collate", "hidden_area", "make_cases", "occlude", "paste",
+    "person_as_occluder", "place_occluder", "segmenter_error", "unoccluded_case", "write_case",
 ]  # fmt: skip

@@ -72,7 +72,9 @@ class OcclusionCase:
             return self.known_box
         mask = self.modal_mask if self.modal_mask is not None else self.initial_mask
         if mask is None:
-            raise DeoccError(f"case {self.id} has no visible mask, no box and no initial mask; give one of them")
+            raise DeoccError(
+                f"case {self.id} has no visible mask, no box and no initial mask; give one of them"
+            )
         return mask_box(mask)
 
 
@@ -114,7 +116,11 @@ def _transform(occluder: Occluder, scale: float, angle: float, mirror: bool) -> 
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
     matrix[:, 2] += (new_width - width) / 2, (new_height - height) / 2
     colours = cv2.warpAffine(
-        rgba[..., :3], matrix, (new_width, new_height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        rgba[..., :3],
+        matrix,
+        (new_width, new_height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     opacity = cv2.warpAffine(rgba[..., 3], matrix, (new_width, new_height), flags=cv2.INTER_LINEAR)
     if mirror:
@@ -196,7 +202,9 @@ def occlude(
             alpha = cv2.GaussianBlur(alpha, (0, 0), options.soft_edge)
         try:
             if not (alpha >= 0.5).any():
-                raise PlacementError(f"occluder {occluder.id} vanishes at scale {scale:.3f}; use a larger one")
+                raise PlacementError(
+                    f"occluder {occluder.id} vanishes at scale {scale:.3f}; use a larger one"
+                )
             corner = place_occluder(
                 case.amodal_mask, alpha >= 0.5, ratio, rng, options.tolerance, case.modal_mask
             )
@@ -209,7 +217,11 @@ def occlude(
     image, covered = paste(case.image, colours, alpha, corner)
     before = case.occluder_mask if case.occluder_mask is not None else np.zeros_like(covered)
     return replace(
-        case, id=case_id or case.id, image=image, modal_mask=case.modal_mask & ~covered, occluder_mask=before | covered
+        case,
+        id=case_id or case.id,
+        image=image,
+        modal_mask=case.modal_mask & ~covered,
+        occluder_mask=before | covered,
     )
 
 

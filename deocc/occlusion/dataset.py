@@ -64,7 +64,9 @@ def _labels(parsing: np.ndarray | None, mask: np.ndarray) -> Tensor:
     return torch.from_numpy(labels.astype(np.int64))
 
 
-def _item(arrays: dict[str, np.ndarray], parsing: np.ndarray | None, case: OcclusionCase) -> dict[str, Tensor]:
+def _item(
+    arrays: dict[str, np.ndarray], parsing: np.ndarray | None, case: OcclusionCase
+) -> dict[str, Tensor]:
     """One item of a Batch (without its first axis) from frame-sized arrays."""
     modal, amodal = arrays["modal_mask"], arrays["amodal_mask"]
     visible = None if parsing is None else np.where(modal, parsing, 0)
@@ -104,7 +106,9 @@ def initial_mask(case: OcclusionCase, given: str) -> np.ndarray:
     return found
 
 
-def case_item(case: OcclusionCase, size: int, given: str = "initial", frame: Frame | None = None) -> dict[str, Tensor]:
+def case_item(
+    case: OcclusionCase, size: int, given: str = "initial", frame: Frame | None = None
+) -> dict[str, Tensor]:
     """A fixed case as a network sees it; unknown ground truth becomes zeros (parsing: 255).
 
     Args:
@@ -147,7 +151,9 @@ def resize_person(person: Person, longer_side: float) -> Person:
     small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
     if not small.any():
         raise DeoccError(f"person {person.id} vanishes at {longer_side} px; remove them from people.csv")
-    return replace(person, image=cv2.resize(image, size, interpolation=how), amodal_mask=small, parsing=parsing)
+    return replace(
+        person, image=cv2.resize(image, size, interpolation=how), amodal_mask=small, parsing=parsing
+    )
 
 
 class OcclusionDataset(Dataset[dict[str, Tensor]]):
@@ -213,7 +219,9 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
             return person_as_occluder(self._cached("person", other))
         return self._cached("occluder", int(rng.integers(len(self.occluders))))
 
-    def _occlude(self, case: OcclusionCase, index: int, ratio: float, rng: np.random.Generator) -> OcclusionCase:
+    def _occlude(
+        self, case: OcclusionCase, index: int, ratio: float, rng: np.random.Generator
+    ) -> OcclusionCase:
         for _ in range(8):
             try:
                 return occlude(case, self._occluder(index, rng), ratio, rng, self.mix.paste)
@@ -280,14 +288,16 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         case = self.case(index, rng)
         given = self.initial(case, rng)
         matrix = self._matrix(given, rng)
-        assert case.target is not None and case.modal_mask is not None
+        assert case.target is not None and case.modal_mask is not None and case.amodal_mask is not None
         photo = np.ones(given.shape, bool)
         layers = np.dstack([given, case.modal_mask, case.amodal_mask, photo]).astype(np.uint8)
         masks = self._warp(layers, matrix, cv2.INTER_NEAREST).astype(bool)
         names = ("initial_mask", "modal_mask", "amodal_mask", "photo")
         arrays = {name: masks[..., i] for i, name in enumerate(names)}
         assert case.occluder_mask is not None
-        arrays["occluder_mask"] = self._warp(case.occluder_mask.astype(np.uint8), matrix, cv2.INTER_NEAREST) > 0
+        arrays["occluder_mask"] = (
+            self._warp(case.occluder_mask.astype(np.uint8), matrix, cv2.INTER_NEAREST) > 0
+        )
         colour = self._jitter(rng)
         for name, picture in (("image", case.image), ("target", case.target)):
             warped = cv2.transform(self._warp(picture, matrix, cv2.INTER_LINEAR), colour)

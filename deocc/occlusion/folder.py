@@ -3,12 +3,22 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from deocc.errors import DeoccError, PlacementError
-from deocc.io import PathLike, read_image, read_json, read_mask, read_parsing, write_image, write_json, write_mask
-from deocc.io import write_parsing
+from deocc.io import (
+    PathLike,
+    read_image,
+    read_json,
+    read_mask,
+    read_parsing,
+    write_image,
+    write_json,
+    write_mask,
+    write_parsing,
+)
 from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude
 from deocc.occlusion.placement import RatioDensity, as_density
 from deocc.occlusion.segmenter_error import segmenter_error
@@ -52,7 +62,7 @@ def read_case(folder: PathLike) -> OcclusionCase:
     if not isinstance(facts, dict):
         raise DeoccError(f"{folder / 'case.json'}: expected an object with box_xyxy; write the case again")
     image = read_image(folder / "image.png")
-    parts: dict[str, np.ndarray] = {}
+    parts: dict[str, Any] = {}
     for name, file in MASK_FILES.items():
         if (folder / file).exists():
             parts[name] = read_mask(folder / file)
@@ -68,7 +78,11 @@ def read_case(folder: PathLike) -> OcclusionCase:
                 f"{image.shape[1]} x {image.shape[0]}; make them the same size"
             )
     case = OcclusionCase(
-        folder.name, image, person_id=facts.get("person_id", ""), true_sides=bool(facts.get("true_sides")), **parts
+        folder.name,
+        image,
+        person_id=facts.get("person_id", ""),
+        true_sides=bool(facts.get("true_sides")),
+        **parts,
     )
     return case if case.modal_mask is not None else _with_box(case, facts, folder)
 
@@ -92,7 +106,9 @@ class CaseFolder(Sequence[OcclusionCase]):
             raise DeoccError(f"{self.path}: no such case folder; make one with `deocc occlude`")
         self.ids = sorted(p.parent.name for p in self.path.glob("*/case.json"))
         if not self.ids:
-            raise DeoccError(f"{self.path}: no case (a folder with case.json) inside; make some with `deocc occlude`")
+            raise DeoccError(
+                f"{self.path}: no case (a folder with case.json) inside; make some with `deocc occlude`"
+            )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -132,8 +148,14 @@ def make_cases(
         person = people[index]
         for number in range(per_person):
             rng = np.random.default_rng([seed, index, number])
-            case = _draw_case(person, occluders, float(ratios.sample(rng)), rng, options, f"{person.id}_{number}")
-            assert case.modal_mask is not None and case.amodal_mask is not None and case.occluder_mask is not None
+            case = _draw_case(
+                person, occluders, float(ratios.sample(rng)), rng, options, f"{person.id}_{number}"
+            )
+            assert (
+                case.modal_mask is not None
+                and case.amodal_mask is not None
+                and case.occluder_mask is not None
+            )
             mask = segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
             yield replace(case, initial_mask=mask)
 

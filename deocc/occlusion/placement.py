@@ -1,7 +1,7 @@
-"""Exact-ratio placement: the hidden share for every offset at once (Sec. 4.1: occluders are pasted onto people).
+"""Exact-ratio placement: the hidden share for every offset at once (Sec. 4.1, where occluders are pasted).
 
 For an occluder's mask O at offset (y, x), the hidden area of a person M is sum_p M(p) O(p - (y, x)): the
-cross-correlation of M with O. One FFT gives it for every offset, so a wanted ratio is looked up, not searched.
+cross-correlation of M with O. One FFT gives it for every offset: a wanted ratio is looked up, not searched.
 """
 
 from collections.abc import Sequence
@@ -92,7 +92,9 @@ class RatioDensity:
         x, h = np.asarray(self.ratios), np.asarray(self.heights)
         good = len(x) == len(h) >= 2 and (np.diff(x) > 0).all() and x[0] >= 0 and x[-1] <= 1
         if not (good and (h >= 0).all() and h.any()):
-            raise DeoccError(f"ratio density {self}: knots must increase in [0, 1], heights be >= 0, not all 0")
+            raise DeoccError(
+                f"ratio density {self}: knots must increase in [0, 1], heights be >= 0, not all 0"
+            )
 
     @classmethod
     def uniform(cls, low: float, high: float) -> "RatioDensity":

@@ -30,7 +30,11 @@ def _distance(mask: np.ndarray) -> np.ndarray:
 def _hull(mask: np.ndarray) -> np.ndarray:
     points = cv2.findNonZero(mask.astype(np.uint8))
     out = np.zeros(mask.shape, np.uint8)
-    return out.astype(bool) if points is None else cv2.fillConvexPoly(out, cv2.convexHull(points), 1).astype(bool)
+    return (
+        out.astype(bool)
+        if points is None
+        else cv2.fillConvexPoly(out, cv2.convexHull(points), 1).astype(bool)
+    )
 
 
 def _leak(modal: np.ndarray, amodal: np.ndarray, occluder: np.ndarray, strength: float,
@@ -48,7 +52,9 @@ def _leak(modal: np.ndarray, amodal: np.ndarray, occluder: np.ndarray, strength:
     return occluder & guess & near & ~holes
 
 
-def _swallow(modal: np.ndarray, occluder: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+def _swallow(
+    modal: np.ndarray, occluder: np.ndarray, strength: float, rng: np.random.Generator
+) -> np.ndarray:
     """Take in a neighbour: a blob at the border of the person, or a piece of the occluder."""
     out = np.zeros_like(modal)
     radius = np.sqrt(modal.sum())
@@ -61,8 +67,8 @@ def _swallow(modal: np.ndarray, occluder: np.ndarray, strength: float, rng: np.r
         axes = np.maximum(radius * strength * rng.uniform(0.1, 0.45, 2), 1)
         centre = np.array([columns[pick], rows[pick]]) + rng.normal(0, 0.35, 2) * radius
         blob = np.zeros(modal.shape, np.uint8)
-        cv2.ellipse(blob, tuple(centre.round().astype(int).tolist()), tuple(axes.round().astype(int).tolist()),
-                    float(rng.uniform(0, 180)), 0, 360, 1, -1)  # fmt: skip
+        middle, radii = (tuple(v.round().astype(int).tolist()) for v in (centre, axes))
+        cv2.ellipse(blob, middle, radii, float(rng.uniform(0, 180)), 0, 360, 1, -1)
         out |= blob.astype(bool)
     return out
 

@@ -14,8 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.io import PathLike, read_image, read_mask, read_parsing, read_rgba, write_atomic, write_image
-from deocc.io import write_mask, write_parsing
+from deocc.io import (
+    PathLike,
+    read_image,
+    read_mask,
+    read_parsing,
+    read_rgba,
+    write_atomic,
+    write_image,
+    write_mask,
+    write_parsing,
+)
 
 PEOPLE_COLUMNS = ("id", "split", "source", "has_parsing")
 OCCLUDER_COLUMNS = ("id", "split", "category")
@@ -109,7 +118,13 @@ class Occluders(Sequence[Occluder]):
         if not (alpha >= 128).any():
             raise DeoccError(f"{self.path / row['id']}.png: the cut-out is fully transparent; remove its row")
         return Occluder(
-            row["id"], rgba[..., :3], alpha >= 128, row["category"], row["split"], row.get("licence", ""), alpha
+            row["id"],
+            rgba[..., :3],
+            alpha >= 128,
+            row["category"],
+            row["split"],
+            row.get("licence", ""),
+            alpha,
         )
 
 
@@ -125,7 +140,9 @@ class PeopleFolder(Sequence[Person]):
         """Args: path: the folder. split: "train", "val", or None for everybody."""
         self.path = Path(path)
         if not self.path.is_dir():
-            raise DeoccError(f"{self.path}: no such people folder; make one with `deocc render --out {self.path}`")
+            raise DeoccError(
+                f"{self.path}: no such people folder; make one with `deocc render --out {self.path}`"
+            )
         self.split = split
         rows = _read_rows(self.path / "people.csv", PEOPLE_COLUMNS)
         self.rows = [row for row in rows if split in (None, row["split"])]
@@ -150,7 +167,9 @@ class PeopleFolder(Sequence[Person]):
             path = self.path / "images" / f"{name}{suffix}"
             if path.is_file():
                 return path
-        raise DeoccError(f"{self.path / 'images' / name}.jpg: no such file (nor .png), though people.csv names it")
+        raise DeoccError(
+            f"{self.path / 'images' / name}.jpg: no such file (nor .png), though people.csv names it"
+        )
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
         if isinstance(index, slice):
@@ -162,7 +181,9 @@ class PeopleFolder(Sequence[Person]):
         parsing = read_parsing(parsing_path) if row["has_parsing"] in ("1", "True", "true") else None
         for path, array in ((mask_path, mask), (parsing_path, parsing)):
             if array is not None and array.shape != image.shape[:2]:
-                raise DeoccError(f"{path}: size {array.shape[::-1]} differs from the image's {image.shape[1::-1]}")
+                raise DeoccError(
+                    f"{path}: size {array.shape[::-1]} differs from the image's {image.shape[1::-1]}"
+                )
         if not mask.any():
             raise DeoccError(f"{mask_path}: the mask is empty; remove this person from people.csv")
         true_sides = row.get("true_sides") or str(row["source"] in SOURCES_WITH_TRUE_SIDES)
@@ -220,7 +241,9 @@ def write_occluder_table(path: PathLike, rows: Iterable[dict[str, str]]) -> None
     _write_rows(Path(path) / "occluders" / "occluders.csv", sorted(rows, key=lambda row: row["id"]))
 
 
-def write_people(path: PathLike, people: Iterable[Person], occluders: Iterable[Occluder] = ()) -> PeopleFolder:
+def write_people(
+    path: PathLike, people: Iterable[Person], occluders: Iterable[Occluder] = ()
+) -> PeopleFolder:
     """Writes a people folder; the tables come last, so that a broken run leaves no half folder.
 
     Returns:
