@@ -36,8 +36,8 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
 
 test: $(STAMP)
-	-$(BIN)/ruff check --quiet --statistics .
-	-$(BIN)/mypy | tail -1
+	$(BIN)/ruff check .
+	$(BIN)/mypy
 	$(ONE_THREAD) DEOCC_PRESET=tiny $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope \
 	  --nbval-lax --nbval-cell-timeout 300 --nbval-current-env tests $(wildcard notebooks/*.ipynb)
 

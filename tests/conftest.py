@@ -21,16 +21,3 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     save_weights(folder / "content-tiny.safetensors", ContentRecoveryNet(8, levels=5), about)
     return folder
-
-
-def pytest_collection_modifyitems(items):  # type: ignore[no-untyped-def]
-    """Tests listed in known_failures.txt are run and reported as xfail until their cause is mended."""
-    from pathlib import Path
-
-    import pytest
-
-    path = Path(__file__).with_name("known_failures.txt")
-    known = set(path.read_text().splitlines()) if path.is_file() else set()
-    for item in items:
-        if item.nodeid in known:
-            item.add_marker(pytest.mark.xfail(reason="tests/known_failures.txt", strict=False))

@@ -124,7 +124,7 @@ def test_every_command_has_help_seed_and_device(deocc: Callable[..., Ran], comma
     [
         (["imagine"], "No such command 'imagine'; see deocc --help"),
         (["deocclude"], "Missing argument 'PHOTO'; see deocc deocclude --help"),
-        (["deocclude", "a.png", "--box", "1", "2", "3", "x", "--out", "o"], "'x'"),
+        (["deocclude", "a.png", "--box", "1", "2", "3", "x", "--out", "o"], "'--box'"),
         (["predict", "cases", "--out", "o", "--given", "all"], "'all' is not one of"),
         (["train", "mask/ours", "--out", "o", "--preset", "huge"], "'huge' is not one of"),
         (["render", "--out", "o", "--count", "0"], "'--count'"),
