@@ -188,12 +188,11 @@ def bottle(kit: Kit) -> None:
             rng.uniform(30, 80),
             kit.phase(),
         )
-        kit.add(
-            lathe(
-                [(radius * 0.98, height * 0.3), (radius * 1.0, height * 0.32), (radius * 1.0, height * 0.55)]
-            ),
-            band,
-        )
+        heights = height * np.arange(1, count + 1) / count
+        around = [
+            (1.03 * float(np.interp(z, heights, widths)), float(z)) for z in height * np.linspace(0.3, 0.6, 5)
+        ]
+        kit.add(lathe(around, 36, 16), band)
 
 
 def bucket(kit: Kit) -> None:

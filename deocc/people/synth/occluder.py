@@ -1,5 +1,7 @@
 """Occluders: cut-outs of rendered things and people, with soft borders."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from deocc.people.folder import Occluder
@@ -71,7 +73,7 @@ def render_occluder(seed: int, category: str | None = None) -> Occluder:
         category = "person" if rng.random() < PERSON_SHARE else str(rng.choice(list(KINDS)))
     mesh = build_character(rng)[0] if category == "person" else build_object(category, rng)
     camera, shape = _draw_view(rng, mesh, category)
-    light = draw_light(rng, camera)
+    light = replace(draw_light(rng, camera), haze=0.0)  # close things
     fine = (shape[0] * SUPERSAMPLING, shape[1] * SUPERSAMPLING)
     wrinkles = (rng.uniform(0, 60), rng.uniform(0.014, 0.034), rng.normal(0, 0.5))
     view = camera.scaled(SUPERSAMPLING)
