@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from deocc.people.synth.materials import Material
-from deocc.people.synth.raster import ambient_occlusion, bounds, vertex_normals
+from deocc.people.synth.raster import ambient_occlusion, bounds, live_faces, vertex_normals
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,12 @@ class MeshBuilder:
         wrinkle: float | np.ndarray = 0.0,
     ) -> None:
         """Adds one layer; scalars are spread over its vertices (label: over its faces)."""
-        cut = np.broadcast_to(np.asarray(cut, float), (len(vertices),))
-        live = (cut >= 0)[faces].any(1)
-        kept = faces[live]
-        if not len(kept):
+        cut = np.ascontiguousarray(np.broadcast_to(np.asarray(cut, float), (len(vertices),)))
+        faces = np.ascontiguousarray(faces, np.int32)  # one compiled version of the kernel
+        live, marked = live_faces(faces, cut)
+        if not live.any():
             return
-        marked = np.zeros(len(vertices), bool)
-        marked[kept.ravel()] = True
-        used = np.flatnonzero(marked)
+        kept, used = faces[live], np.flatnonzero(marked)
         compact = np.cumsum(marked, dtype=np.int32) - 1 + self.count
         per_vertex = [
             np.broadcast_to(np.asarray(value, float), (len(vertices), *shape))[used]

@@ -7,7 +7,7 @@ from numba import njit
 from deocc.people.folder import Person
 from deocc.people.synth.character import build_character
 from deocc.people.synth.pose import unit
-from deocc.people.synth.raster import majority_labels
+from deocc.people.synth.raster import bounds, majority_labels
 from deocc.people.synth.scene import draw_scene, render_scene
 from deocc.people.synth.shading import Camera, Light, cast_shadows, draw, resolve, shade
 
@@ -28,11 +28,12 @@ def draw_camera(rng: np.random.Generator, points: np.ndarray, size: int, seated:
     down = np.cross(forward, right)
     right, down = np.cos(roll) * right + np.sin(roll) * down, np.cos(roll) * down - np.sin(roll) * right
     axes = np.stack([right, down, forward])
-    centre = (points.min(0) + points.max(0)) / 2
-    distance = float(np.ptp((points - centre) @ axes.T, axis=0)[:2].max() * rng.uniform(1.5, 4))
+    everywhere = np.zeros(len(points))
+    centre = sum(bounds(points, everywhere)) / 2
+    low, high = bounds(points @ axes.T, everywhere)
+    distance = float((high - low)[:2].max() * rng.uniform(1.5, 4))
     camera = Camera(centre - forward * distance, axes, 1.0, (0.0, 0.0))
-    spread = camera.project(points)[:, :2]
-    low, high = spread.min(0), spread.max(0)
+    low, high = (corner[:2] for corner in bounds(camera.project(points), everywhere))
     focal = rng.uniform(*SHARE) * size / (high - low).max()
     free = size - focal * (high - low) - 4
     corner = 2 + rng.uniform(0, 1, 2) * free

@@ -201,16 +201,23 @@ def majority_labels(triangle: np.ndarray, face_labels: np.ndarray, factor: int) 
     count = np.zeros(256, np.int64)
     for j in range(height):
         for i in range(width):
-            count[:] = 0
-            inside = 0
-            for dj in range(factor):
-                for di in range(factor):
-                    t = triangle[j * factor + dj, i * factor + di]
-                    if t >= 0:
-                        inside += 1
-                        count[face_labels[t]] += 1
+            inside, best = 0, 0
+            for k in range(factor * factor):
+                t = triangle[j * factor + k // factor, i * factor + k % factor]
+                if t >= 0:
+                    inside += 1
+                    count[face_labels[t]] += 1
+            for k in range(factor * factor if inside else 0):
+                t = triangle[j * factor + k // factor, i * factor + k % factor]
+                label = face_labels[t] if t >= 0 else 0
+                if count[label] > count[best] or (count[label] == count[best] and label < best):
+                    best = label
+            for k in range(factor * factor if inside else 0):
+                t = triangle[j * factor + k // factor, i * factor + k % factor]
+                if t >= 0:
+                    count[face_labels[t]] = 0
             if 2 * inside >= factor * factor:
-                out[j, i] = np.argmax(count)
+                out[j, i] = best
     return out
 
 
@@ -230,3 +237,15 @@ def bounds(points: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray
                 low[k] = min(low[k], points[i, k])
                 high[k] = max(high[k], points[i, k])
     return low, high
+
+
+@njit(cache=True)
+def live_faces(faces: np.ndarray, cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which faces have a corner that is not cut away (F bool), and which vertices those use (N bool)."""
+    live, used = np.zeros(faces.shape[0], np.bool_), np.zeros(cut.shape[0], np.bool_)
+    for t in range(faces.shape[0]):
+        if cut[faces[t, 0]] >= 0 or cut[faces[t, 1]] >= 0 or cut[faces[t, 2]] >= 0:
+            live[t] = True
+            for k in range(3):
+                used[faces[t, k]] = True
+    return live, used
