@@ -200,6 +200,7 @@ def case_panels(
     """
     frame = case_frame(case, scale)
     outside = ~frame.photo_mask(case.image.shape[:2], size)
+    outside = cv2.dilate(outside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # and its blended rim
     image = frame.crop_image(case.image, size)
 
     def masks_over(modal_mask: np.ndarray, amodal_mask: np.ndarray) -> np.ndarray:

@@ -81,7 +81,9 @@ def test_normals_of_a_sphere_point_outwards() -> None:
 
 
 def test_sky_is_open_above_and_shut_below_a_roof() -> None:
-    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 80), np.linspace(-1, 1, 80), [0.0, 0.5]), -1).reshape(-1, 3)
+    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 80), np.linspace(-1, 1, 80), [0.0, 0.5]), -1).reshape(
+        -1, 3
+    )
     up = np.tile([0.0, 0, 1], (len(grid), 1))
     seen = ambient_occlusion(grid, up, np.ones(len(grid), bool), 14, 40, 0.2)
     middle = np.abs(grid[:, :2]).max(1) < 0.3
@@ -246,7 +248,9 @@ def test_bundle_is_what_the_code_renders() -> None:
         stored, fresh = folder[folder.ids.index(name)], render_person(seed)
         assert stored.id == fresh.id
         union = (stored.amodal_mask | fresh.amodal_mask).sum()
-        assert (stored.amodal_mask & fresh.amodal_mask).sum() / union > 0.995  # machines differ in a few pixels
+        assert (
+            stored.amodal_mask & fresh.amodal_mask
+        ).sum() / union > 0.995  # machines differ in a few pixels
         assert np.abs(stored.image.astype(float) - fresh.image).mean() < 6  # JPEG
     occluders = folder.occluders()
     seed, kind = TRAIN_OCCLUDERS[0]
@@ -274,7 +278,9 @@ def test_bundle_covers_the_classes() -> None:
     share = dict(zip(LIP_CLASSES, worn / 240, strict=True))
     assert min(share.values()) > 0.02, share
     assert all(share[name] > 0.8 for name in ("left-shoe", "right-shoe")), share
-    assert all(share[name] > 0.5 for name in ("hair", "upper-clothes", "pants", "face", "left-arm", "right-arm")), share
+    assert all(
+        share[name] > 0.5 for name in ("hair", "upper-clothes", "pants", "face", "left-arm", "right-arm")
+    ), share
 
 
 # --- many at once -------------------------------------------------------------------------------------------

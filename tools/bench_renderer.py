@@ -1,6 +1,6 @@
 """Measures the renderer's throughput and writes data/results/render_bench.json.
 
-    python tools/bench_renderer.py
+python tools/bench_renderer.py
 """
 
 import argparse
@@ -22,7 +22,7 @@ FIRST_SEED = 950_000  # of the people that are timed
 
 
 def cold_start(cache: str | None) -> float:
-    """Seconds from a fresh interpreter to the first person; `cache` names an empty folder for compiled code."""
+    """Seconds from a fresh interpreter to the first person; `cache`: an empty folder for compiled code."""
     environment = os.environ | ({"NUMBA_CACHE_DIR": cache} if cache else {})
     command = [sys.executable, "-c", COLD_START]
     return float(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
@@ -61,7 +61,8 @@ def main() -> None:
         compile_seconds = cold_start(cache)
     result = {
         "command": "python tools/bench_renderer.py",
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
+        f"Python {platform.python_version()}",
         "size": 256,
         "first_person_with_compilation_s": round(compile_seconds, 1),
         "first_person_compiled_s": round(cold_start(None), 1),
