@@ -104,6 +104,7 @@ SMALL = Preset(
             levels=4,
             half_parsing=True,
             invisible_extra=2.0,
+            error_extra=4.0,
             soft_iou=0.25,
             features=FeatureSettings(every=8, size=32),
             adversary=AdversarySettings(width=16, every=8, weight=0.01, start=3000),

@@ -71,9 +71,10 @@ class MaskSettings:
     ce_parsing: float = 0.1  # cross-entropy of P_m and of P_a
     half_parsing: bool = False  # compares parsing at half resolution, a fifth cheaper
     invisible_extra: float = 0.0  # invisible pixels count 1 + this in the cross-entropy of M_a
+    error_extra: float = 0.0  # pixels where M_i is wrong count 1 + this in both masks' cross-entropy
     l1: float = 0.1  # L1 of L_rec, on M_m and M_a
     perceptual: float = 0.1  # perceptual part of L_rec, on M_a
-    soft_iou: float = 0.0  # 1 - soft IoU of M_a and of M_inv; ours, not the paper's
+    soft_iou: float = 0.0  # 1 - soft IoU of M_a, M_inv and M_m; ours, not the paper's
     features: FeatureSettings = FeatureSettings()
     adversary: AdversarySettings = AdversarySettings()
 
@@ -172,10 +173,11 @@ class MaskSystem(_Trainable):
 
     def _cross_entropies(self, logits: MaskLogits, batch: Batch) -> dict[str, Tensor]:
         s, photo = self.settings, batch["photo"]
-        weight = L.region_weight(photo, invisible_mask(batch), s.invisible_extra)
+        wrong = L.region_weight(photo, (batch["initial_mask"] != batch["modal_mask"]).float(), s.error_extra)
+        weight = L.region_weight(wrong, invisible_mask(batch), s.invisible_extra)
         terms = {"ce_amodal": s.ce * L.mask_cross_entropy(logits.amodal, batch["amodal_mask"], weight)}
         if s.modal:
-            terms["ce_modal"] = s.ce * L.mask_cross_entropy(logits.modal, batch["modal_mask"], photo)
+            terms["ce_modal"] = s.ce * L.mask_cross_entropy(logits.modal, batch["modal_mask"], wrong)
         for name in ("parsing_modal", "parsing_amodal"):
             predicted = getattr(logits, name)
             if predicted is not None and s.ce_parsing:
@@ -193,7 +195,9 @@ class MaskSystem(_Trainable):
             terms["l1"] = s.l1 * l1
         if s.soft_iou:
             hidden = L.soft_iou_loss(amodal * (1 - modal), invisible_mask(batch), photo)
-            terms["soft_iou"] = s.soft_iou * (L.soft_iou_loss(amodal, truth, photo) + hidden)
+            whole = L.soft_iou_loss(amodal, truth, photo)
+            seen = L.soft_iou_loss(modal, batch["modal_mask"], photo) if s.modal else 0.0
+            terms["soft_iou"] = s.soft_iou * (whole + hidden + seen)
         if self.features is not None and self.step % s.features.every == 0:
             distance = L.mask_perceptual(self.features, amodal, truth, photo, s.features.size)
             terms["perceptual"] = s.perceptual * s.features.every * distance
