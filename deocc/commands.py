@@ -21,6 +21,7 @@ from deocc.io import (
     write_mask,
 )
 from deocc.occlusion import CaseFolder, make_cases, write_case
+from deocc.occlusion.dataset import initial_mask
 from deocc.paths import DATA
 from deocc.people import PeopleFolder
 from deocc.pipeline import Deoccluder, Deocclusion, Given, make_view
@@ -99,7 +100,7 @@ def photo_overview(image: np.ndarray, answer: Deocclusion) -> np.ndarray:
 
 
 def run_demo(
-    deoccluder: Deoccluder, out: PathLike, cases: PathLike = DEMO_CASES, seed: int = 0, progress: bool = True
+    deoccluder: Deoccluder, out: PathLike, cases: PathLike | None = None, seed: int = 0, progress: bool = True
 ) -> dict[str, Any]:
     """De-occludes a case folder twice: from the true visible masks, and from rough ones.
 
@@ -110,7 +111,7 @@ def run_demo(
     Args:
         deoccluder: both stages.
         out: the folder; an earlier demo there is replaced.
-        cases: the case folder; its cases need ground truth and an initial mask.
+        cases: the case folder; its cases need ground truth and an initial mask; None: the bundled one.
         seed: of the confidence intervals.
         progress: show bars.
 
@@ -120,7 +121,10 @@ def run_demo(
     Raises:
         DeoccError: the case folder is missing or damaged, or `out` cannot be written.
     """
-    out, folder = require_writable(out), CaseFolder(cases)
+    out, folder = require_writable(out), CaseFolder(cases or DEMO_CASES)
+    for case in folder:  # all of the input is checked before anything is written
+        for given in DEMO_GIVEN:
+            initial_mask(case, given)
     full = {}
     for given, words in DEMO_GIVEN.items():
         predictions = out / f"predictions-{given}"
