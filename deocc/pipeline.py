@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -430,7 +431,8 @@ def _to_photo(view: View, masks: Completion, recovered: Tensor, invisible: Tenso
     """One view's answers (C x S x S), resampled onto the photo: log-odds linearly, then thresholded."""
     shape = view.image.shape[:2]
     modal, amodal = (view.frame.paste(_array(maps), shape) > 0 for maps in (masks.modal, masks.amodal))
-    amodal |= modal
+    size = masks.modal.shape[-1]
+    modal, amodal = restore_detail(modal, amodal | modal, view.initial_mask, view.frame, size)
     hidden = amodal & ~modal
     parsing = paste_parsing(_array(masks.parsing_amodal), view.frame, amodal)
     picture = paste_pixels(view.image, _array(recovered), _array(invisible), view.frame, hidden)
@@ -448,6 +450,33 @@ def _window(frame: Frame, mask: np.ndarray) -> tuple[tuple[slice, slice], Frame]
     """The box of a mask as slices, and the frame as seen from the box's corner."""
     x0, y0, x1, y1 = mask_box(mask)
     return np.s_[y0:y1, x0:x1], Frame(frame.x0 - x0, frame.y0 - y0, frame.side)
+
+
+def restore_detail(
+    modal_mask: np.ndarray, amodal_mask: np.ndarray, initial_mask: np.ndarray, frame: Frame, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives masks back the fine border of M_i that sampling it at the network's size had lost.
+
+    Where the refined mask agrees with M_i as the network saw it, M_i as it was given is the better answer;
+    where the network changed M_i, its own answer stays.
+
+    Args:
+        modal_mask, amodal_mask: H x W bool, stage 1's answers on the photo; amodal contains modal.
+        initial_mask: H x W bool, M_i at the photo's resolution.
+        frame, size: the window that the network saw, and its side in the network's pixels.
+
+    Returns:
+        Both masks, H x W bool; amodal contains modal.
+    """
+    seen = frame.paste(frame.crop_mask(initial_mask, size).astype(np.float32), initial_mask.shape) > 0.5
+    gained = initial_mask & ~seen & ~modal_mask
+    lost = ~initial_mask & seen & modal_mask
+    # a visible pixel given up beside the hidden part belongs to that part, elsewhere to the background
+    reach = 2 * max(1, round(1.5 * frame.side / size)) + 1
+    hidden = (amodal_mask & ~modal_mask).astype(np.uint8)
+    beside = cv2.dilate(hidden, np.ones((reach, reach), np.uint8)) > 0
+    modal = (modal_mask | gained) & ~lost
+    return modal, (amodal_mask & ~(lost & ~beside)) | modal
 
 
 def paste_parsing(logits: np.ndarray, frame: Frame, amodal_mask: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from deocc.labels import parsing_onehot
 from deocc.masks import Frame, person_frame
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, save_weights
 from deocc.occlusion import CaseFolder, OcclusionCase, write_case
-from deocc.pipeline import Deoccluder, make_view, paste_parsing, paste_pixels
+from deocc.pipeline import Deoccluder, make_view, paste_parsing, paste_pixels, restore_detail
 
 SIZE = 32
 PAINT = 0.6  # the colour that `Painter` paints everywhere
@@ -397,3 +397,19 @@ def test_a_damaged_case_stops_the_run_before_it_writes(
     with pytest.raises(DeoccError, match=words):
         known.predict_cases(cases, tmp_path / "out", given_mask, batch=1, progress=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_detail_of_the_given_mask_survives_the_networks_coarse_grid() -> None:
+    """A network that repeats what it saw gives the mask back exactly; what it changed stays changed."""
+    rows, columns = np.mgrid[:300, :260]
+    mask = (np.hypot(rows - 150, columns - 120) < 70 + 8 * np.sin(columns / 2)) | (abs(columns - 120) < 2)
+    frame = person_frame(mask)
+    seen = frame.paste(frame.crop_mask(mask, 32).astype(np.float32), mask.shape) > 0.5
+    assert (seen != mask).mean() > 0.01
+    modal, amodal = restore_detail(seen, seen, mask, frame, 32)
+    np.testing.assert_array_equal(modal, mask)
+    np.testing.assert_array_equal(amodal, mask)
+    changed = seen & (rows < 150)
+    modal, amodal = restore_detail(changed, seen, mask, frame, 32)
+    assert not modal[170:200, 125:150].any() and amodal[170:200, 125:150].all()
+    assert (modal <= amodal).all()
