@@ -39,7 +39,7 @@ Weights = Annotated[
     ),
 ]
 Flip = Annotated[
-    bool, typer.Option("--flip", help="Average stage 1 over the mirror image: better, half as fast.")
+    bool, typer.Option(help="Average stage 1 over the mirror image: better, and stage 1 half as fast.")
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Cases at once.")]
 Segmenter = Annotated[
@@ -97,7 +97,7 @@ def _load(weights: str, device: str, flip: bool = False) -> Any:
 def demo(
     out: Out = Path("deocc-demo"),
     weights: Weights = "small",
-    flip: Flip = False,
+    flip: Flip = True,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -128,7 +128,7 @@ def deocclude(
     ] = None,
     segmenter: Segmenter = "auto",
     weights: Weights = "small",
-    flip: Flip = False,
+    flip: Flip = True,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -159,7 +159,7 @@ def predict(
     batch: Batch = 16,
     segmenter: Segmenter = "auto",
     weights: Weights = "small",
-    flip: Flip = False,
+    flip: Flip = True,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the predictions of another run.")
     ] = False,

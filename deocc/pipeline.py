@@ -267,7 +267,7 @@ class Deoccluder:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: PathLike = "small", device: str | torch.device | None = None, flip: bool = False
+        cls, name_or_path: PathLike = "small", device: str | torch.device | None = None, flip: bool = True
     ) -> "Deoccluder":
         """Loads both stages.
 

@@ -77,7 +77,7 @@ def main(
     name: Annotated[str, typer.Option(help="Results go to data/results/controls-NAME-*.")] = "",
     weights: Annotated[str, typer.Option(help="Bundled weights by name, or a folder.")] = "small",
     no_weights: Annotated[bool, typer.Option("--no-weights", help="The controls alone.")] = False,
-    flip: Annotated[bool, typer.Option("--flip", help="Average stage 1 over the mirror image.")] = False,
+    flip: Annotated[bool, typer.Option(help="Average stage 1 over the mirror image.")] = True,
     tuning: Annotated[bool, typer.Option("--tuning", help="Cases of the tenth of train held out.")] = False,
     pixels: Annotated[bool, typer.Option(help="Recovery too.")] = True,
     perceptual: Annotated[bool, typer.Option(help="Feature networks too.")] = True,

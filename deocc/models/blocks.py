@@ -63,8 +63,8 @@ def upsample_to(x: Tensor, like: Tensor, mode: str = "bilinear") -> Tensor:
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Number of trainable scalars of a network."""
-    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+    """Number of scalars that training sets (frozen copies count too)."""
+    return sum(p.numel() for p in net.parameters())
 
 
 def require_maps(name: str, x: Tensor, channels: int, like: Tensor | None = None) -> None:
