@@ -359,10 +359,11 @@ class Deoccluder:
             Log-odds and logits; averaged over the mirror image where `flip` is set.
         """
         answer = _completion(self.mask_net(image, initial_mask, photo))
-        if not self.flip:
-            return answer
-        mirrored = _completion(self.mask_net(image.flip(3), initial_mask.flip(3), photo.flip(3)))
-        return Completion(*(_mean_with_mirror(a, b) for a, b in zip(answer, mirrored, strict=True)))
+        if self.flip:
+            mirrored = _completion(self.mask_net(image.flip(3), initial_mask.flip(3), photo.flip(3)))
+            answer = Completion(*(_mean_with_mirror(a, b) for a, b in zip(answer, mirrored, strict=True)))
+        # no loss reaches answers outside the photo; 0 there keeps them from bleeding over its border
+        return answer._replace(modal=answer.modal * photo, amodal=answer.amodal * photo)
 
     @torch.inference_mode()
     def stage2(self, image: Tensor, photo: Tensor, masks: "Completion") -> tuple[Tensor, Tensor]:
