@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from deocc import __version__
+from deocc import __version__, cli_people
 from deocc.errors import DeoccError
 
 app = typer.Typer(
@@ -381,6 +381,9 @@ def _key_value(text: str) -> tuple[str, Any]:
         return key, loads(value)
     except ValueError:
         return key, value
+
+
+app.add_typer(cli_people.app, rich_help_panel=MAKE)
 
 
 # ------------------------------------------------------------------ start

@@ -130,6 +130,7 @@ def test_every_command_has_help_seed_and_device(deocc: Callable[..., Ran], comma
         (["render", "--out", "o", "--count", "0"], "'--count'"),
         (["evaluate", "cases"], "Missing argument 'PRED'"),
         (["bench", "--colour"], "--colour"),
+        (["people", "imagine"], "No such command 'imagine'; see deocc people --help"),
     ],
 )
 def test_usage_errors_are_one_line(deocc: Callable[..., Ran], words: list[str], said: str) -> None:

@@ -171,11 +171,11 @@ def test_readme_make_targets_exist():
 
 def test_readme_commands_parse():
     """Each `deocc ...` line of the README names a command and options that exist."""
-    lines = re.findall(r"^(?:\$ )?deocc (\w+)(.*)$", README, re.MULTILINE)
+    lines = re.findall(r"^(?:\$ )?deocc ((?:people )?\w+)(.*)$", README, re.MULTILINE)
     assert lines
     for command, rest in lines:
         shown = subprocess.run(
-            [sys.executable, "-m", "deocc.cli", command, "--help"], capture_output=True, text=True,
+            [sys.executable, "-m", "deocc.cli", *command.split(), "--help"], capture_output=True, text=True,
             env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}, cwd=ROOT,
         )  # fmt: skip
         assert shown.returncode == 0, f"deocc {command}: {shown.stderr}"

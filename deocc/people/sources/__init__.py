@@ -1,0 +1,5 @@
+"""Readers of public datasets: each turns a dataset on disk into candidates for a people folder (Sec. 4.1)."""
+
+from deocc.people.sources.about import ABOUT, About
+
+__all__ = ["ABOUT", "About"]
