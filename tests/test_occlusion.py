@@ -17,11 +17,15 @@ from deocc.occlusion import (
     as_density,
     case_item,
     collate,
+    fit_occluder,
+    fitting_offsets,
     hidden_area,
     make_cases,
     occlude,
+    paste_cutout,
     place_occluder,
     segmenter_error,
+    unoccluded_case,
     write_case,
 )
 from deocc.occlusion.dataset import TrainingMix
@@ -109,6 +113,18 @@ def test_density_samples_follow_the_curve() -> None:
 def test_bad_density_is_an_error(knots: tuple) -> None:
     with pytest.raises(DeoccError, match="density"):
         RatioDensity(*knots)
+
+
+@pytest.mark.parametrize("occluder", OCCLUDERS, ids=["solid", "fence"])
+def test_cutout_moves_as_computed(occluder: Occluder) -> None:
+    """Every offset that `fitting_offsets` names hides the wanted share once the cut-out is pasted there."""
+    whole = unoccluded_case(PEOPLE[0])
+    cutout = fit_occluder(whole, occluder, 0.4, np.random.default_rng(3))
+    assert paste_cutout(whole, cutout).occlusion_ratio == pytest.approx(0.4, abs=0.01)
+    offsets = fitting_offsets(whole.amodal_mask, cutout.mask, 0.25)
+    for y, x in offsets[:: max(1, len(offsets) // 20)].tolist():
+        moved = paste_cutout(whole, dataclasses.replace(cutout, top_left=(y, x)))
+        assert moved.occlusion_ratio == pytest.approx(0.25, abs=0.01)
 
 
 @pytest.mark.parametrize("occluder", OCCLUDERS, ids=["solid", "fence"])

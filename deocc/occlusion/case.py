@@ -166,6 +166,78 @@ def paste(
     return out, covered
 
 
+@dataclass(frozen=True)
+class Cutout:
+    """An occluder fitted to a photo: scaled, turned, harmonised, with a place.
+
+    Attributes:
+        colours: h x w x 3 uint8 RGB.
+        alpha: h x w float32 opacity in [0, 1]; it hides where alpha >= 0.5.
+        top_left: (y, x) of its corner in the photo's pixels, may be negative.
+    """
+
+    colours: np.ndarray
+    alpha: np.ndarray
+    top_left: tuple[int, int]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """h x w bool, where it hides what is behind."""
+        return self.alpha >= 0.5
+
+
+def fit_occluder(
+    case: OcclusionCase,
+    occluder: Occluder,
+    ratio: float,
+    rng: np.random.Generator,
+    options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+) -> Cutout:
+    """Scales, turns and places an occluder so that it hides `ratio` of a case's person; see `occlude`.
+
+    Raises:
+        PlacementError: no size and offset reach the ratio.
+    """
+    assert case.amodal_mask is not None and case.modal_mask is not None  # a case to occlude knows its person
+    wanted = ratio * case.amodal_mask.sum() * rng.uniform(*options.cover)
+    scale = np.sqrt(wanted / occluder.mask.sum())
+    angle = rng.uniform(-options.rotation, options.rotation)
+    mirror = options.mirror and rng.random() < 0.5
+    for attempt in range(options.tries):
+        colours, alpha = _transform(occluder, scale, angle, mirror)
+        if options.soft_edge > 0:
+            alpha = cv2.GaussianBlur(alpha, (0, 0), options.soft_edge)
+        try:
+            if not (alpha >= 0.5).any():
+                raise PlacementError(
+                    f"occluder {occluder.id} vanishes at scale {scale:.3f}; use a larger one"
+                )
+            corner = place_occluder(
+                case.amodal_mask, alpha >= 0.5, ratio, rng, options.tolerance, case.modal_mask
+            )
+            break
+        except PlacementError:
+            if attempt == options.tries - 1:
+                raise
+            scale *= 1.35
+    colours = _harmonise(colours, alpha, case.image, options.harmonise * rng.random())
+    return Cutout(colours, alpha, corner)
+
+
+def paste_cutout(case: OcclusionCase, cutout: Cutout, case_id: str = "") -> OcclusionCase:
+    """The case with a fitted occluder in front: its image, visible mask and occluder mask change."""
+    assert case.modal_mask is not None
+    image, covered = paste(case.image, cutout.colours, cutout.alpha, cutout.top_left)
+    before = case.occluder_mask if case.occluder_mask is not None else np.zeros_like(covered)
+    return replace(
+        case,
+        id=case_id or case.id,
+        image=image,
+        modal_mask=case.modal_mask & ~covered,
+        occluder_mask=before | covered,
+    )
+
+
 def occlude(
     person: Person | OcclusionCase,
     occluder: Occluder,
@@ -191,38 +263,7 @@ def occlude(
         PlacementError: no size and offset reach the ratio.
     """
     case = unoccluded_case(person) if isinstance(person, Person) else person
-    assert case.amodal_mask is not None and case.modal_mask is not None  # a case to occlude knows its person
-    wanted = ratio * case.amodal_mask.sum() * rng.uniform(*options.cover)
-    scale = np.sqrt(wanted / occluder.mask.sum())
-    angle = rng.uniform(-options.rotation, options.rotation)
-    mirror = options.mirror and rng.random() < 0.5
-    for attempt in range(options.tries):
-        colours, alpha = _transform(occluder, scale, angle, mirror)
-        if options.soft_edge > 0:
-            alpha = cv2.GaussianBlur(alpha, (0, 0), options.soft_edge)
-        try:
-            if not (alpha >= 0.5).any():
-                raise PlacementError(
-                    f"occluder {occluder.id} vanishes at scale {scale:.3f}; use a larger one"
-                )
-            corner = place_occluder(
-                case.amodal_mask, alpha >= 0.5, ratio, rng, options.tolerance, case.modal_mask
-            )
-            break
-        except PlacementError:
-            if attempt == options.tries - 1:
-                raise
-            scale *= 1.35
-    colours = _harmonise(colours, alpha, case.image, options.harmonise * rng.random())
-    image, covered = paste(case.image, colours, alpha, corner)
-    before = case.occluder_mask if case.occluder_mask is not None else np.zeros_like(covered)
-    return replace(
-        case,
-        id=case_id or case.id,
-        image=image,
-        modal_mask=case.modal_mask & ~covered,
-        occluder_mask=before | covered,
-    )
+    return paste_cutout(case, fit_occluder(case, occluder, ratio, rng, options), case_id)
 
 
 def person_as_occluder(person: Person) -> Occluder:

@@ -32,6 +32,38 @@ def hidden_area(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarra
     return np.rint(fft.irfft2(spectrum, fast)[: shape[0], : shape[1]]).astype(np.int64)
 
 
+def fitting_offsets(
+    amodal_mask: np.ndarray,
+    occluder_mask: np.ndarray,
+    ratio: float,
+    tolerance: float = 0.01,
+    visible_mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """All offsets of an occluder that hide the wanted share of a person.
+
+    Args, Raises: as `place_occluder`.
+
+    Returns:
+        N x 2 int64, (y, x) of the occluder's top-left corner in the person's array, row by row; N >= 1.
+    """
+    if not 0 < ratio <= 1:
+        raise DeoccError(f"occlusion ratio {ratio} is outside (0, 1]; choose one inside")
+    if not amodal_mask.any() or not occluder_mask.any():
+        raise DeoccError("the person's or the occluder's mask is empty; both need at least one pixel")
+    x0, y0, x1, y1 = mask_box(amodal_mask)
+    visible = amodal_mask if visible_mask is None else visible_mask
+    hidden = hidden_area(visible[y0:y1, x0:x1], occluder_mask)
+    area = int(amodal_mask.sum())
+    fits = np.argwhere(np.abs(hidden - ratio * area) <= tolerance * area)
+    if not len(fits):
+        raise PlacementError(
+            f"no offset hides {ratio:.3f} +- {tolerance:.3f} of the person (at most "
+            f"{hidden.max() / area:.3f}); use a larger occluder or another ratio"
+        )
+    height, width = occluder_mask.shape
+    return fits + np.array([y0 - height + 1, x0 - width + 1])
+
+
 def place_occluder(
     amodal_mask: np.ndarray,
     occluder_mask: np.ndarray,
@@ -58,22 +90,9 @@ def place_occluder(
         PlacementError: no offset reaches the ratio.
         DeoccError: empty masks or a ratio outside (0, 1].
     """
-    if not 0 < ratio <= 1:
-        raise DeoccError(f"occlusion ratio {ratio} is outside (0, 1]; choose one inside")
-    if not amodal_mask.any() or not occluder_mask.any():
-        raise DeoccError("the person's or the occluder's mask is empty; both need at least one pixel")
-    x0, y0, x1, y1 = mask_box(amodal_mask)
-    visible = amodal_mask if visible_mask is None else visible_mask
-    hidden = hidden_area(visible[y0:y1, x0:x1], occluder_mask)
-    area = int(amodal_mask.sum())
-    fits = np.flatnonzero(np.abs(hidden - ratio * area) <= tolerance * area)
-    if not len(fits):
-        raise PlacementError(
-            f"no offset hides {ratio:.3f} +- {tolerance:.3f} of the person (at most "
-            f"{hidden.max() / area:.3f}); use a larger occluder or another ratio"
-        )
-    row, column = divmod(int(rng.choice(fits)), hidden.shape[1])
-    return row - occluder_mask.shape[0] + 1 + y0, column - occluder_mask.shape[1] + 1 + x0
+    offsets = fitting_offsets(amodal_mask, occluder_mask, ratio, tolerance, visible_mask)
+    y, x = offsets[rng.integers(len(offsets))]
+    return int(y), int(x)
 
 
 @dataclass(frozen=True)
