@@ -45,7 +45,8 @@ Batch = Annotated[int, typer.Option("--batch", min=1, help="Cases at once.")]
 Segmenter = Annotated[
     str,
     typer.Option(
-        "--segmenter", help="Finds the rough mask in a box: auto, maskrcnn, mediapipe, deeplab, grabcut, box."
+        "--segmenter",
+        help="Finds the rough mask in a box: auto, maskrcnn, pose, mediapipe, deeplab, grabcut, box.",
     ),
 ]
 JsonFile = Annotated[

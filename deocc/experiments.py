@@ -555,13 +555,15 @@ def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | No
 
 
 def _start_from(system: System, path: Path) -> None:
-    loaded = load_weights(path)
-    if type(loaded) is not type(system.network) or loaded.config != system.network.config:
+    """Fills the network from a file; a trunk, and what joins it, may be missing there."""
+    loaded, network = load_weights(path), system.network
+    plain = [{**getattr(net, "config", {}), "trunk": ""} for net in (loaded, network)]
+    if type(loaded) is not type(network) or plain[0] != plain[1]:
         raise DeoccError(
             f"{path}: holds {type(loaded).__name__} with {getattr(loaded, 'config', None)}; this run trains "
-            f"{type(system.network).__name__} with {system.network.config}; use the same preset"
+            f"{type(network).__name__} with {network.config}; use the same preset"
         )
-    system.network.load_state_dict(loaded.state_dict())
+    network.load_state_dict({**network.state_dict(), **loaded.state_dict()})
 
 
 # ------------------------------------------------------------------------------------------------ export

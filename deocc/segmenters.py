@@ -1,6 +1,6 @@
 """Sources of the initial mask M_i: an off-the-shelf segmenter looks for the visible person inside a box.
 
-The paper takes M_i from CenterMask (Sec. 5.1). Here any of four segmenters gives it, whichever is on this
+The paper takes M_i from CenterMask (Sec. 5.1). Here any of five segmenters gives it, whichever is on this
 machine; nothing is downloaded. Their masks are rough on occluded people, which stage 1 is trained to expect.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from deocc.errors import DeoccError
-from deocc.masks import Box
+from deocc.masks import Box, Frame
 from deocc.paths import WEIGHTS
 
 LOG = logging.getLogger("deocc")
@@ -24,6 +24,7 @@ GRABCUT_SIDE = 256  # longer side of GrabCut's crop in pixels: more costs time, 
 GRABCUT_MARGIN = 0.25  # background shown around the box, as a share of its sides
 MEDIAPIPE_MARGIN = 0.15
 MEDIAPIPE_FILE = "selfie_segmentation.tflite"
+POSE_FILE, POSE_SIDE = "pose_landmark_full.tflite", 1.15  # side of its square over the box's longer side
 MASKRCNN_FILE = "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"  # torchvision's names, known without its import
 DEEPLAB_FILE = "deeplabv3_resnet50_coco-cd0a2569.pth"
 PERSON_COCO, PERSON_VOC = 1, 15
@@ -168,21 +169,21 @@ def _deeplab(image: np.ndarray, box: Box) -> np.ndarray:
 # --- MediaPipe ------------------------------------------------------------------------------------
 
 
-def _mediapipe_path() -> Path:
-    """MediaPipe's selfie segmenter, in data/weights or inside an installed mediapipe package."""
-    candidates = [WEIGHTS / MEDIAPIPE_FILE]
+def _mediapipe_path(file: str) -> Path:
+    """A model file of MediaPipe's, in data/weights or inside an installed mediapipe package."""
+    candidates = [WEIGHTS / file]
     package = importlib.util.find_spec("mediapipe")
     if package is not None and package.submodule_search_locations:
-        inside = Path("modules") / "selfie_segmentation" / MEDIAPIPE_FILE
-        candidates += [Path(place) / inside for place in package.submodule_search_locations]
+        places = [Path(place) / "modules" for place in package.submodule_search_locations]
+        candidates += [path for place in places for path in place.glob(f"*/{file}")]
     for path in candidates:
         if path.is_file():
             return path
-    raise _Unavailable(f"mediapipe: {MEDIAPIPE_FILE} is not in data/weights; put it there to use it")
+    raise _Unavailable(f"mediapipe: {file} is not in data/weights; put it there to use it")
 
 
-@lru_cache(maxsize=1)
-def _mediapipe_model(path: Path) -> Any:
+@lru_cache(maxsize=2)
+def _tflite_model(path: Path) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -192,25 +193,43 @@ def _mediapipe_model(path: Path) -> Any:
     return model
 
 
+def _run_tflite(model: Any, picture: np.ndarray) -> np.ndarray:
+    """The mask output of a segmenter for an RGB picture in [0, 1]: h x w float32, any range."""
+    given = model.get_input_details()[0]
+    size = given["shape"][2], given["shape"][1]  # 256 x 256
+    shrinks = picture.shape[0] > size[1] or picture.shape[1] > size[0]
+    crop = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    model.set_tensor(given["index"], crop[None].astype(np.float32))
+    model.invoke()
+    maps = [d["index"] for d in model.get_output_details() if tuple(d["shape"]) == (1, *size[::-1], 1)]
+    return model.get_tensor(maps[0])[0, ..., 0]
+
+
 def _mediapipe(image: np.ndarray, box: Box) -> np.ndarray:
     """MediaPipe's selfie segmenter on the box and a margin; it cannot tell two people apart."""
-    model = _mediapipe_model(_mediapipe_path())
+    model = _tflite_model(_mediapipe_path(MEDIAPIPE_FILE))
     x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, MEDIAPIPE_MARGIN)
-    given, answer = model.get_input_details()[0], model.get_output_details()[0]
-    size = given["shape"][2], given["shape"][1]  # 256 x 256
-    crop = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    model.set_tensor(given["index"], crop[None])
-    model.invoke()
-    probability = model.get_tensor(answer["index"])[0, ..., 0]
+    probability = _run_tflite(model, image[y0:y1, x0:x1].astype(np.float32) / 255)
     mask = np.zeros(image.shape[:2], bool)
     mask[y0:y1, x0:x1] = cv2.resize(probability, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 0.5
     return mask
 
 
+def _mediapipe_pose(image: np.ndarray, box: Box) -> np.ndarray:
+    """The mask of MediaPipe's pose network on a square around the box; it isolates one of several people."""
+    model = _tflite_model(_mediapipe_path(POSE_FILE))
+    side = POSE_SIDE * max(box[2] - box[0], box[3] - box[1])
+    frame = Frame((box[0] + box[2] - side) / 2, (box[1] + box[3] - side) / 2, side)
+    log_odds = _run_tflite(model, frame.crop_image(image, 256).astype(np.float32) / 255)
+    probability = 1 / (1 + np.exp(-log_odds.clip(-20, 20)))
+    return frame.paste(probability.astype(np.float32), image.shape[:2]) > 0.5
+
+
 # --- choice ---------------------------------------------------------------------------------------
 
 METHODS: dict[str, Callable[[np.ndarray, Box], np.ndarray]] = {
-    "maskrcnn": _maskrcnn,  # tells people apart, so it comes first
+    "maskrcnn": _maskrcnn,  # it and the next tell people apart, so they come first
+    "pose": _mediapipe_pose,
     "mediapipe": _mediapipe,
     "deeplab": _deeplab,
     "grabcut": _grabcut,  # needs no weights
@@ -246,15 +265,37 @@ def _filled_box(image: np.ndarray, box: Box) -> np.ndarray:
     return mask
 
 
+def segmented_mask(image: np.ndarray, box: Sequence[float], method: str) -> np.ndarray:
+    """What one segmenter finds in a box, for training on its mistakes.
+
+    Args: as of `segment`; method: one of `METHODS`.
+
+    Returns:
+        H x W bool, not empty; the box itself where the segmenter finds nobody.
+
+    Raises:
+        DeoccError: unknown method, or one that is not to be had here.
+    """
+    inside = _clean_box(image, box)
+    if method not in METHODS:
+        raise DeoccError(f"segmenter {method!r} is unknown; use one of {', '.join(METHODS)}")
+    try:
+        return _run(method, image, inside)
+    except _Unavailable as reason:
+        raise DeoccError(f"segmenter {reason}, or choose another") from None
+    except _Nobody:
+        return _filled_box(image, inside)
+
+
 def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tuple[np.ndarray, str]:
     """Finds the visible person inside a box.
 
     Args:
         image: H x W x 3 uint8 RGB, any size.
         box: x0, y0, x1, y1 in photo pixels, half-open; cut to the photo.
-        method: "maskrcnn", "deeplab" (torchvision weights in $TORCH_HOME/hub/checkpoints), "mediapipe" (extra
-            `segmenters` and its model file), "grabcut" (no weights), "box" (the box itself), or "auto": the
-            first of these that this machine has and that finds somebody.
+        method: "maskrcnn", "deeplab" (torchvision weights in $TORCH_HOME/hub/checkpoints), "pose",
+            "mediapipe" (extra `segmenters` and their model files), "grabcut" (no weights), "box" (the box
+            itself), or "auto": the first of these that this machine has and that finds somebody.
 
     Returns:
         The mask (H x W bool, not empty, False outside the box) and the name of the method that made it; "box"

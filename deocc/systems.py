@@ -61,6 +61,7 @@ class MaskSettings:
     width: int = 64  # channels of the first level
     levels: int = 5  # resolutions of each hourglass
     stride: int = 2  # of the stem, 2 or 4
+    trunk: str = ""  # "lite0": features of EfficientNet-lite0, from ImageNet; "": none, as in the paper
     templates: int = 64  # K; 0 leaves the templates out (table 4)
     template_size: int = 32  # side of a template, in its own pixels
     template_samples: int = 2048  # training masks that are clustered
@@ -156,6 +157,8 @@ class MaskSystem(_Trainable):
             temperature=settings.temperature,
             levels=settings.levels,
             stride=settings.stride,
+            trunk=settings.trunk,
+            pretrained=bool(settings.trunk),
         )
         self.discriminator = _adversary(settings.adversary)
         wanted = settings.features

@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
 from .errors import DeoccError
+from .models.trunk import pretrained_parameters
 from .occlusion import collate
 
 Batch = dict[str, Tensor]
@@ -83,6 +84,7 @@ class TrainConfig:
     max_minutes: float | None = None  # stop after this much training time, summed over resumed runs
     optimizer: str = "adamw"  # "adamw", "adam" or "sgd"
     lr: float = 1e-3  # peak learning rate
+    pretrained_lr: float = 0.2  # of pretrained trunks, in shares of lr
     momentum: float = 0.9  # of SGD; beta_1 of Adam and AdamW
     weight_decay: float = 1e-4  # not applied to biases and norms
     schedule: str = "cosine"  # "cosine" falls to final_lr x lr; "constant" stays
@@ -216,16 +218,26 @@ def make_loader(
 # -------------------------------------------------------------------------------------------- optimisers
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay, biases and norms do not."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    decayed, free = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+def _parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """Weights decay, biases and norms do not; pretrained trunks move at a share of the learning rate."""
+    gentle = {id(p) for p in pretrained_parameters(network)}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in gentle, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": members,
+            "weight_decay": config.weight_decay if decays else 0.0,
+            "lr_share": config.pretrained_lr if pretrained else 1.0,
+        }
+        for (pretrained, decays), members in groups.items()
+    ]
 
 
 def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """The network's optimiser."""
-    groups = _parameter_groups(network, config.weight_decay)
+    groups = _parameter_groups(network, config)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
@@ -245,7 +257,7 @@ def lr_factor(config: TrainConfig, step: int, minutes: float) -> float:
 
 def _set_lr(optimizer: Any, lr: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("lr_share", 1.0)
 
 
 @torch.no_grad()
@@ -603,7 +615,7 @@ class _Run:
                 "lower lr, or resume from the last checkpoint"
             )
         if self.accelerator.is_main_process:
-            lr = self.optimizer.param_groups[0]["lr"]
+            lr = self.config.lr * lr_factor(self.config, self.step - 1, self.minutes)
             row = {"step": self.step, "minutes": round(self.minutes, 3), "lr": lr}
             rounded = {name: float(f"{value:.5g}") for name, value in means.items()}
             self.log.write({**row, "images_per_second": round(speed, 2), "losses": rounded})

@@ -30,6 +30,7 @@ from deocc.models import (
     save_weights,
 )
 from deocc.models.attention import hidden_index
+from deocc.models.trunk import Lite0Trunk, pretrained_parameters
 
 
 @pytest.fixture(autouse=True)
@@ -641,3 +642,32 @@ def _all_learn(net: nn.Module, but: tuple[str, ...] = ()) -> None:
             assert p.grad is not None, name
     reached = [p.grad.abs().max() > 0 for p in net.parameters() if p.grad is not None]
     assert sum(reached) > 0.5 * len(reached)
+
+
+class TestTrunk:
+    """The pretrained trunk of stage 1."""
+
+    def test_features_have_the_promised_channels_and_strides(self):
+        trunk = Lite0Trunk(pretrained=False)
+        features = trunk(torch.rand(2, 3, 64, 96))
+        for stride, channels in trunk.channels.items():
+            assert features[stride].shape == (2, channels, 64 // stride, 96 // stride)
+
+    def test_a_new_trunk_changes_nothing_until_it_is_trained(self):
+        torch.manual_seed(0)
+        plain = MaskCompletionNet(8, levels=3, stride=4).eval()
+        joined = MaskCompletionNet(8, levels=3, stride=4, trunk="lite0", pretrained=True).eval()
+        joined.load_state_dict({**joined.state_dict(), **plain.state_dict()})
+        image, mask = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+        torch.testing.assert_close(joined(image, mask).amodal, plain(image, mask).amodal)
+
+    def test_pretrained_parameters_are_the_trunks_and_the_weights_differ_from_a_fresh_one(self):
+        net = MaskCompletionNet(8, levels=3, trunk="lite0", pretrained=True)
+        assert net.trunk is not None
+        assert {id(p) for p in pretrained_parameters(net)} == {id(p) for p in net.trunk.parameters()}
+        fresh = Lite0Trunk(pretrained=False)
+        assert not torch.equal(fresh.blocks[3]._expand_conv.weight, net.trunk.blocks[3]._expand_conv.weight)
+
+    def test_unknown_trunk(self):
+        with pytest.raises(DeoccError, match="trunk 'vgg'"):
+            MaskCompletionNet(8, trunk="vgg")

@@ -51,6 +51,7 @@ def test_auto_without_weights_is_grabcut_and_named_methods_say_what_they_lack(mo
         ("maskrcnn", "hub/checkpoints"),
         ("deeplab", "hub/checkpoints"),
         ("mediapipe", "tflite"),
+        ("pose", "tflite"),
     ):
         with pytest.raises(DeoccError, match=words):
             S.segment(image, BOX, method)

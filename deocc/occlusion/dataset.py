@@ -17,6 +17,7 @@ from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude, person_as
 from deocc.occlusion.placement import RatioDensity, as_density
 from deocc.occlusion.segmenter_error import segmenter_error
 from deocc.people import Occluder, Person
+from deocc.segmenters import segmented_mask
 
 Batch = dict[str, Tensor]
 """Tensors by name; N items of S x S pixels.
@@ -40,6 +41,8 @@ class TrainingMix:
     person_occluder: float = 0.25  # share of occluders that are other people
     true_mask: float = 0.25  # share of M_i that is the true visible mask
     box_mask: float = 0.05  # share of M_i that is only the visible mask's filled box
+    segmented: float = 0.0  # share of M_i that a real segmenter makes from the occluded picture
+    segmenter: str = "pose"  # which, see deocc.segmenters
     severity: tuple[float, float] = (0.2, 1.5)  # of the segmenter-error model, for the others
     frame_scale: tuple[float, float] = (1.4, 2.6)  # side of the frame over the box's longer side
     frame_shift: float = 0.2  # largest shift, in longer sides of the box
@@ -242,10 +245,12 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         return self._occlude(case, index, ratio, rng)
 
     def initial(self, case: OcclusionCase, rng: np.random.Generator) -> np.ndarray:
-        """Draws the mask the network is given: true, box, or with a segmenter's errors. H x W bool."""
-        draw = rng.random()
-        if draw < self.mix.true_mask + self.mix.box_mask:
-            return initial_mask(case, "modal" if draw < self.mix.true_mask else "box")
+        """Draws the mask the network is given: true, box, or wrong as segmenters are. H x W bool."""
+        mix, draw = self.mix, rng.random()
+        if draw < mix.true_mask + mix.box_mask:
+            return initial_mask(case, "modal" if draw < mix.true_mask else "box")
+        if draw < mix.true_mask + mix.box_mask + mix.segmented:
+            return segmented_mask(case.image, case.box_xyxy, mix.segmenter)
         assert case.modal_mask is not None and case.amodal_mask is not None and case.occluder_mask is not None
         severity = rng.uniform(*self.mix.severity)
         return segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
