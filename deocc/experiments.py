@@ -359,12 +359,12 @@ def evaluate_masks(system: System, batches: list[Batch], device: torch.device) -
         batch = {name: value.to(device) for name, value in batch.items()}
         for given in ("modal", "initial"):
             found = system.predict({**batch, "initial_mask": batch[f"{given}_mask"]})
-            for name, value in _mask_ious(found, batch).items():
+            for name, value in mask_ious(found, batch).items():
                 values.setdefault(f"{name}_given_{given}", []).append(value)
     return {name: float(torch.cat(parts).mean()) for name, parts in values.items()}
 
 
-def _mask_ious(found: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+def mask_ious(found: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
     modal, amodal = found["modal_mask"] > 0.5, found["amodal_mask"] > 0.5
     amodal = amodal | modal
     true_modal, true_amodal = batch["modal_mask"] > 0, batch["amodal_mask"] > 0
