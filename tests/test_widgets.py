@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from deocc import Deoccluder, plots
+from deocc.errors import DeoccError
 from deocc.models import ContentRecoveryNet, MaskCompletionNet
 from deocc.people import Occluder, Person
-from deocc.widgets import OcclusionExplorer
+from deocc.widgets import OcclusionExplorer, TemplateBrowser
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,47 @@ def test_rendering_is_pure(deoccluder, explorer):
     seeds = (3, 3, 4)
     same, again, other = (plots.render_occlusion(deoccluder, person, thing, 0.4, 1.0, s, 48) for s in seeds)
     assert (same.picture == again.picture).all() and (same.picture != other.picture).any()
+
+
+# ------------------------------------------------------------------------------------------ template browser
+
+
+@pytest.fixture
+def browser(explorer: OcclusionExplorer) -> TemplateBrowser:
+    torch.manual_seed(0)
+    net = MaskCompletionNet(8, templates=torch.rand(5, 16, 16), levels=3)
+    deoccluder = Deoccluder(net, ContentRecoveryNet(8, levels=5), size=64, device="cpu")
+    people, things = list(explorer._people.values()), list(explorer._occluders.values())
+    return TemplateBrowser(deoccluder, people, things, 0.3, size=48)
+
+
+def test_a_higher_temperature_spreads_the_weights(browser):
+    before = browser.image.value
+    browser.temperature.value = 1e-4
+    sharp = browser.shown
+    browser.temperature.value = 1.0
+    assert browser.image.value != before
+    assert sharp.weights.sum() == pytest.approx(1, abs=1e-5) and sharp.weights.max() > 0.9
+    assert browser.shown.weights.max() < 0.25 and "5.0 of 5 templates" in browser.caption.value
+    assert sharp.distances.argmin() == sharp.weights.argmax()
+
+
+def test_browsing_leaves_the_network_as_it_was(browser):
+    before = browser._deoccluder.mask_net.guide.temperature
+    browser.temperature.value = 0.5
+    browser.ratio.value = 0.5
+    assert browser._deoccluder.mask_net.guide.temperature == before == 0.01
+    assert abs(browser.shown.case.occlusion_ratio - 0.5) <= 0.01
+    browser.person.value = "ben"
+    assert browser.shown.case.person_id == "ben"
+
+
+def test_browser_says_when_an_occluder_is_too_thin(browser):
+    browser.ratio.value = 0.8
+    browser.occluder.value = "block (dots)"
+    assert browser.shown is None and "no offset hides" in browser.caption.value
+
+
+def test_networks_without_templates_are_refused(deoccluder, explorer):
+    with pytest.raises(DeoccError, match="no templates"):
+        TemplateBrowser(deoccluder, list(explorer._people.values()), list(explorer._occluders.values()))

@@ -1,0 +1,265 @@
+"""Pictures and figures of stage 1: templates, signed maps, training curves, ratio shift, calibration.
+
+As in `deocc.plots`: pure functions, uint8 H x W x 3 arrays or matplotlib figures without global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .errors import DeoccError
+from .models.mask_completion import TemplateGuide
+from .occlusion import OcclusionCase, occlude
+from .people import Occluder, Person
+from .plots import DPI, INK, INVISIBLE, LINES, MARKERS, OUTSIDE, VISIBLE, overlay, strip
+from .uncertainty import Reliability
+
+if TYPE_CHECKING:
+    from .pipeline import Deoccluder
+
+SHADES = colormaps["cividis"]  # readable with any colour vision and in grey
+
+
+def enlarge(picture: np.ndarray, size: int) -> np.ndarray:
+    """Shows each pixel of a small map as a block: S x S [x 3] -> size x size [x 3], same dtype."""
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_NEAREST)
+
+
+def probability_picture(probability: np.ndarray) -> np.ndarray:
+    """A map of values in [0, 1] in shades from dark blue to yellow; H x W -> H x W x 3 uint8."""
+    return np.rint(255 * SHADES(np.clip(probability, 0, 1))[..., :3]).astype(np.uint8)
+
+
+def signed_picture(values: np.ndarray, limit: float | None = None) -> np.ndarray:
+    """Positive values blue, negative vermilion, 0 white.
+
+    Args:
+        values: H x W float.
+        limit: what is drawn in full colour; None: the 99th percentile of the magnitudes.
+
+    Returns:
+        H x W x 3 uint8.
+    """
+    if limit is None:
+        size = np.abs(values[values != 0])
+        limit = float(np.percentile(size, 99)) if size.size else 1.0
+    share = np.clip(values / max(limit, 1e-12), -1, 1)[..., None]
+    full = np.where(share > 0, np.array(VISIBLE, float), np.array(INVISIBLE, float))
+    return np.rint(255 + np.abs(share) * (full - 255)).astype(np.uint8)
+
+
+# -------------------------------------------------------------------------------------------- templates
+
+
+def template_panels(
+    templates: np.ndarray, weights: np.ndarray, count: int = 6, size: int = 96
+) -> dict[str, np.ndarray]:
+    """The templates that weigh most, as pictures titled by number and weight.
+
+    Args:
+        templates: K x S x S in [0, 1].
+        weights: K, sum 1.
+        count: how many.
+        size: side of a panel in pixels.
+    """
+    order = np.argsort(-weights, kind="stable")[:count]
+    return {
+        f"T{k}: {weights[k]:.2f}": enlarge(probability_picture(templates[k]), size) for k in map(int, order)
+    }
+
+
+def effective_number(weights: np.ndarray) -> float:
+    """How many templates share the weight: e to the entropy, from 1 (one-hot) to K (all alike)."""
+    w = np.clip(np.asarray(weights, np.float64), 1e-300, None)
+    return float(np.exp(-(w * np.log(w)).sum()))
+
+
+@contextmanager
+def tempered(guide: TemplateGuide, temperature: float | None) -> Iterator[None]:
+    """The guide with another temperature for a while; None leaves it as it is."""
+    before = guide.temperature
+    guide.temperature = before if temperature is None else temperature
+    try:
+        yield
+    finally:
+        guide.temperature = before
+
+
+def find_guide(deoccluder: Deoccluder) -> TemplateGuide:
+    """Stage 1's templates. Raises: DeoccError: the weights were trained without."""
+    guide = getattr(deoccluder.mask_net, "guide", None)
+    if guide is None:
+        raise DeoccError("these weights of stage 1 have no templates; use weights trained with them")
+    return guide
+
+
+class Browsed(NamedTuple):
+    """How a network's templates fit one person."""
+
+    picture: np.ndarray  # H x W x 3 uint8: above the person, below the templates of most weight
+    case: OcclusionCase
+    distances: np.ndarray  # K, d_k
+    weights: np.ndarray  # K, sum 1
+
+
+def render_templates(
+    deoccluder: Deoccluder,
+    person: Person,
+    occluder: Occluder,
+    ratio: float,
+    temperature: float | None = None,
+    seed: int = 0,
+    size: int = 128,
+    count: int = 6,
+) -> Browsed:
+    """Occludes a person and shows the templates that N_a is told, given the true visible mask.
+
+    Args:
+        deoccluder: its stage 1 has templates.
+        person, occluder: who, behind what.
+        ratio: wanted hidden share of the person, in (0, 1].
+        temperature: tau; None: what the network was trained with.
+        seed: of the occluder's place.
+        size: side of a panel in pixels.
+        count: templates in the lower row.
+
+    Raises:
+        PlacementError: this occluder cannot hide that share of this person.
+        DeoccError: the weights have no templates.
+    """
+    from .pipeline import make_view
+
+    guide = find_guide(deoccluder)
+    case = occlude(person, occluder, ratio, np.random.default_rng(seed))
+    assert case.modal_mask is not None and case.amodal_mask is not None
+    view = make_view(case.image, mask=case.modal_mask)
+    image, given, photo = deoccluder.tensors([view])
+    with torch.inference_mode(), tempered(guide, temperature):
+        answer = deoccluder.stage1(image, given, photo)
+        modal = answer.modal.sigmoid()
+        distances, weights = (f(modal, photo)[0].cpu().numpy() for f in (guide.distances, guide.weights))
+    templates = guide.templates.cpu().numpy()
+    mixture = np.tensordot(weights, templates, 1)
+    outside = ~view.frame.photo_mask(case.image.shape[:2], size)
+    shown = np.where(outside[..., None], OUTSIDE, view.frame.crop_image(case.image, size))
+    masks = [enlarge(m[0, 0].cpu().numpy().astype(np.uint8), size) > 0
+             for m in (answer.modal > 0, answer.amodal > 0)]  # fmt: skip
+    above = {
+        "image": shown,
+        "refined M_m": overlay(shown, masks[0], VISIBLE),
+        "nearest T_k": enlarge(probability_picture(templates[distances.argmin()]), size),
+        "sum of w_k T_k": enlarge(probability_picture(mixture), size),
+        "answer M_a": overlay(shown, masks[1], INVISIBLE),
+        "true M_a": overlay(shown, view.frame.crop_mask(case.amodal_mask, size), INVISIBLE),
+    }
+    below = template_panels(templates, weights, count, size)
+    rows = [strip(above), strip(below)]
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    return Browsed(np.concatenate(rows), case, distances, weights)
+
+
+# -------------------------------------------------------------------------------------------- figures
+
+
+def _unit(colour: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = (float(value) / 255 for value in colour)
+    return red, green, blue
+
+
+def _lines(axes: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]]) -> None:
+    for i, (name, values) in enumerate(series.items()):
+        colour, marker = LINES[i % len(LINES)], MARKERS[i % len(MARKERS)]
+        dashes = "-" if i < len(LINES) else "--"
+        axes.plot(x, values, dashes, marker=marker, ms=3.5, color=_unit(colour), label=name)
+    axes.grid(alpha=0.3)
+
+
+def training_curves(log: Sequence[Mapping[str, Any]], caption: str = "") -> Figure:
+    """A training log: weighted loss terms (logarithmic) on the left, scores of the average on the right.
+
+    Args:
+        log: rows of `log.jsonl` as `deocc.training` writes them, with "losses" or "evaluation".
+        caption: says preset, data and N.
+    """
+    figure = Figure(figsize=(8.0, 3.6), dpi=DPI, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    losses = [row for row in log if "losses" in row]
+    names = list(dict.fromkeys(name for row in losses for name in row["losses"]))
+    nan = float("nan")
+    series = {name.replace("_", " "): [row["losses"].get(name, nan) for row in losses] for name in names}
+    _lines(left, [row["step"] for row in losses], series)
+    left.set(yscale="log", xlabel="step", title="terms of the loss, weighted")
+    scored = [row for row in log if "evaluation" in row]
+    names = list(dict.fromkeys(name for row in scored for name in row["evaluation"]))
+    series = {name.replace("_", " "): [row["evaluation"].get(name, nan) for row in scored] for name in names}
+    _lines(right, [row["step"] for row in scored], series)
+    right.set(xlabel="step", ylabel="IoU", ylim=(0, 1), title="held-out people, averaged weights")
+    for axes in (left, right):
+        axes.title.set_fontsize(10)
+        axes.legend(fontsize=7, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    if caption:
+        figure.suptitle(caption, fontsize=9)
+    return figure
+
+
+def shift_heat_map(matrices: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str],
+                   caption: str = "") -> Figure:  # fmt: skip
+    """Scores of trainings (rows) on test bands (columns); colour compares with the column's matched training.
+
+    Args:
+        matrices: title -> R x C scores; row c of the first C rows was trained on the band of column c.
+        rows, columns: names of trainings and of test bands.
+        caption: says metric, preset and N.
+    """
+    figure = Figure(figsize=(4.0 * len(matrices), 3.5), dpi=DPI, layout="constrained")
+    cells = figure.subplots(1, len(matrices), squeeze=False)[0]
+    for axes, (title, matrix) in zip(cells, matrices.items(), strict=True):
+        gain = matrix - np.diagonal(matrix[: matrix.shape[1]])[None]
+        limit = max(0.02, float(np.nanmax(np.abs(gain))))
+        axes.imshow(signed_picture(gain, limit), aspect="auto")
+        for (r, c), value in np.ndenumerate(matrix):
+            text = f"{value:.3f}" if r == c else f"{value:.3f}\n({gain[r, c]:+.3f})"
+            axes.text(c, r, text, ha="center", va="center", fontsize=9, color=_unit(INK))
+        axes.set_xticks(range(len(columns)), columns, fontsize=8)
+        axes.set_yticks(range(len(rows)), rows, fontsize=8)
+        axes.set(xlabel="tested on", ylabel="trained on")
+        axes.set_title(title, fontsize=10)
+    if caption:
+        figure.supxlabel(caption, fontsize=9)
+    return figure
+
+
+def reliability_diagram(found: Mapping[str, Reliability], caption: str = "") -> Figure:
+    """Predicted probability against the share that was true, and how many pixels each bin holds.
+
+    Args:
+        found: name -> reliability, all with equally many bins.
+        caption: says which pixels, N and ratio.
+    """
+    figure = Figure(figsize=(7.6, 3.6), dpi=DPI, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    left.plot([0, 1], [0, 1], color="grey", lw=1, ls=":")
+    for (name, value), colour, marker in zip(found.items(), LINES, MARKERS, strict=False):
+        used = value.counts > 0
+        style = {"color": _unit(colour), "marker": marker, "ms": 4}
+        left.plot(value.predicted[used], value.observed[used], label=f"{name}, ECE {value.ece:.3f}", **style)
+        middle = (np.arange(len(value.counts)) + 0.5) / len(value.counts)
+        right.plot(middle, value.counts / value.counts.sum(), **style)
+    left.set(xlabel="predicted probability", ylabel="share that is person", xlim=(0, 1), ylim=(0, 1))
+    right.set(xlabel="predicted probability", ylabel="share of the pixels", yscale="log", xlim=(0, 1))
+    left.legend(fontsize=8, frameon=False, loc="upper left")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    if caption:
+        figure.suptitle(caption, fontsize=9)
+    return figure

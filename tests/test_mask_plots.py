@@ -1,0 +1,74 @@
+"""Pictures of stage 1, on hand-made maps."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from deocc import mask_plots as P
+from deocc.plots import INVISIBLE, VISIBLE, figure_array
+from deocc.uncertainty import reliability
+
+
+def test_signs_have_colours_and_zero_is_white():
+    picture = P.signed_picture(np.array([[1.0, 0.0, -1.0], [0.5, 0.0, -9.0]]), limit=1.0)
+    assert tuple(picture[0, 0]) == VISIBLE and tuple(picture[0, 1]) == (255, 255, 255)
+    assert tuple(picture[0, 2]) == tuple(picture[1, 2]) == INVISIBLE
+    assert (picture[1, 0] > picture[0, 0]).any(), "half as much is paler"
+    assert (P.signed_picture(np.zeros((4, 4))) == 255).all()
+
+
+def test_probabilities_get_brighter():
+    brightness = P.probability_picture(np.linspace(0, 1, 11)[None]).mean(axis=2)[0]
+    assert (np.diff(brightness) > 0).all()
+    beyond, ends = (P.probability_picture(np.array([pair])) for pair in ([-1.0, 2.0], [0.0, 1.0]))
+    assert (beyond == ends).all()
+
+
+def test_heaviest_templates_come_first():
+    templates = np.stack([np.full((4, 4), v) for v in (0.0, 0.5, 1.0)])
+    panels = P.template_panels(templates, np.array([0.2, 0.1, 0.7]), count=2, size=8)
+    assert list(panels) == ["T2: 0.70", "T0: 0.20"]
+    assert (panels["T2: 0.70"] == P.probability_picture(np.ones((8, 8)))).all()
+
+
+def test_effective_number_runs_from_one_to_all():
+    assert P.effective_number(np.array([1.0, 0.0, 0.0])) == pytest.approx(1)
+    assert P.effective_number(np.full(8, 1 / 8)) == pytest.approx(8)
+
+
+def test_enlarging_repeats_pixels():
+    assert (P.enlarge(np.arange(4, dtype=np.uint8).reshape(2, 2), 4)[:2, 2:] == 1).all()
+
+
+def drawn(figure: Figure) -> bool:
+    return bool((figure_array(figure) < 250).any())
+
+
+def test_curves_read_a_training_log():
+    log = [
+        {"step": 5, "losses": {"l1": 0.2, "ce_amodal": 0.4}},
+        {"step": 10, "losses": {"l1": 0.1, "ce_amodal": 0.3, "perceptual": 0.05}},
+        {"step": 10, "evaluation": {"amodal": 0.5}},
+    ]
+    figure = P.training_curves(log, "toy")
+    left, right = figure.axes
+    assert [line.get_label() for line in left.lines] == ["l1", "ce amodal", "perceptual"]
+    assert left.lines[0].get_ydata().tolist() == [0.2, 0.1] and right.lines[0].get_ydata().tolist() == [0.5]
+    assert drawn(figure)
+
+
+def test_the_heat_map_writes_differences_from_the_matched_training():
+    matrix = np.array([[0.5, 0.4], [0.3, 0.6], [0.5, 0.55]])
+    figure = P.shift_heat_map({"a": matrix}, ["low", "high", "all"], ["low", "high"])
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    gains = ["(-0.200)", "(-0.200)", "(+0.000)", "(-0.050)"]
+    assert texts[0] == "0.500" and texts[3] == "0.600", "matched trainings have no difference"
+    assert [text.split("\n")[1] for text in texts if "\n" in text] == gains
+    assert drawn(figure)
+
+
+def test_the_reliability_diagram_names_its_error():
+    found = reliability(np.array([0.2, 0.2, 0.9, 0.9]), np.array([False, False, True, True]))
+    figure = P.reliability_diagram({"toy": found}, "N = 4")
+    assert figure.axes[0].lines[1].get_label() == "toy, ECE 0.150"
+    assert drawn(figure)
