@@ -281,6 +281,15 @@ def occlude(
             "--occluders", help="People folder to take occluders from.  [default: PEOPLE]", metavar="DIR"
         ),
     ] = None,
+    placement: Annotated[
+        str,
+        typer.Option(
+            "--placement",
+            help="Where occluders stand: anywhere, grounded, ridden, held, person_in_front, border, surface, "
+            "or natural, a mix of them.",
+            metavar="KIND",
+        ),
+    ] = "anywhere",
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -289,7 +298,7 @@ def occlude(
     from deocc.pipeline import pick_device
 
     pick_device(device)  # occlusion needs no GPU; a wrong name is still said
-    count = write_cases(people, out, occluders, split, per_person, ratio, initial, seed)
+    count = write_cases(people, out, occluders, split, per_person, ratio, initial, seed, placement=placement)
     typer.echo(f"{count} cases in {out}")
 
 

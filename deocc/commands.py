@@ -20,8 +20,8 @@ from deocc.io import (
     write_json,
     write_mask,
 )
-from deocc.occlusion import CaseFolder, make_cases, write_case
-from deocc.occlusion.dataset import initial_mask
+from deocc.occlusion import CaseFolder, PasteOptions, Placement, make_cases, write_case
+from deocc.occlusion.dataset import NATURAL_PASTE, initial_mask
 from deocc.paths import DATA
 from deocc.people import PeopleFolder
 from deocc.pipeline import Deoccluder, Deocclusion, Given, make_view
@@ -181,6 +181,7 @@ def write_cases(
     severity: float = 1.0,
     seed: int = 0,
     progress: bool = True,
+    placement: str = "anywhere",
 ) -> int:
     """Makes a fixed case folder from a people folder; it appears whole or not at all.
 
@@ -194,6 +195,8 @@ def write_cases(
         severity: of the errors of initial.png.
         seed: of every draw.
         progress: show a bar.
+        placement: one of `priors.KINDS`, or a mix by name ("natural"); other kinds than "anywhere" are also
+            matched to the photo's colours and sharpness.
 
     Returns:
         The number of cases.
@@ -204,13 +207,15 @@ def write_cases(
     out, (low, high) = new_folder(out), ratio
     if not 0 < low <= high <= 1:
         raise DeoccError(f"ratio {low:g} {high:g}: the hidden share lies in (0, 1]; give LO <= HI in it")
+    where = Placement.named(placement)
+    look = PasteOptions() if placement == "anywhere" else NATURAL_PASTE
     part = None if split == "all" else split
     persons = PeopleFolder(people, part)
     things = PeopleFolder(occluders or people).occluders(part)
     for what, found in (("people", persons), ("occluders", things)):
         if not len(found):
             raise DeoccError(f"{found.path}: no {what} in split {split!r}; choose another --split")
-    made = make_cases(persons, things, per_person, ratio, severity, seed)
+    made = make_cases(persons, things, per_person, ratio, severity, seed, look, where)
     total = len(persons) * per_person
     with whole_folder(out) as temporary:
         for case in tqdm(made, "occluding", total, unit="case", disable=not progress):

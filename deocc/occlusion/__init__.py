@@ -11,8 +11,9 @@ from deocc.occlusion.case import (
     person_as_occluder,
     unoccluded_case,
 )
-from deocc.occlusion.dataset import Batch, OcclusionDataset, case_item, collate
+from deocc.occlusion.dataset import MIXES, Batch, OcclusionDataset, TrainingMix, case_item, collate
 from deocc.occlusion.folder import CaseFolder, make_cases, write_case
+from deocc.occlusion.kinds import occlude_as, occlude_with_surface, put_behind
 from deocc.occlusion.placement import (
     DENSITIES,
     RatioDensity,
@@ -21,11 +22,13 @@ from deocc.occlusion.placement import (
     hidden_area,
     place_occluder,
 )
+from deocc.occlusion.priors import KINDS, PLACEMENTS, Placement
 from deocc.occlusion.segmenter_error import segmenter_error
 
 __all__ = [
-    "Batch", "CaseFolder", "Cutout", "DENSITIES", "OcclusionCase", "OcclusionDataset", "PasteOptions",
-    "RatioDensity", "as_density", "case_item", "collate", "fit_occluder", "fitting_offsets", "hidden_area",
-    "make_cases", "occlude", "paste", "paste_cutout", "person_as_occluder", "place_occluder",
+    "Batch", "CaseFolder", "Cutout", "DENSITIES", "KINDS", "MIXES", "OcclusionCase", "OcclusionDataset",
+    "PLACEMENTS", "PasteOptions", "Placement", "RatioDensity", "TrainingMix", "as_density", "case_item",
+    "collate", "fit_occluder", "fitting_offsets", "hidden_area", "make_cases", "occlude", "occlude_as",
+    "occlude_with_surface", "paste", "paste_cutout", "person_as_occluder", "place_occluder", "put_behind",
     "segmenter_error", "unoccluded_case", "write_case",
 ]  # fmt: skip

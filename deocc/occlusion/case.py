@@ -8,7 +8,9 @@ import numpy as np
 
 from deocc.errors import DeoccError, PlacementError
 from deocc.masks import Box, mask_box, occlusion_ratio
-from deocc.occlusion.placement import place_occluder
+from deocc.occlusion.placement import fitting_offsets
+from deocc.occlusion.priors import Plan, border_plan, draw_plan
+from deocc.occlusion.realism import contact_shadow, match_colours, match_sharpness
 from deocc.people import Occluder, Person
 
 
@@ -30,6 +32,7 @@ class OcclusionCase:
         person_id: the person's name in the people folder.
         true_sides: whether left and right labels are the person's own.
         known_box: the visible mask's box where only that is known.
+        placement: how the occluder stands to the person, one of `priors.KINDS`; "" for plain pasting.
     """
 
     id: str
@@ -43,6 +46,7 @@ class OcclusionCase:
     person_id: str = ""
     true_sides: bool = False
     known_box: Box | None = None
+    placement: str = ""
 
     @cached_property
     def invisible_mask(self) -> np.ndarray | None:
@@ -97,6 +101,10 @@ class PasteOptions:
     soft_edge: float = 0.6  # blur of the alpha in pixels (0: hard); real borders are not one pixel sharp
     tolerance: float = 0.01  # of the ratio
     tries: int = 5  # each try enlarges the occluder by 1.35
+    edge_spread: float = 0.0  # soft_edge is drawn from [soft_edge, soft_edge + this], case by case
+    colour_match: float = 0.0  # largest share by which Lab colours move to the photo's (0: `harmonise`)
+    match_sharpness: bool = False  # blur occluders that are sharper than the photo
+    shadow: float = 0.0  # largest darkening of the photo beside the occluder
 
 
 def _transform(occluder: Occluder, scale: float, angle: float, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -174,11 +182,13 @@ class Cutout:
         colours: h x w x 3 uint8 RGB.
         alpha: h x w float32 opacity in [0, 1]; it hides where alpha >= 0.5.
         top_left: (y, x) of its corner in the photo's pixels, may be negative.
+        shadow: largest darkening of the photo beside it, in [0, 1].
     """
 
     colours: np.ndarray
     alpha: np.ndarray
     top_left: tuple[int, int]
+    shadow: float = 0.0
 
     @property
     def mask(self) -> np.ndarray:
@@ -192,6 +202,7 @@ def fit_occluder(
     ratio: float,
     rng: np.random.Generator,
     options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+    kind: str = "anywhere",
 ) -> Cutout:
     """Scales, turns and places an occluder so that it hides `ratio` of a case's person; see `occlude`.
 
@@ -199,35 +210,114 @@ def fit_occluder(
         PlacementError: no size and offset reach the ratio.
     """
     assert case.amodal_mask is not None and case.modal_mask is not None  # a case to occlude knows its person
-    wanted = ratio * case.amodal_mask.sum() * rng.uniform(*options.cover)
-    scale = np.sqrt(wanted / occluder.mask.sum())
-    angle = rng.uniform(-options.rotation, options.rotation)
+    first = _plain_plan(case, occluder, ratio, rng, options)
     mirror = options.mirror and rng.random() < 0.5
+    soft_edge = draw_edge(options, rng)
     for attempt in range(options.tries):
-        colours, alpha = _transform(occluder, scale, angle, mirror)
-        if options.soft_edge > 0:
-            alpha = cv2.GaussianBlur(alpha, (0, 0), options.soft_edge)
+        plan = _next_plan(first, attempt, case, occluder, kind, rng)
+        colours, alpha = _transform(occluder, plan.scale, plan.angle, mirror)
+        if soft_edge > 0:
+            alpha = cv2.GaussianBlur(alpha, (0, 0), soft_edge)
         try:
-            if not (alpha >= 0.5).any():
-                raise PlacementError(
-                    f"occluder {occluder.id} vanishes at scale {scale:.3f}; use a larger one"
-                )
-            corner = place_occluder(
-                case.amodal_mask, alpha >= 0.5, ratio, rng, options.tolerance, case.modal_mask
-            )
+            corner = _place(case, occluder, alpha >= 0.5, ratio, rng, options.tolerance, plan)
             break
         except PlacementError:
             if attempt == options.tries - 1:
                 raise
-            scale *= 1.35
-    colours = _harmonise(colours, alpha, case.image, options.harmonise * rng.random())
-    return Cutout(colours, alpha, corner)
+    colours = _blend_in(colours, alpha, case, rng, options)
+    return Cutout(colours, alpha, corner, draw_shadow(options, rng))
+
+
+def _plain_plan(
+    case: OcclusionCase, occluder: Occluder, ratio: float, rng: np.random.Generator, options: PasteOptions
+) -> Plan:
+    """Size by the area to hide, any turn, any offset."""
+    assert case.amodal_mask is not None
+    wanted = ratio * case.amodal_mask.sum() * rng.uniform(*options.cover)
+    scale = float(np.sqrt(wanted / occluder.mask.sum()))
+    return Plan(scale, rng.uniform(-options.rotation, options.rotation))
+
+
+def _next_plan(
+    first: Plan, attempt: int, case: OcclusionCase, occluder: Occluder, kind: str, rng: np.random.Generator
+) -> Plan:
+    """The plan of a try; plain pasting enlarges by 1.35, the other kinds see `deocc.occlusion.priors`."""
+    plain = replace(first, scale=first.scale * 1.35**attempt)
+    if kind == "anywhere":
+        return plain
+    assert case.amodal_mask is not None
+    person, photo = mask_box(case.amodal_mask), (case.image.shape[0], case.image.shape[1])
+    if kind == "border":
+        return border_plan(plain, attempt, occluder.mask.shape, person, photo)
+    return draw_plan(kind, attempt, occluder, person, rng)
+
+
+def _place(
+    case: OcclusionCase, occluder: Occluder, mask: np.ndarray, ratio: float, rng: np.random.Generator,
+    tolerance: float, plan: Plan,
+) -> tuple[int, int]:  # fmt: skip
+    """One of the offsets that reach the ratio and lie in the plan's zone."""
+    assert case.amodal_mask is not None
+    if not mask.any():
+        raise PlacementError(f"occluder {occluder.id} vanishes at scale {plan.scale:.3f}; use a larger one")
+    offsets = fitting_offsets(case.amodal_mask, mask, ratio, tolerance, case.modal_mask)
+    if plan.zone is not None:
+        photo = (case.image.shape[0], case.image.shape[1])
+        offsets = offsets[plan.zone.admits(offsets[:, 0], offsets[:, 1], mask_box(mask), photo)]
+        if not len(offsets):
+            raise PlacementError(
+                f"no offset of occluder {occluder.id} that hides {ratio:.3f} lies where its kind stands; "
+                "use another occluder or ratio"
+            )
+    y, x = offsets[rng.integers(len(offsets))]
+    return int(y), int(x)
+
+
+def _blend_in(
+    colours: np.ndarray, alpha: np.ndarray, case: OcclusionCase, rng: np.random.Generator,
+    options: PasteOptions,
+) -> np.ndarray:  # fmt: skip
+    """Colours and sharpness moved towards the photo's; h x w x 3 uint8."""
+    image, person = case.image, case.amodal_mask
+    assert person is not None
+    if options.colour_match > 0:
+        colours = match_colours(colours, alpha, image, options.colour_match * rng.random())
+    else:
+        colours = _harmonise(colours, alpha, image, options.harmonise * rng.random())
+    return match_sharpness(colours, alpha, image, person) if options.match_sharpness else colours
+
+
+def draw_edge(options: PasteOptions, rng: np.random.Generator) -> float:
+    """Blur of a case's alpha, pixels."""
+    return options.soft_edge + (options.edge_spread * rng.random() if options.edge_spread > 0 else 0.0)
+
+
+def draw_shadow(options: PasteOptions, rng: np.random.Generator) -> float:
+    """Darkening of a case's photo beside the occluder, in [0, 1]."""
+    return options.shadow * rng.random() if options.shadow > 0 else 0.0
 
 
 def paste_cutout(case: OcclusionCase, cutout: Cutout, case_id: str = "") -> OcclusionCase:
     """The case with a fitted occluder in front: its image, visible mask and occluder mask change."""
-    assert case.modal_mask is not None
     image, covered = paste(case.image, cutout.colours, cutout.alpha, cutout.top_left)
+    return cover(case, image, covered, cutout.shadow, case_id)
+
+
+def cover(
+    case: OcclusionCase, image: np.ndarray, covered: np.ndarray, shadow: float = 0.0, case_id: str = ""
+) -> OcclusionCase:
+    """The case after something was painted in front of it.
+
+    Args:
+        case: before.
+        image: H x W x 3 uint8, the photo with the thing.
+        covered: H x W bool, the thing.
+        shadow: largest darkening of the photo beside it; 0: none.
+        case_id: name of the new case; "": the old one.
+    """
+    assert case.modal_mask is not None and case.amodal_mask is not None
+    if shadow > 0:
+        image = contact_shadow(image, covered, shadow, 0.05 * np.sqrt(case.amodal_mask.sum()))
     before = case.occluder_mask if case.occluder_mask is not None else np.zeros_like(covered)
     return replace(
         case,
@@ -245,11 +335,12 @@ def occlude(
     rng: np.random.Generator,
     options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
     case_id: str = "",
+    kind: str = "anywhere",
 ) -> OcclusionCase:
     """Pastes an occluder so that it hides `ratio` of the person (beyond what a given case hides already).
 
     The occluder is scaled to its task: its area is `options.cover` times the area to hide, then grown until
-    an offset fits.
+    an offset fits. Other kinds than "anywhere" have sizes and places of their own; the ratio stays exact.
 
     Args:
         person: an unoccluded person, or a case to occlude further.
@@ -258,12 +349,14 @@ def occlude(
         rng: every draw (size, turn, mirror, place) comes from here.
         options: how the cut-out is fitted.
         case_id: name of the new case.
+        kind: one of `priors.KINDS` without "surface" (see `deocc.occlusion.kinds.occlude_as`).
 
     Raises:
         PlacementError: no size and offset reach the ratio.
     """
     case = unoccluded_case(person) if isinstance(person, Person) else person
-    return paste_cutout(case, fit_occluder(case, occluder, ratio, rng, options), case_id)
+    found = paste_cutout(case, fit_occluder(case, occluder, ratio, rng, options, kind), case_id)
+    return found if kind == "anywhere" else replace(found, placement=kind)
 
 
 def person_as_occluder(person: Person) -> Occluder:

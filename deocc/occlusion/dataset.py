@@ -14,7 +14,10 @@ from deocc.errors import DeoccError, PlacementError
 from deocc.labels import IGNORE, swap_sides
 from deocc.masks import Frame, mask_box, person_frame
 from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude, person_as_occluder, unoccluded_case
+from deocc.occlusion.kinds import occlude_as, put_behind
 from deocc.occlusion.placement import RatioDensity, as_density
+from deocc.occlusion.priors import PLACEMENTS, Placement
+from deocc.occlusion.realism import degrade
 from deocc.occlusion.segmenter_error import segmenter_error
 from deocc.people import Occluder, Person
 from deocc.segmenters import segmented_mask
@@ -51,6 +54,9 @@ class TrainingMix:
     colour: float = 0.2  # strength of brightness, contrast and saturation jitter
     mirror: bool = True  # half of the items are mirrored, left and right labels swapped
     paste: PasteOptions = PasteOptions()
+    placement: Placement = Placement()  # shares of where and how large occluders are
+    behind: float = 0.0  # share of people with another thing or person pasted behind them
+    degrade: float = 0.0  # share of items that are blurred, noised and JPEG-compressed as a whole
 
 
 def _tensor_mask(mask: np.ndarray) -> Tensor:
@@ -159,6 +165,18 @@ def resize_person(person: Person, longer_side: float) -> Person:
     )
 
 
+NATURAL_PASTE = PasteOptions(edge_spread=0.5, colour_match=0.9, match_sharpness=True, shadow=0.45)
+"""Cut-outs that look less pasted."""
+
+MIXES: dict[str, TrainingMix] = {
+    "anywhere": TrainingMix(),
+    "natural": TrainingMix(
+        placement=PLACEMENTS["natural"], paste=NATURAL_PASTE, behind=0.25, degrade=0.4
+    ),
+}
+"""Named mixes: plain pasting, and occluders that stand, look and are as large as in real photos."""
+
+
 class OcclusionDataset(Dataset[dict[str, Tensor]]):
     """Training cases made on the fly: item i of epoch e depends on (seed, e, i) alone.
 
@@ -218,13 +236,28 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
 
     def _occluder(self, index: int, rng: np.random.Generator) -> Occluder:
         if rng.random() < self.mix.person_occluder and len(self.people) > 1:
-            other = (index + int(rng.integers(1, len(self.people)))) % len(self.people)
-            return person_as_occluder(self._cached("person", other))
+            return person_as_occluder(self._other(index, rng))
+        return self._thing(rng)
+
+    def _thing(self, rng: np.random.Generator) -> Occluder:
         return self._cached("occluder", int(rng.integers(len(self.occluders))))
+
+    def _other(self, index: int, rng: np.random.Generator) -> Person:
+        """Another person, at the items' size."""
+        step = int(rng.integers(1, len(self.people))) if len(self.people) > 1 else 0
+        return self._cached("person", (index + step) % len(self.people))
 
     def _occlude(
         self, case: OcclusionCase, index: int, ratio: float, rng: np.random.Generator
     ) -> OcclusionCase:
+        kind = self.mix.placement.draw(rng)
+        if kind != "anywhere":
+            try:
+                return occlude_as(
+                    kind, case, ratio, rng, self._thing, lambda r: self._other(index, r), self.mix.paste
+                )
+            except PlacementError:
+                pass  # this ratio is not to be had in that way: plain pasting below
         for _ in range(8):
             try:
                 return occlude(case, self._occluder(index, rng), ratio, rng, self.mix.paste)
@@ -235,6 +268,8 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
     def case(self, index: int, rng: np.random.Generator) -> OcclusionCase:
         """Draws one occlusion case of a person, without initial mask, at 0.9 S pixels a person."""
         case = unoccluded_case(self._cached("person", index))
+        if self.mix.behind > 0 and rng.random() < self.mix.behind:
+            case = put_behind(case, self._occluder(index, rng), rng, self.mix.paste)
         if rng.random() < self.mix.unoccluded:
             return case
         ratio = float(self.density.sample(rng))
@@ -304,9 +339,14 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
             self._warp(case.occluder_mask.astype(np.uint8), matrix, cv2.INTER_NEAREST) > 0
         )
         colour = self._jitter(rng)
-        for name, picture in (("image", case.image), ("target", case.target)):
-            warped = cv2.transform(self._warp(picture, matrix, cv2.INTER_LINEAR), colour)
-            arrays[name] = warped * arrays["photo"][..., None]
+        pictures = [
+            cv2.transform(self._warp(picture, matrix, cv2.INTER_LINEAR), colour)
+            for picture in (case.image, case.target)
+        ]
+        if self.mix.degrade > 0 and rng.random() < self.mix.degrade:
+            pictures = degrade(pictures, rng)
+        for name, picture in zip(("image", "target"), pictures, strict=True):
+            arrays[name] = picture * arrays["photo"][..., None]
         parsing = case.parsing_amodal
         if parsing is not None:
             parsing = self._warp(parsing, matrix, cv2.INTER_NEAREST)

@@ -19,8 +19,10 @@ from deocc.io import (
     write_mask,
     write_parsing,
 )
-from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude
+from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude, unoccluded_case
+from deocc.occlusion.kinds import occlude_as
 from deocc.occlusion.placement import RatioDensity, as_density
+from deocc.occlusion.priors import Placement
 from deocc.occlusion.segmenter_error import segmenter_error
 from deocc.people import Occluder, Person
 
@@ -46,7 +48,7 @@ def write_case(path: PathLike, case: OcclusionCase) -> Path:
         "occlusion_ratio": None if np.isnan(case.occlusion_ratio) else round(case.occlusion_ratio, 6),
         "person_id": case.person_id,
         "true_sides": case.true_sides,
-    }
+    } | ({"placement": case.placement} if case.placement else {})
     write_json(folder / "case.json", facts)
     return folder
 
@@ -82,6 +84,7 @@ def read_case(folder: PathLike) -> OcclusionCase:
         image,
         person_id=facts.get("person_id", ""),
         true_sides=bool(facts.get("true_sides")),
+        placement=str(facts.get("placement", "")),
         **parts,
     )
     return case if case.modal_mask is not None else _with_box(case, facts, folder)
@@ -127,6 +130,7 @@ def make_cases(
     severity: float = 1.0,
     seed: int = 0,
     options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+    placement: Placement = Placement(),  # noqa: B008 (frozen)
 ) -> Iterator[OcclusionCase]:
     """Fixed validation cases: each person behind `per_person` different occluders.
 
@@ -139,6 +143,7 @@ def make_cases(
         severity: of the segmenter-error model that makes M_i.
         seed: first part of every case's seed.
         options: how occluders are fitted.
+        placement: where they are; other kinds than "anywhere" also use the other people.
 
     Raises:
         PlacementError: twenty occluders in turn fit nowhere at the drawn ratio.
@@ -148,9 +153,10 @@ def make_cases(
         person = people[index]
         for number in range(per_person):
             rng = np.random.default_rng([seed, index, number])
-            case = _draw_case(
-                person, occluders, float(ratios.sample(rng)), rng, options, f"{person.id}_{number}"
-            )
+            ratio, name = float(ratios.sample(rng)), f"{person.id}_{number}"
+            case = _draw_kind(people, index, occluders, ratio, rng, options, placement, name)
+            if case is None:
+                case = _draw_case(person, occluders, ratio, rng, options, name)
             assert (
                 case.modal_mask is not None
                 and case.amodal_mask is not None
@@ -158,6 +164,27 @@ def make_cases(
             )
             mask = segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
             yield replace(case, initial_mask=mask)
+
+
+def _draw_kind(people: Sequence[Person], index: int, occluders: Sequence[Occluder], ratio: float,
+               rng: np.random.Generator, options: PasteOptions, placement: Placement, case_id: str,
+               ) -> OcclusionCase | None:  # fmt: skip
+    """A case of a drawn kind; None for plain pasting, and where no thing reaches the ratio so."""
+    kind = placement.draw(rng)
+    if kind == "anywhere":
+        return None
+
+    def thing(r: np.random.Generator) -> Occluder:
+        return occluders[int(r.integers(len(occluders)))]
+
+    def other(r: np.random.Generator) -> Person:
+        return people[(index + 1 + int(r.integers(max(1, len(people) - 1)))) % len(people)]
+
+    try:
+        case = unoccluded_case(people[index], case_id)
+        return occlude_as(kind, case, ratio, rng, thing, other, options, tries=8)
+    except PlacementError:
+        return None
 
 
 def _draw_case(person: Person, occluders: Sequence[Occluder], ratio: float, rng: np.random.Generator,

@@ -1,0 +1,197 @@
+"""Kinds of placement: exact ratios, things where their kind says, and plain pasting as it was."""
+
+import hashlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deocc.errors import DeoccError
+from deocc.masks import mask_box
+from deocc.occlusion import (
+    KINDS,
+    MIXES,
+    CaseFolder,
+    OcclusionDataset,
+    Placement,
+    fit_occluder,
+    make_cases,
+    occlude,
+    occlude_as,
+    put_behind,
+    unoccluded_case,
+    write_case,
+)
+from deocc.occlusion.dataset import NATURAL_PASTE
+from deocc.occlusion.priors import Zone
+from deocc.occlusion.realism import contact_shadow, degrade, match_colours, match_sharpness
+from deocc.occlusion.surfaces import SURFACES, Surface, draw_surface
+from deocc.paths import PEOPLE_MINI
+from deocc.people import Occluder, PeopleFolder, Person
+
+PEOPLE = PeopleFolder(PEOPLE_MINI, "train")[:8]
+OCCLUDERS = list(PeopleFolder(PEOPLE_MINI).occluders("train"))
+
+
+def draw_kind(kind: str, index: int, ratio: float):
+    rng = np.random.default_rng([3, index])
+    return occlude_as(
+        kind, unoccluded_case(PEOPLE[index % 8]), ratio, rng,
+        lambda r: OCCLUDERS[int(r.integers(len(OCCLUDERS)))], lambda r: PEOPLE[int(r.integers(8))],
+        NATURAL_PASTE, tries=12,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_reaches_its_ratio(kind: str) -> None:
+    for index, ratio in enumerate((0.08, 0.15, 0.2, 0.3, 0.4)):
+        case = draw_kind(kind, index, ratio)
+        assert abs(case.occlusion_ratio - ratio) <= 0.01
+        assert case.placement == ("" if kind == "anywhere" else kind)
+        np.testing.assert_array_equal(case.modal_mask, case.amodal_mask & ~case.occluder_mask)
+
+
+@pytest.mark.parametrize(("kind", "category"), [("grounded", "car"), ("ridden", "bicycle")])
+def test_what_stands_on_the_ground_is_not_above_the_feet(kind: str, category: str) -> None:
+    thing = next(thing for thing in OCCLUDERS if thing.category == category)
+    for person in PEOPLE[:4]:
+        cutout = fit_occluder(unoccluded_case(person), thing, 0.15, np.random.default_rng(0), kind=kind)
+        x0, y0, x1, y1 = mask_box(person.amodal_mask)
+        foot = cutout.top_left[0] + mask_box(cutout.mask)[3]
+        assert foot >= y1 - 0.11 * max(x1 - x0, y1 - y0)
+
+
+def test_border_occluders_leave_the_photo() -> None:
+    for index in range(6):
+        covered = draw_kind("border", index, 0.3).occluder_mask
+        assert covered[-1].any() or covered[:, 0].any() or covered[:, -1].any()
+
+
+def test_zone_admits_what_it_says() -> None:
+    zone = Zone(bottom=(10, 12), middle_x=(4, 6))
+    y, x = np.array([6, 6, 9, 7]), np.array([3, 8, 3, 4])
+    assert zone.admits(y, x, (0, 0, 3, 5), (50, 50)).tolist() == [True, False, False, True]
+    leaves = Zone(leaves=True).admits(np.array([30, 48]), np.array([5, 5]), (0, 0, 10, 10), (50, 50))
+    assert leaves.tolist() == [False, True]
+
+
+surfaces = st.tuples(st.sampled_from(SURFACES), st.integers(0, 2**31), st.integers(0, 2**31))
+
+
+@settings(max_examples=40, deadline=None)
+@given(surfaces)
+def test_hidden_by_a_surface_equals_brute_force(drawn: tuple[str, int, int]) -> None:
+    kind, seed, spots = drawn
+    mask = np.random.default_rng(spots).random((23, 17)) < 0.3
+    mask[11, 8] = True
+    surface = draw_surface(mask_box(mask), mask.shape, np.random.default_rng(seed), kind)
+    places, hidden = surface.hidden(mask)
+    assert len(places) == len(hidden)
+    some = slice(None, None, max(1, len(places) // 30))
+    for place, area in zip(places[some], hidden[some], strict=True):
+        assert (surface.mask(int(place)) & mask).sum() == area
+
+
+def test_a_wall_covers_from_its_edge_on() -> None:
+    rows = np.repeat(np.arange(8, dtype=np.float32)[:, None], 3, 1)
+    wall = Surface("wall", rows, np.ones(1, bool), np.ones((8, 3), bool))
+    np.testing.assert_array_equal(wall.mask(5 * 4), rows >= 5)
+
+
+def test_placement_shares_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    mix = Placement(anywhere=1, grounded=3, held=0)
+    drawn = [mix.draw(rng) for _ in range(4000)]
+    assert set(drawn) == {"anywhere", "grounded"}
+    assert abs(drawn.count("grounded") / 4000 - 0.75) < 0.03
+    before = rng.bit_generator.state["state"]
+    assert Placement().draw(rng) == "anywhere" and rng.bit_generator.state["state"] == before
+
+
+@pytest.mark.parametrize("shares", [{"anywhere": 0.0}, {"held": -0.1}])
+def test_bad_shares_are_an_error(shares: dict) -> None:
+    with pytest.raises(DeoccError, match="shares"):
+        Placement(**shares)
+
+
+def test_unknown_placement_names_the_known_ones() -> None:
+    with pytest.raises(DeoccError, match="natural, anywhere, grounded"):
+        Placement.named("floating")
+
+
+def stripes(height: int, width: int, colour: tuple[int, int, int]) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, ::2] = colour
+    return image
+
+
+def test_colours_follow_the_photo() -> None:
+    cut, alpha = stripes(20, 20, (200, 40, 40)), np.ones((20, 20), np.float32)
+    noise = np.random.default_rng(0).integers(90, 160, (40, 40, 1), np.uint8)
+    grey = np.repeat(noise, 3, 2)
+    found = match_colours(cut, alpha, grey, 0.3).astype(int)
+    assert np.ptp(found, axis=2).max() <= 6  # grey photo, grey cut-out
+    colourful = np.dstack([noise[..., 0] + 60, noise[..., 0] - 60, noise[..., 0] - 60]).astype(np.uint8)
+    full = match_colours(cut, alpha, colourful, 1.0)
+    assert np.abs(full.mean((0, 1)) - colourful.mean((0, 1))).max() < 15
+
+
+def test_sharpness_moves_towards_the_person() -> None:
+    rng, alpha = np.random.default_rng(1), np.ones((40, 40), np.float32)
+    crisp = rng.integers(0, 255, (40, 40, 3), np.uint8)
+    smooth = np.repeat(np.arange(0, 240, 6, dtype=np.uint8)[None, :, None], 40, 0).repeat(3, 2)
+    all_of_it = np.ones((40, 40), bool)
+    assert match_sharpness(crisp, alpha, smooth, all_of_it).std() < 0.7 * crisp.std()
+    np.testing.assert_array_equal(match_sharpness(crisp, alpha, crisp, all_of_it), crisp)
+
+
+def test_shadow_darkens_beside_and_never_on_the_thing() -> None:
+    image, covered = np.full((40, 40, 3), 200, np.uint8), np.zeros((40, 40), bool)
+    covered[10:30, 10:20] = True
+    found = contact_shadow(image, covered, 0.5, 6.0)
+    assert (found[covered] == 200).all() and found[20, 22].max() < 195 and found[0, 39].min() > 195
+
+
+def test_degrading_treats_all_pictures_alike() -> None:
+    image = np.random.default_rng(2).integers(0, 255, (32, 32, 3), np.uint8)
+    changed = 0
+    for seed in range(8):
+        a, b = degrade([image, image.copy()], np.random.default_rng(seed))
+        np.testing.assert_array_equal(a, b)
+        changed += not np.array_equal(a, image)
+    assert changed >= 5
+
+
+def test_things_behind_leave_the_person_alone() -> None:
+    case = unoccluded_case(PEOPLE[0])
+    found = put_behind(case, OCCLUDERS[0], np.random.default_rng(0), NATURAL_PASTE)
+    assert found.occlusion_ratio == 0 and (found.image != case.image).any()
+    inner = cv2.erode(case.amodal_mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    np.testing.assert_array_equal(found.image[inner], case.image[inner])
+
+
+def test_natural_mix_makes_whole_batches() -> None:
+    data = OcclusionDataset(PEOPLE, OCCLUDERS, 64, seed=1, mix=MIXES["natural"])
+    kinds = {data.case(i % 8, np.random.default_rng(i)).placement for i in range(60)}
+    assert kinds == set(KINDS) - {"anywhere"} | {""}
+    item = data[0]
+    assert item["image"].shape == (3, 64, 64) and (item["modal_mask"] <= item["amodal_mask"]).all()
+
+
+def test_fixed_cases_by_kind_keep_their_kind_on_disk(tmp_path) -> None:
+    made = make_cases(PEOPLE[:3], OCCLUDERS, 1, (0.1, 0.2), 0.0, 0, NATURAL_PASTE, Placement.named("natural"))
+    kinds = {write_case(tmp_path, case).name: case.placement for case in made}
+    assert {case.id: case.placement for case in CaseFolder(tmp_path)} == kinds and any(kinds.values())
+
+
+def test_plain_pasting_is_as_it_was() -> None:
+    """The bytes of a plain case for a seed: fixed validation sets depend on them."""
+    rows, columns = np.mgrid[:60, :50]
+    body = ((rows - 30) / 22) ** 2 + ((columns - 25) / 9) ** 2 < 1
+    image = ((rows * 5 + columns * 3)[..., None] * np.array([1, 2, 3]) % 251).astype(np.uint8)
+    thing = Occluder("o", image[:30, :20, ::-1].copy(), np.ones((30, 20), bool))
+    case = occlude(Person("p", image, body), thing, 0.35, np.random.default_rng(5))
+    assert hashlib.sha256(case.occluder_mask.tobytes()).hexdigest()[:16] == "a81074d92abf9754"
+    assert case.placement == ""
