@@ -38,6 +38,7 @@ VISIBLE: Colour = (86, 180, 233)  # sky blue
 INVISIBLE: Colour = (213, 94, 0)  # vermilion
 OCCLUDER: Colour = (240, 228, 66)  # yellow
 ADDED: Colour = (204, 121, 167)  # reddish purple: in a mask, but wrong
+WHOLE: Colour = (0, 158, 115)  # bluish green: the whole person, visible and invisible alike
 OUTSIDE = np.uint8(225)  # grey where a frame sticks out of its photo
 INK: Colour = (0, 0, 0)
 PAPER: Colour = (255, 255, 255)
@@ -104,6 +105,24 @@ def overlay_masks(
         out = overlay(out, occluder_mask & ~person, OCCLUDER, alpha)
     out = overlay(out, visible, VISIBLE, alpha)
     return out if amodal_mask is None else overlay(out, amodal_mask & ~visible, INVISIBLE, alpha)
+
+
+def mask_layer(masks: Sequence[tuple[np.ndarray, Colour]], alpha: float = 0.55) -> np.ndarray:
+    """Tinted masks as a layer to lay over a picture; with `alpha` it looks as `overlay` does.
+
+    Args:
+        masks: (H x W bool, RGB) pairs of one size, at least one; later ones cover earlier ones.
+        alpha: opacity inside; borders are opaque.
+
+    Returns:
+        H x W x 4 uint8 RGBA; fully transparent elsewhere.
+    """
+    out = np.zeros((*masks[0][0].shape, 4), np.uint8)
+    for mask, colour in masks:
+        out[mask] = (*colour, round(255 * alpha))
+        contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(out, contours, -1, (*colour, 255), 1)
+    return out
 
 
 def mask_errors(mask: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -178,6 +197,23 @@ def strip(panels: Mapping[str, np.ndarray], gap: int = 4, title_height: int = 20
     return np.concatenate(columns, axis=1)
 
 
+def picture_grid(panels: Mapping[str, np.ndarray], columns: int, gap: int = 4) -> np.ndarray:
+    """Pictures of one size in rows, each under its title, as one picture; white where the last row is short.
+
+    Args:
+        panels: title -> H x W x 3 uint8, in order.
+        columns: panels a row.
+        gap: white pixels between panels.
+
+    Returns:
+        H' x W' x 3 uint8.
+    """
+    rows = [strip(row, gap) for row in wrap(panels, columns)]
+    short = rows[0].shape[1] - rows[-1].shape[1]
+    rows[-1] = np.pad(rows[-1], ((0, 0), (0, short), (0, 0)), constant_values=PAPER[0])
+    return np.concatenate(rows)
+
+
 def case_frame(case: OcclusionCase, scale: float = 2.0) -> Frame:
     """The frame that the networks see: around the visible mask (or box), never around the whole person."""
     return person_frame(case.box_xyxy, scale)
@@ -226,12 +262,48 @@ def render_case(case: OcclusionCase, answer: Deocclusion | None = None, size: in
     return strip(case_panels(case, answer, size))
 
 
+def render_answer(case: OcclusionCase, answer: Deocclusion, size: int = 160) -> np.ndarray:
+    """What was given, what was answered and the truth, three panels a row; uint8 H x W x 3."""
+    panels = case_panels(case, answer, size)
+    order = ("initial mask", "masks", "true masks", "body parts", "recovered", "target")
+    return picture_grid({title: panels[title] for title in order if title in panels}, 3)
+
+
 class Occluded(NamedTuple):
     """A freshly occluded person, the answer to it, and both as one picture."""
 
-    picture: np.ndarray  # H x W x 3 uint8
+    picture: np.ndarray  # H x W x 3 uint8, of `render_answer`
     case: OcclusionCase
     answer: Deocclusion
+
+
+def answer_case(
+    deoccluder: Deoccluder,
+    case: OcclusionCase,
+    severity: float = 0.0,
+    rng: np.random.Generator | None = None,
+    size: int = 160,
+) -> Occluded:
+    """Spoils a case's visible mask, de-occludes, and draws case and answer.
+
+    Args:
+        deoccluder: both stages.
+        case: with ground truth.
+        severity: of the segmenter's errors in the initial mask; 0 = the true visible mask, 1 = typical.
+        rng: source of the errors; default: seed 0.
+        size: side of a panel in pixels.
+
+    Raises:
+        DeoccError: nothing of the person is visible.
+    """
+    if case.modal_mask is None or not case.modal_mask.any():
+        raise DeoccError(f"case {case.id}: nothing of the person is visible; uncover a part")
+    rng = np.random.default_rng(0) if rng is None else rng
+    masks = (case.modal_mask, case.amodal_mask, case.occluder_mask)
+    initial = segmenter_error(*masks, severity=severity, rng=rng)  # type: ignore[arg-type]
+    case = replace(case, initial_mask=initial)
+    answer = deoccluder.deocclude(case.image, mask=initial)
+    return Occluded(render_answer(case, answer, size), case, answer)
 
 
 def render_occlusion(
@@ -257,12 +329,7 @@ def render_occlusion(
         PlacementError: this occluder cannot hide that share of this person.
     """
     rng = np.random.default_rng(seed)
-    case = occlude(person, occluder, ratio, rng)
-    masks = (case.modal_mask, case.amodal_mask, case.occluder_mask)
-    initial = segmenter_error(*masks, severity=severity, rng=rng)  # type: ignore[arg-type]
-    case = replace(case, initial_mask=initial)
-    answer = deoccluder.deocclude(case.image, mask=initial)
-    return Occluded(render_case(case, answer, size), case, answer)
+    return answer_case(deoccluder, occlude(person, occluder, ratio, rng), severity, rng, size)
 
 
 class Scores(NamedTuple):

@@ -1,4 +1,4 @@
-"""The occlusion explorer, driven without a browser, on untrained networks."""
+"""The widgets, driven without a browser, on untrained networks."""
 
 import io
 
@@ -11,7 +11,7 @@ from deocc import Deoccluder, plots
 from deocc.errors import DeoccError
 from deocc.models import ContentRecoveryNet, MaskCompletionNet
 from deocc.people import Occluder, Person
-from deocc.widgets import OcclusionExplorer, TemplateBrowser
+from deocc.widgets import SPRITE, OcclusionStudio, TemplateBrowser
 
 
 @pytest.fixture(scope="module")
@@ -27,47 +27,122 @@ def block(name: str, step: int) -> Occluder:
     return Occluder(name, np.full((60, 60, 3), 90, np.uint8), mask, "block")
 
 
-@pytest.fixture
-def explorer(deoccluder: Deoccluder) -> OcclusionExplorer:
+def make_people() -> list[Person]:
     rng = np.random.default_rng(0)
     mask = np.zeros((96, 96), bool)
     mask[16:80, 32:60] = True
-    people = [Person(name, rng.integers(0, 255, (96, 96, 3), np.uint8), mask) for name in ("anna", "ben")]
-    return OcclusionExplorer(deoccluder, people, [block("wall", 1), block("dots", 6)], 0.3, size=48)
+    return [Person(name, rng.integers(0, 255, (96, 96, 3), np.uint8), mask) for name in ("anna", "ben")]
 
 
-def test_moving_the_slider_changes_picture_and_ratio_in_place(explorer):
-    image, before = explorer.image, explorer.image.value
-    explorer.ratio.value = 0.6
-    assert explorer.image is image and explorer.image.value != before
-    assert abs(explorer.shown.case.occlusion_ratio - 0.6) <= 0.01
-    assert "occlusion ratio 0.6" in explorer.caption.value or "occlusion ratio 0.59" in explorer.caption.value
-    assert Image.open(io.BytesIO(explorer.image.value)).size == explorer.shown.picture.shape[1::-1]
+THINGS = [block("wall", 1), block("dots", 6)]
 
 
-def test_each_control_is_connected(explorer):
-    explorer.severity.value = 1.0
-    assert (explorer.shown.case.initial_mask != explorer.shown.case.modal_mask).any()
-    explorer.person.value = "ben"
-    assert explorer.shown.case.person_id == "ben"
+def picture(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def test_an_impossible_ratio_is_said_and_keeps_the_picture(explorer):
-    explorer.ratio.value = 0.8
-    before = explorer.image.value
-    explorer.occluder.value = "block (dots)"
-    assert explorer.shown is None and "no offset hides" in explorer.caption.value
-    assert explorer.image.value == before
-    explorer.occluder.value = "block (wall)"
-    assert explorer.shown is not None
+@pytest.fixture
+def studio(deoccluder: Deoccluder) -> OcclusionStudio:
+    return OcclusionStudio(deoccluder, make_people(), THINGS, 0.3, size=48)
 
 
-def test_sliders_act_on_release(explorer):
-    assert not explorer.ratio.continuous_update and not explorer.severity.continuous_update
+class TestStudio:
+    def test_the_slider_changes_picture_and_ratio_in_place(self, studio):
+        image, before, place = studio.image, studio.image.value, studio.canvas.positions[SPRITE]
+        studio.ratio.value = 0.6
+        assert studio.image is image and studio.image.value != before
+        assert studio.canvas.positions[SPRITE] != place
+        assert studio.shown.case.occlusion_ratio == pytest.approx(0.6, abs=0.01)
+        assert studio.ratio.value == round(studio.case.occlusion_ratio, 2)
+        assert f"occlusion ratio {studio.case.occlusion_ratio:.2f}" in studio.caption.value
+        assert picture(studio.image.value).shape == studio.shown.picture.shape
+
+    def test_the_slider_moves_the_thing_no_farther_than_needed(self, studio):
+        """Of a wall that is wider than the person, only the nearest border has to move."""
+        studio.ratio.value = 0.5
+        x, y = studio.canvas.positions[SPRITE]
+        studio.ratio.value = 0.48
+        near = np.hypot(*(np.array(studio.canvas.positions[SPRITE]) - (x, y)))
+        assert 0 < near <= 3
+
+    def test_dragging_shows_ratio_and_masks_before_any_network_runs(self, studio):
+        answered, layer = studio.shown, studio.canvas.overlay
+        studio.canvas.positions = {SPRITE: [0, 0]}
+        case = studio.case
+        truth = case.occluder_mask & case.amodal_mask
+        assert case.occlusion_ratio == truth.sum() / case.amodal_mask.sum()
+        assert f"hidden <b>{case.occlusion_ratio:.2f}</b>" in studio.live.value
+        assert studio.canvas.overlay != layer
+        assert studio.shown is answered, "the networks wait for the hand to let go"
+
+    def test_letting_go_asks_the_networks_and_moves_the_slider(self, studio):
+        before = studio.image.value
+        x, y = studio.canvas.positions[SPRITE]
+        studio.canvas.act("drop", name=SPRITE, x=x + 6, y=y + 4)
+        assert studio.image.value != before
+        assert studio.ratio.value == round(studio.case.occlusion_ratio, 2) != 0.3
+        assert studio.canvas.positions[SPRITE] == [x + 6, y + 4], "the slider does not push the thing back"
+
+    def test_nothing_hidden_and_all_hidden(self, studio):
+        studio.canvas.act("drop", name=SPRITE, x=-1000, y=0)
+        assert studio.case.occlusion_ratio == studio.ratio.value == 0 and studio.shown is not None
+        studio.ratio.value = 0.95
+        sprite = studio.canvas.sprites[SPRITE]
+        centre = 46 - sprite["width"] / 2, 48 - sprite["height"] / 2
+        studio.canvas.act("drop", name=SPRITE, x=round(centre[0]), y=round(centre[1]))
+        assert studio.ratio.value == 1
+        assert studio.shown is None and "nothing of the person is visible" in studio.caption.value
+        with pytest.raises(DeoccError, match="no answer"):
+            studio.figure()
+        studio.ratio.value = 0.4
+        assert studio.shown.case.occlusion_ratio == pytest.approx(0.4, abs=0.01)
+
+    @pytest.mark.parametrize(
+        ("which", "mask"),
+        [("visible", "modal_mask"), ("whole", "amodal_mask"), ("invisible", "invisible_mask")],
+    )
+    def test_the_overlay_is_that_mask(self, studio, which, mask):
+        studio.overlay.value = which
+        np.testing.assert_array_equal(
+            picture(studio.canvas.overlay)[..., 3] > 0, getattr(studio.case, mask)
+        )
+
+    def test_no_overlay_and_both(self, studio):
+        studio.overlay.value = "none"
+        assert studio.canvas.overlay == b""
+        studio.overlay.value = "all"
+        np.testing.assert_array_equal(picture(studio.canvas.overlay)[..., 3] > 0, studio.case.amodal_mask)
+
+    def test_each_menu_and_slider_is_connected(self, studio):
+        studio.severity.value = 1.0
+        assert (studio.shown.case.initial_mask != studio.shown.case.modal_mask).any()
+        background = studio.canvas.background
+        studio.person.value = "ben"
+        assert studio.shown.case.person_id == "ben" and studio.canvas.background != background
+
+    def test_a_thing_that_cannot_hide_so_much_hides_what_it_can_and_says_so(self, studio):
+        studio.occluder.value = "block (dots)"
+        reached = studio.case.occlusion_ratio
+        assert 0 < reached < 0.3 and studio.ratio.value == round(reached, 2)
+        assert studio.caption.value.startswith("block cannot hide 0.30 of this person.")
+        assert studio.shown is not None
+        studio.occluder.value = "block (wall)"
+        assert "cannot" not in studio.caption.value
+
+    def test_sliders_act_on_release(self, studio):
+        assert not studio.ratio.continuous_update and not studio.severity.continuous_update
+
+    def test_the_static_twin_shows_the_same_numbers(self, studio):
+        (text,) = [text.get_text() for text in studio.figure().texts]
+        assert text == f"N = 1, {studio.caption.value}"
+
+    def test_an_empty_list_is_refused(self, deoccluder):
+        with pytest.raises(DeoccError, match="at least one of each"):
+            OcclusionStudio(deoccluder, [], THINGS)
 
 
-def test_rendering_is_pure(deoccluder, explorer):
-    person, thing = explorer._people["anna"], explorer._occluders["block (wall)"]
+def test_rendering_is_pure(deoccluder):
+    person, thing = make_people()[0], THINGS[0]
     seeds = (3, 3, 4)
     same, again, other = (plots.render_occlusion(deoccluder, person, thing, 0.4, 1.0, s, 48) for s in seeds)
     assert (same.picture == again.picture).all() and (same.picture != other.picture).any()
@@ -77,12 +152,11 @@ def test_rendering_is_pure(deoccluder, explorer):
 
 
 @pytest.fixture
-def browser(explorer: OcclusionExplorer) -> TemplateBrowser:
+def browser() -> TemplateBrowser:
     torch.manual_seed(0)
     net = MaskCompletionNet(8, templates=torch.rand(5, 16, 16), levels=3)
     deoccluder = Deoccluder(net, ContentRecoveryNet(8, levels=5), size=64, device="cpu")
-    people, things = list(explorer._people.values()), list(explorer._occluders.values())
-    return TemplateBrowser(deoccluder, people, things, 0.3, size=48)
+    return TemplateBrowser(deoccluder, make_people(), THINGS, 0.3, size=48)
 
 
 def test_a_higher_temperature_spreads_the_weights(browser):
@@ -112,6 +186,6 @@ def test_browser_says_when_an_occluder_is_too_thin(browser):
     assert browser.shown is None and "no offset hides" in browser.caption.value
 
 
-def test_networks_without_templates_are_refused(deoccluder, explorer):
+def test_networks_without_templates_are_refused(deoccluder):
     with pytest.raises(DeoccError, match="no templates"):
-        TemplateBrowser(deoccluder, list(explorer._people.values()), list(explorer._occluders.values()))
+        TemplateBrowser(deoccluder, make_people(), THINGS)
