@@ -269,6 +269,32 @@ def render_answer(case: OcclusionCase, answer: Deocclusion, size: int = 160) -> 
     return picture_grid({title: panels[title] for title in order if title in panels}, 3)
 
 
+def render_candidate(
+    image: np.ndarray, mask: np.ndarray, style: str = "outline", side: int = 400
+) -> np.ndarray:
+    """Somebody to be routed: the whole photo, and the person near, both with the mask.
+
+    Args:
+        image: H x W x 3 uint8.
+        mask: H x W bool, not empty.
+        style: of the mask: "outline", "tint" or "none".
+        side: of each of the two panels in pixels.
+
+    Returns:
+        side x (2 side + 4) x 3 uint8; grey outside the photo.
+    """
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    whole = Frame((width - longer) / 2, (height - longer) / 2, longer)
+    panels = {}
+    for name, frame in (("whole", whole), ("near", person_frame(mask, 1.3))):
+        panel = frame.crop_image(image, side)
+        if style != "none":
+            panel = overlay(panel, frame.crop_mask(mask, side), VISIBLE, 0.55 if style == "tint" else 0.0, 2)
+        panels[name] = np.where(frame.photo_mask((height, width), side)[..., None], panel, OUTSIDE)
+    return strip(panels, title_height=0)
+
+
 class Occluded(NamedTuple):
     """A freshly occluded person, the answer to it, and both as one picture."""
 

@@ -1,5 +1,6 @@
 """The widgets, driven without a browser, on untrained networks."""
 
+import csv
 import io
 
 import numpy as np
@@ -11,7 +12,8 @@ from deocc import Deoccluder, plots
 from deocc.errors import DeoccError
 from deocc.models import ContentRecoveryNet, MaskCompletionNet
 from deocc.people import Occluder, Person
-from deocc.widgets import SPRITE, OcclusionStudio, TemplateBrowser
+from deocc.people.routing import Candidate
+from deocc.widgets import MASK_STYLES, SPRITE, OcclusionStudio, RoutingWidget, TemplateBrowser
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +191,134 @@ def test_browser_says_when_an_occluder_is_too_thin(browser):
 def test_networks_without_templates_are_refused(deoccluder):
     with pytest.raises(DeoccError, match="no templates"):
         TemplateBrowser(deoccluder, make_people(), THINGS)
+
+
+class Unreadable(list):
+    """Candidates of which one is damaged; only the one that is asked for is read."""
+
+    ids = ["a", "b", "c"]
+
+    def __getitem__(self, index):
+        if self.ids[index] == "b":
+            raise DeoccError("b.jpg: damaged")
+        return candidates()[index]
+
+
+def candidates() -> list[Candidate]:
+    person = make_people()[0]
+    facts = {"a": ("preserve", 0.1, ()), "b": ("discard", 0.4, ("cut < off", "small")), "c": ("", 0.0, ())}
+    return [Candidate(name, person.image, person.amodal_mask, *fact) for name, fact in facts.items()]
+
+
+class TestRouting:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "new" / "routes.csv"
+
+    @pytest.fixture
+    def widget(self, path) -> RoutingWidget:
+        return RoutingWidget(candidates(), path, side=48)
+
+    def routed(self, path) -> list[tuple[str, str, str]]:
+        with open(path, newline="") as file:
+            return [(row["id"], row["route"], row["proposal"]) for row in csv.DictReader(file)]
+
+    def test_each_button_decides_saves_and_goes_on(self, widget, path):
+        assert widget.candidate.id == "a" and not path.exists(), "nothing is written before a decision"
+        pictures = {widget.canvas.background}
+        widget.buttons["preserve"].click()
+        assert self.routed(path) == [("a", "preserve", "preserve")] and widget.candidate.id == "b"
+        assert "discard</b> (confidence 0.40)" in widget.proposal.value
+        assert "cut &lt; off; small" in widget.proposal.value
+        widget.buttons["discard"].click()
+        widget.buttons["refine"].click()
+        assert self.routed(path)[1:] == [("b", "discard", "discard"), ("c", "refine", "")]
+        assert widget.candidate is None and "everybody is routed" in widget.proposal.value
+        assert "3 of 3 routed: discard 1, preserve 1, refine 1" in widget.status.value
+        assert widget.progress.value == widget.progress.max == 3
+        pictures.add(widget.canvas.background)
+        assert len(pictures) == 2
+        widget.buttons["discard"].click()
+        assert len(self.routed(path)) == 3, "after the last one the buttons do nothing"
+
+    def test_keys_do_the_same(self, widget, path):
+        for key in "dpr":
+            widget.canvas.act("key", key=key)
+        assert [row[1] for row in self.routed(path)] == ["discard", "preserve", "refine"]
+        widget.canvas.act("key", key="Backspace")
+        widget.canvas.act("key", key="u")
+        assert self.routed(path) == [("a", "discard", "preserve")] and widget.candidate.id == "b"
+
+    def test_undo_shows_the_candidate_again_and_stops_at_the_first(self, widget, path):
+        widget.decide("discard")
+        widget.undo.click()
+        assert widget.candidate.id == "a" and self.routed(path) == []
+        widget.undo.click()
+        assert widget.candidate.id == "a" and "nothing to take back" in widget.status.value
+        widget.decide("preserve")
+        assert self.routed(path) == [("a", "preserve", "preserve")] and "nothing" not in widget.status.value
+
+    def test_a_new_widget_goes_on_where_the_last_one_stopped(self, widget, path):
+        widget.decide("refine")
+        again = RoutingWidget(candidates(), path, side=48)
+        assert again.candidate.id == "b" and "1 of 3 routed" in again.status.value
+        again.take_back()
+        assert again.candidate.id == "a"
+
+    def test_two_windows_on_one_file_keep_both_decisions(self, path):
+        one, two = (RoutingWidget(candidates(), path, side=48) for _ in range(2))
+        one.decide("discard")
+        two.decide("preserve")  # the same candidate: the later decision stands
+        assert self.routed(path) == [("a", "preserve", "preserve")] and two.candidate.id == "b"
+        two.decide("refine")
+        one.take_back()
+        assert one.candidate.id == "b" and self.routed(path) == [("a", "preserve", "preserve")]
+
+    def test_another_list_on_the_same_file_leaves_foreign_decisions(self, widget, path):
+        widget.decide("discard")
+        other = RoutingWidget(candidates()[1:], path, side=48)
+        other.take_back()
+        assert "last decision is on a" in other.status.value and len(self.routed(path)) == 1
+
+    def test_a_decision_that_cannot_be_saved_is_said_and_not_skipped(self, widget, path):
+        path.mkdir(parents=True)  # a folder stands where the file should be
+        widget.decide("discard")
+        assert "not saved" in widget.status.value and widget.candidate.id == "a"
+        path.rmdir()
+        widget.decide("discard")
+        assert "not saved" not in widget.status.value and widget.candidate.id == "b"
+
+    def test_a_damaged_candidate_is_said_and_can_be_discarded(self, path):
+        widget = RoutingWidget(Unreadable("abc"), path, side=48)
+        widget.decide("preserve")
+        assert widget.candidate is None and "cannot be read: b.jpg: damaged" in widget.status.value
+        widget.decide("discard")
+        assert self.routed(path)[1] == ("b", "discard", "") and widget.candidate.id == "c"
+
+    def test_the_mask_is_drawn_in_three_ways(self, widget):
+        seen = []
+        for _ in MASK_STYLES:
+            seen.append(widget.canvas.background)
+            widget.canvas.act("key", key="m")
+        assert len(set(seen)) == 3 and widget.mask.value == MASK_STYLES[0]
+
+    def test_bad_input_is_refused(self, path):
+        for bad in ([], candidates() * 2):
+            with pytest.raises(DeoccError, match="at least one, each id once"):
+                RoutingWidget(bad, path)
+        path.parent.mkdir()
+        path.write_text("id,route,proposal,seconds\na,keep,,1\n")
+        with pytest.raises(DeoccError, match="routes.csv: route 'keep' of 'a' is unknown"):
+            RoutingWidget(candidates(), path)
+
+
+def test_a_candidate_is_shown_whole_and_near():
+    image = np.full((50, 100, 3), 90, np.uint8)
+    mask = np.zeros((50, 100), bool)
+    mask[20:40, 70:80] = True
+    plain, tinted = (plots.render_candidate(image, mask, style, 60) for style in ("none", "tint"))
+    assert plain.shape == (60, 124, 3)
+    assert (plain[:14, :60] == plots.OUTSIDE).all() and (plain[16:44, :60] == 90).all(), "a wide photo, whole"
+    changed = (plain != tinted).any(2)
+    assert changed[:, :60].mean() == pytest.approx(0.02, abs=0.02)
+    assert changed[:, 64:].mean() == pytest.approx(0.5 / 1.3**2, abs=0.08), "near, the person is large"

@@ -7,7 +7,7 @@ Layout: ``people.csv`` (id, split, source, has_parsing, licence, ...), ``images/
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Occluder:
     alpha: np.ndarray | None = None
 
 
-def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a CSV file; its columns must include `columns`, its ids must be unique."""
     if not path.is_file():
         raise DeoccError(f"{path}: no such file; a people folder needs it (see `deocc render --help`)")
@@ -103,7 +103,7 @@ class Occluders(Sequence[Occluder]):
     def __init__(self, path: PathLike, split: str | None = None):
         """Args: path: the ``occluders/`` folder. split: "train", "val", or None for all."""
         self.path = Path(path)
-        rows = _read_rows(self.path / "occluders.csv", OCCLUDER_COLUMNS)
+        rows = read_rows(self.path / "occluders.csv", OCCLUDER_COLUMNS)
         self.rows = [row for row in rows if split in (None, row["split"])]
 
     def __len__(self) -> int:
@@ -144,7 +144,7 @@ class PeopleFolder(Sequence[Person]):
                 f"{self.path}: no such people folder; make one with `deocc render --out {self.path}`"
             )
         self.split = split
-        rows = _read_rows(self.path / "people.csv", PEOPLE_COLUMNS)
+        rows = read_rows(self.path / "people.csv", PEOPLE_COLUMNS)
         self.rows = [row for row in rows if split in (None, row["split"])]
 
     def __len__(self) -> int:
@@ -200,9 +200,10 @@ class PeopleFolder(Sequence[Person]):
         return Occluders(self.path / "occluders", split)
 
 
-def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str] = ()) -> None:
+    """Writes a CSV file, whole or not at all. Args: columns: default: the keys of the first row."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns or rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomic(path, lambda file: file.write(text.getvalue().encode()))
@@ -233,12 +234,12 @@ def write_occluder(path: PathLike, occluder: Occluder) -> dict[str, str]:
 
 def write_people_table(path: PathLike, rows: Iterable[dict[str, str]]) -> None:
     """Writes ``people.csv``, sorted by id."""
-    _write_rows(Path(path) / "people.csv", sorted(rows, key=lambda row: row["id"]))
+    write_rows(Path(path) / "people.csv", sorted(rows, key=lambda row: row["id"]))
 
 
 def write_occluder_table(path: PathLike, rows: Iterable[dict[str, str]]) -> None:
     """Writes ``occluders/occluders.csv``, sorted by id."""
-    _write_rows(Path(path) / "occluders" / "occluders.csv", sorted(rows, key=lambda row: row["id"]))
+    write_rows(Path(path) / "occluders" / "occluders.csv", sorted(rows, key=lambda row: row["id"]))
 
 
 def write_people(
