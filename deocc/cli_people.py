@@ -1,8 +1,11 @@
 """``deocc people``: people folders out of public datasets. Commands import what they need when they run."""
 
+import inspect
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -56,3 +59,239 @@ def fetch(
 
     folder, count = fetch_original(name, out, _accept_silently if yes else _accept, keep, again)
     typer.echo(f"{count} files came into {folder}" if count else f"everything is in {folder} already")
+
+
+# ------------------------------------------------------------------ datasets
+
+Root = Annotated[Path, typer.Argument(help="Folder of the unpacked dataset.", metavar="ROOT")]
+Annotations = Annotated[
+    Path | None,
+    typer.Option("--annotations", help="One annotation file, instead of all in ROOT.", metavar="FILE"),
+]
+Images = Annotated[
+    Path | None, typer.Option("--images", help="Folder of the photos, where it is elsewhere.", metavar="DIR")
+]
+Segmenter = Annotated[
+    str,
+    typer.Option("--segmenter", help="Makes masks of boxes: auto, maskrcnn, mediapipe, deeplab, grabcut."),
+]
+
+
+def _common(
+    root: Root,
+    out: Annotated[Path, typer.Option("--out", help="People folder to write.", metavar="PEOPLE")],
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard", help="Do part i of n (from 1); the parts in one folder equal one run.", metavar="I/N"
+        ),
+    ] = "1/1",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
+    keep: Annotated[
+        Literal["preserve", "refine", "all"],
+        typer.Option(
+            "--keep", help="What the filter must propose; all: whatever can be read, for a person to route."
+        ),
+    ] = "preserve",
+    split: Annotated[
+        Literal["source", "hash", "train", "val"],
+        typer.Option(
+            "--split",
+            help="source: as the dataset says; hash: one photo in six is val, alike for COCO, LIP and COCOA.",
+        ),
+    ] = "source",
+    min_side: Annotated[
+        int | None,
+        typer.Option("--min-side", min=1, help="Pixels that a person is long, at least.", show_default="130"),
+    ] = None,
+    gutter: Annotated[
+        int | None,
+        typer.Option(
+            "--gutter", min=0, help="Pixels between a person and the photo's border.", show_default="3"
+        ),
+    ] = None,
+    occluders: Annotated[
+        bool, typer.Option(help="Copy the bundled occluders where the dataset has no things to cut out.")
+    ] = True,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the regions that are cut out.")] = 0,
+    device: Annotated[
+        str,
+        typer.Option("--device", help="auto or cpu: readers and segmenters run on the CPU.", metavar="NAME"),
+    ] = "auto",
+) -> None:
+    """Options of every dataset."""
+
+
+def _build(source: Any, given: dict[str, Any], **more: Any) -> None:
+    """Builds and says what was kept. Args: more: further fields of `BuildOptions`."""
+    from deocc.people.filtering import Thresholds
+    from deocc.people.sources.build import BuildOptions, build_people, parse_shard
+    from deocc.pipeline import pick_device
+
+    pick_device(given["device"])
+    limits = {name: given[name] for name in ("min_side", "gutter") if given[name] is not None}
+    options = BuildOptions(
+        replace(Thresholds(), **limits), given["keep"], given["split"], seed=given["seed"], **more
+    )
+    shard = parse_shard(given["shard"])
+    report = build_people(source, given["out"], options, shard, given["workers"], True, given["occluders"])
+    _say(report["sources"][source.name], given["out"])
+
+
+def _say(facts: dict[str, Any], out: Path) -> None:
+    for reason, count in facts["dropped"].items():
+        typer.echo(f"dropped {count}: {reason}")
+    if facts["cases"]:
+        typer.echo(f"natural occlusion cases: {facts['cases']}")
+    typer.echo(
+        f"{facts['kept']} of {facts['people']} people in {facts['photos']} photos are in {out} (report.json)"
+    )
+
+
+def _dataset(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a command of a function that opens a dataset: its own options come after those of every dataset.
+
+    The function gives the source, and fields of `BuildOptions`.
+    """
+
+    def register(opener: Callable[..., Any]) -> Callable[..., Any]:
+        common, own = (inspect.signature(function).parameters for function in (_common, opener))
+        extras = [own[key] for key in own if key != "root"]
+        parameters = [*common.values(), *extras]
+
+        def command(**given: Any) -> None:
+            source, more = opener(given["root"], **{p.name: given[p.name] for p in extras})
+            _build(source, given, **more)
+
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name, help=inspect.getdoc(opener))(command)
+        return opener
+
+    return register
+
+
+@_dataset("ahp")
+def _ahp(
+    root: Path,
+    images: Annotated[
+        str, typer.Option("--images", help="Folder of the photos, below ROOT.")
+    ] = "train/JPEGImages",
+    masks: Annotated[
+        str, typer.Option("--masks", help="Folder of the masks, below ROOT.")
+    ] = "train/Annotations",
+    parsing: Annotated[
+        str, typer.Option("--parsing", help="Folder of the label maps, below ROOT; empty: none.")
+    ] = "train/PseudoParsingAnnotations",
+    lists: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lists",
+            help="File of ids, below ROOT; again for more.",
+            show_default="train/ImageSets/{train,val}.txt",
+        ),
+    ] = None,
+) -> Any:
+    """AHP, the paper's dataset. Its makers have filtered it, so only damaged people are dropped.
+
+    The options name the folders of valid/ and test/, whose layout was never described.
+    """
+    from deocc.people.sources.ahp import Ahp
+
+    source = Ahp(root, images, masks, parsing)
+    return replace(source, lists=tuple(lists)) if lists else source, {}
+
+
+@_dataset("coco")
+def _coco(root: Path, annotations: Annotations = None, images: Images = None) -> Any:
+    """COCO instances: polygons and run lengths; crowds are left out; things become occluders."""
+    from deocc.people.sources.coco import Coco
+
+    return Coco(root, annotations, images), {}
+
+
+@_dataset("voc")
+def _voc(
+    root: Path,
+    sbd: Annotated[
+        Path | None,
+        typer.Option("--sbd", help="SBD's folder.", show_default="looked for in ROOT", metavar="DIR"),
+    ] = None,
+) -> Any:
+    """PASCAL VOC 2012 segmentation, and SBD's instances where they are there."""
+    from deocc.people.sources.voc import Voc
+
+    return Voc(root, sbd), {}
+
+
+@_dataset("lip")
+def _lip(root: Path) -> Any:
+    """Look Into Person, single-person parsing: masks and 20 classes with true sides."""
+    from deocc.people.sources.lip import Lip
+
+    return Lip(root), {}
+
+
+@_dataset("openimages")
+def _openimages(
+    root: Path, annotations: Annotations = None, images: Images = None, segmenter: Segmenter = "auto"
+) -> Any:
+    """OpenImages v4: boxes, whose masks a segmenter makes."""
+    from deocc.people.sources.openimages import OpenImages
+
+    return OpenImages(root, annotations, images), {"segmenter": segmenter}
+
+
+@_dataset("objects365")
+def _objects365(
+    root: Path, annotations: Annotations = None, images: Images = None, segmenter: Segmenter = "auto"
+) -> Any:
+    """Objects365: boxes, whose masks a segmenter makes."""
+    from deocc.people.sources.objects365 import Objects365
+
+    return Objects365(root, annotations, images), {"segmenter": segmenter}
+
+
+@_dataset("cocoa")
+def _cocoa(
+    root: Path,
+    annotations: Annotations = None,
+    images: Images = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option("--cases", help="Write occluded people as natural cases there.", metavar="CASES"),
+    ] = None,
+) -> Any:
+    """COCO amodal: whole masks; the unoccluded become people, the occluded natural cases (--cases)."""
+    from deocc.people.sources.cocoa import Cocoa
+
+    return Cocoa(root, annotations, images), {"cases": None if cases is None else str(cases)}
+
+
+@_dataset("pennfudan")
+def _pennfudan(root: Path) -> Any:
+    """Penn-Fudan: pedestrians with masks."""
+    from deocc.people.sources.pennfudan import PennFudan
+
+    return PennFudan(root), {}
+
+
+@_dataset("ccp")
+def _ccp(root: Path) -> Any:
+    """Clothing Co-Parsing: masks, and 59 clothing classes mapped to the 20 of LIP."""
+    from deocc.people.sources.ccp import ClothingCoParsing
+
+    return ClothingCoParsing(root), {}
+
+
+@app.command()
+def merge(
+    people: Annotated[
+        Path, typer.Argument(help="People folder that shards were copied into.", metavar="PEOPLE")
+    ],
+) -> None:
+    """Write people.csv again, after folders of several shards (with their .build) were copied into one."""
+    from deocc.people.sources.journal import write_tables
+
+    for name, facts in write_tables(people)["sources"].items():
+        typer.echo(f"{name}: {facts['kept']} of {facts['people']} people in {facts['photos']} photos")

@@ -84,14 +84,19 @@ def read_mask(path: PathLike) -> np.ndarray:
     return values > 0 if values.max(initial=0) <= 1 else values >= 128
 
 
-def read_parsing(path: PathLike) -> np.ndarray:
-    """Reads a LIP label map. Returns: H x W uint8, 0..19 or 255. Raises: DeoccError for other values."""
+def read_labels(path: PathLike) -> np.ndarray:
+    """Reads a label map: grey values, or indices of a palette. Returns: H x W uint8. Raises: DeoccError."""
     image = _open(path)
     if image.mode not in ("L", "P"):
         raise DeoccError(
             f"{path}: label maps have one 8-bit channel, this one is {image.mode}; save it as grey"
         )
-    labels = np.array(image)
+    return np.array(image)
+
+
+def read_parsing(path: PathLike) -> np.ndarray:
+    """Reads a LIP label map. Returns: H x W uint8, 0..19 or 255. Raises: DeoccError for other values."""
+    labels = read_labels(path)
     if ((labels >= NUM_CLASSES) & (labels != IGNORE)).any():
         raise DeoccError(
             f"{path}: label {labels[labels != IGNORE].max()} is not a LIP class; use 0..19 or 255"

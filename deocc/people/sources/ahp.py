@@ -1,0 +1,55 @@
+"""AHP, the paper's dataset: unoccluded people, filtered by hand, with pseudo-parsing of the training part."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from deocc.errors import DeoccError
+from deocc.people.sources.about import ABOUT
+from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
+from deocc.people.sources.files import picture, read_list, split_of_name
+from deocc.people.sources.lip import lip_parsing
+from deocc.people.sources.regions import LabelPicture
+
+
+@dataclass(frozen=True)
+class Ahp:
+    """AHP's training part, or another part whose layout the fields describe.
+
+    Attributes:
+        root: AHP's folder; the other paths are relative to it.
+        images: folder of the photos.
+        masks: folder of the masks; every pixel that is not 0 is the person.
+        parsing: folder of LIP label maps, or "" where there are none.
+        lists: text files of ids; the split is in the name of each ("train", "val").
+    """
+
+    root: Path
+    images: str = "train/JPEGImages"
+    masks: str = "train/Annotations"
+    parsing: str = "train/PseudoParsingAnnotations"
+    lists: tuple[str, ...] = ("train/ImageSets/train.txt", "train/ImageSets/val.txt")
+    name: str = "ahp"
+    has_masks: bool = True
+    curated: bool = True
+
+    def fill(self, index: Writer) -> None:
+        for folder in (self.images, self.masks):
+            if not (self.root / folder).is_dir():
+                raise DeoccError(f"{self.root / folder}: no such folder; name AHP's folders by the options")
+        lists = [self.root / name for name in self.lists if (self.root / name).is_file()]
+        if not lists:
+            raise DeoccError(f"{self.root / self.lists[0]}: no such file; name AHP's lists of ids by --lists")
+        for path in lists:
+            for stem in read_list(path):
+                index.photo(stem, split=split_of_name(path.stem))
+
+    def photo(self, entry: Entry) -> Photo:
+        assert entry.facts is not None  # the lists are all there is
+        path = picture([self.root / self.images], entry.key)
+        mask = self.root / self.masks / f"{entry.key}.png"
+        labels = self.root / self.parsing / f"{entry.key}.png"
+        parsing = partial(lip_parsing, path=labels) if self.parsing and labels.is_file() else None
+        person = Subject(entry.key, LabelPicture(mask), parsing=parsing)
+        return Photo(path, entry.facts["split"], f"ahp:{entry.key}", ABOUT["ahp"].licence, None, (person,),
+                     parsing is not None, problems=entry.problems)  # fmt: skip

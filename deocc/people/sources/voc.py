@@ -1,0 +1,91 @@
+"""PASCAL VOC 2012 segmentation, and the Semantic Boundaries Dataset (SBD) on VOC's other photos."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deocc.errors import DeoccError
+from deocc.people.sources.about import ABOUT
+from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
+from deocc.people.sources.files import find, picture, read_list, require
+from deocc.people.sources.regions import LabelPicture, Unusable, labels_of, mat_variable
+
+PERSON, VOID = 15, 255
+VOID_WIDTH = 6  # pixels of the unlabelled band around everything in VOC; SBD has none
+
+
+def _instances(objects: np.ndarray, classes: np.ndarray) -> dict[int, bool]:
+    """Instance number -> is it a person, by the class that most of its pixels have."""
+    if objects.shape != classes.shape:
+        raise Unusable("sizes differ", f"instances {objects.shape}, classes {classes.shape}")
+    numbers = [int(number) for number in np.unique(objects) if number not in (0, VOID)]
+    return {n: int(np.bincount(classes[objects == n]).argmax()) == PERSON for n in numbers}
+
+
+@dataclass(frozen=True)
+class Voc:
+    """VOC 2012 with its official lists; SBD's photos that VOC does not segment come besides.
+
+    Attributes:
+        root: ``VOCdevkit/VOC2012`` or a folder around it.
+        sbd: SBD's ``benchmark_RELEASE/dataset`` or a folder around it, or None: looked for in root.
+    """
+
+    root: Path
+    sbd: Path | None = None
+    name: str = "voc"
+    has_masks: bool = True
+    curated: bool = False
+
+    def _sbd(self) -> Path | None:
+        if self.sbd is not None:
+            return require(self.sbd, "SBD's instances", "inst").parent
+        found = find(self.root, "benchmark_RELEASE/dataset/inst", "dataset/inst")
+        return found.parent if found else None
+
+    def fill(self, index: Writer) -> None:
+        lists = require(self.root, "VOC's lists", "ImageSets/Segmentation")
+        base, known = lists.parent.parent, set[str]()
+        for split in ("train", "val"):
+            if (lists / f"{split}.txt").is_file():
+                for stem in read_list(lists / f"{split}.txt"):
+                    known.add(stem)  # 2,913 names: VOC's segmentation does not grow
+                    index.photo(stem, base=str(base), split=split, kind="voc")
+        if not known:
+            raise DeoccError(f"{lists}: neither train.txt nor val.txt names a photo; fetch VOC again")
+        if (sbd := self._sbd()) is not None:
+            for split in ("train", "val"):
+                for stem in read_list(sbd / f"{split}.txt"):
+                    if stem not in known:
+                        index.photo(stem, base=str(sbd), split=split, kind="sbd")
+
+    def photo(self, entry: Entry) -> Photo:
+        assert entry.facts is not None  # the lists are all there is
+        base, voc = Path(entry.facts["base"]), entry.facts["kind"] == "voc"
+        path = picture([base / "JPEGImages", base / "img"], entry.key)
+        subjects = _voc_subjects(base, entry.key) if voc else _sbd_subjects(base, entry.key)
+        return Photo(path, entry.facts["split"], f"voc:{entry.key}", ABOUT["voc"].licence, None, subjects,
+                     void=VOID_WIDTH if voc else 0, problems=entry.problems)  # fmt: skip
+
+
+def _voc_subjects(base: Path, stem: str) -> tuple[Subject, ...]:
+    paths = (base / kind / f"{stem}.png" for kind in ("SegmentationObject", "SegmentationClass"))
+    objects, classes = paths
+    found = _instances(labels_of(objects), labels_of(classes))
+    return tuple(
+        Subject(f"{stem}_{n}", LabelPicture(objects, (n,)), "person" if person else "object",
+                "person" if person else "thing")
+        for n, person in found.items()
+    )  # fmt: skip
+
+
+def _sbd_subjects(base: Path, stem: str) -> tuple[Subject, ...]:
+    path = base / "inst" / f"{stem}.mat"
+    categories = np.atleast_1d(mat_variable(path, "GTinst.Categories")).ravel()
+    return tuple(
+        Subject(f"{stem}_{n}", LabelPicture(path, (n,), "GTinst.Segmentation"),
+                "person" if int(category) == PERSON else "object",
+                "person" if int(category) == PERSON else "thing")
+        for n, category in enumerate(categories, start=1)
+    )  # fmt: skip
