@@ -35,7 +35,7 @@ from deocc.people.sources.about import ABOUT
 from deocc.people.sources.ahp import Ahp
 from deocc.people.sources.build import BuildOptions, build_people, in_shard, parse_shard
 from deocc.people.sources.candidates import Source
-from deocc.people.sources.ccp import ClothingCoParsing, ccp_to_lip
+from deocc.people.sources.ccp import ClothingCoParsing, carried_share
 from deocc.people.sources.coco import Coco, coco_identity
 from deocc.people.sources.cocoa import Cocoa, in_front, is_person
 from deocc.people.sources.index import Index, open_index
@@ -456,14 +456,13 @@ def test_ahp_layout_is_a_parameter(tmp_path: Path) -> None:
         build(Ahp(tmp_path), tmp_path / "other")
 
 
-def test_ccp_classes_become_lips() -> None:
-    labels = ccp_labels(drawn(ring(40, 25)))
-    lip = ccp_to_lip(labels, CCP_NAMES)
-    assert ((lip > 0) == (labels > 0)).all()
-    for name, classes in {"hair": {2}, "t-shirt": {5}, "jeans": {9}, "boots": {18, 19}, "skin": {13}}.items():
-        assert set(np.unique(lip[labels == CCP_NAMES.index(name)])) == classes
-    columns = {number: np.nonzero(lip == number)[1].mean() for number in (18, 19)}
-    assert columns[18] > columns[19], "the left shoe of somebody who faces the camera is on the right"
+def test_ccp_parsing_and_carried_things(tmp_path: Path) -> None:
+    build(make_ccp(tmp_path / "data"), tmp_path / "people")
+    (person,) = PeopleFolder(tmp_path / "people")
+    assert not person.true_sides and {2, 5, 9, 13, 18, 19} == set(np.unique(person.parsing)) - {0, 255}
+    labels = np.array([[0, 2, 2, 4]], np.uint8)
+    assert carried_share(labels, CCP_NAMES) == pytest.approx(2 / 3)
+    assert carried_share(np.zeros((2, 2), np.uint8), CCP_NAMES) == 0
 
 
 def test_cocoa_gives_natural_cases(tmp_path: Path) -> None:

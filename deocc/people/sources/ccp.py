@@ -4,105 +4,30 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.labels import IGNORE, LIP_CLASSES
+from deocc.labels import IGNORE
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
+from deocc.people.sources.ccp_labels import LABEL_OF, lip_parsing
 from deocc.people.sources.files import picture, require
 from deocc.people.sources.regions import LabelPicture, Unusable, labels_of, mat_variable
 
 FIELD = "groundtruth"
-GARMENTS = {
-    "hat": ("hat",), "hair": ("hair",), "glove": ("gloves",), "sunglasses": ("glasses", "sunglasses"),
-    "upper-clothes": ("blouse", "shirt", "t-shirt", "top", "sweater", "sweatshirt", "jumper", "hoodie",
-                      "vest", "bra", "swimwear", "intimate", "tie", "belt"),
-    "dress": ("dress",), "coat": ("blazer", "jacket", "coat", "cape", "cardigan", "suit"),
-    "socks": ("socks", "stockings", "tights"), "pants": ("pants", "jeans", "leggings", "shorts", "panties"),
-    "jumpsuit": ("romper", "bodysuit"), "scarf": ("scarf",), "skirt": ("skirt",),
-    "face": ("necklace", "earrings"),
-}  # fmt: skip
-SKIN = ("skin", "bracelet", "watch", "ring")
-SHOES = ("boots", "clogs", "flats", "heels", "loafers", "pumps", "sandals", "shoes", "sneakers", "wedges")
-CARRIED = ("bag", "purse", "wallet", "accessories")
 MAX_CARRIED = 0.25  # share of the figure that a carried thing may take: more hides the body's shape
-LEFT = {"arm": 14, "leg": 16, "shoe": 18}  # of LIP's classes; the right one follows
-FACE = LIP_CLASSES.index("face")
 
 
 @lru_cache(maxsize=4)
 def class_names(path: Path) -> tuple[str, ...]:
-    """The names of CCP's classes, in order, out of ``label_list.mat``. Raises: Unusable."""
+    """The names of CCP's tags, in order, out of ``label_list.mat``. Raises: Unusable."""
     return tuple(str(name).strip() for name in np.ravel(mat_variable(path, "label_list")))
 
 
-def _those(labels: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
-    return np.isin(labels, [number for number, name in enumerate(names) if name in wanted])
-
-
 def carried_share(labels: np.ndarray, names: tuple[str, ...]) -> float:
-    """Share of the figure that bags and the like take. Args: labels: H x W uint8, CCP's classes."""
-    return float(_those(labels, names, CARRIED).sum() / max((labels > 0).sum(), 1))
-
-
-def ccp_to_lip(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """CCP's labels as LIP's. Bare skin becomes face, arm or leg by where it is; carried things are ignored.
-
-    Left and right assume somebody who faces the camera, so they are not true sides.
-
-    Args:
-        labels: H x W uint8, CCP's classes.
-        names: of the classes.
-
-    Returns:
-        H x W uint8, LIP ids and 255; non-zero exactly where `labels` is.
-    """
-    table = np.zeros(256, np.uint8)
-    table[1:] = IGNORE
-    for part, garments in GARMENTS.items():
-        for garment in garments:
-            if garment in names:
-                table[names.index(garment)] = LIP_CLASSES.index(part)
-    out = table[labels]
-    if not (labels > 0).any():
-        return out
-    shoes, skin = _those(labels, names, SHOES), _those(labels, names, SKIN)
-    _set_side(out, shoes, "shoe", labels > 0)
-    for component in _components(skin):
-        part = _skin_part(component, labels, names, shoes)
-        if part == "face":
-            out[component] = FACE
-        else:
-            _set_side(out, component, part, labels > 0)
-    return out
-
-
-def _components(mask: np.ndarray) -> list[np.ndarray]:
-    count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    return [numbers == number for number in range(1, count)]
-
-
-def _skin_part(component: np.ndarray, labels: np.ndarray, names: tuple[str, ...], shoes: np.ndarray) -> str:
-    """ "face", "arm" or "leg", by height in the figure and by what the skin touches."""
-    rows = np.flatnonzero((labels > 0).any(1))
-    height = (np.nonzero(component)[0].mean() - rows[0]) / max(len(rows), 1)
-    near = cv2.dilate(component.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-    if height > 0.62 or (height > 0.55 and (near & shoes).any()):
-        return "leg"
-    head = _those(labels, names, ("hair", "hat", "glasses", "sunglasses"))
-    return "face" if height < 0.22 or (height < 0.35 and (near & head).any()) else "arm"
-
-
-def _set_side(out: np.ndarray, where: np.ndarray, part: str, figure: np.ndarray) -> None:
-    """Writes the left or right class, by the side of the figure's middle in the rows concerned."""
-    rows = where.any(1)
-    if not rows.any():
-        return
-    middle = np.median(np.nonzero(figure[rows])[1])
-    left = np.arange(out.shape[1])[None] > middle  # the person's left is the picture's right
-    out[where & left], out[where & ~left] = LEFT[part], LEFT[part] + 1
+    """Share of the figure that bags and the like take. Args: labels: H x W uint8, CCP's tags."""
+    carried = [number for number, name in enumerate(names) if LABEL_OF.get(name) == IGNORE]
+    return float(np.isin(labels, carried).sum() / max((labels > 0).sum(), 1))
 
 
 def ccp_parsing(mask: np.ndarray, path: Path, names: tuple[str, ...]) -> np.ndarray:
@@ -110,7 +35,10 @@ def ccp_parsing(mask: np.ndarray, path: Path, names: tuple[str, ...]) -> np.ndar
     labels = labels_of(path, FIELD)
     if labels.shape != mask.shape:
         raise Unusable("sizes differ", f"{path.name} is {labels.shape[::-1]}, the photo {mask.shape[::-1]}")
-    return np.where(mask, ccp_to_lip(labels, names), np.uint8(0))
+    try:
+        return np.where(mask, lip_parsing(labels, names), np.uint8(0))
+    except DeoccError as error:
+        raise Unusable("annotation damaged", f"{path.name}: {error}") from None
 
 
 @dataclass(frozen=True)
