@@ -17,9 +17,11 @@ from accelerate import PartialState
 from torch import Tensor
 
 from . import metrics
+from .baselines.trained import NETWORKS, TRAINED, MaskBaselineRecipe
 from .errors import DeoccError
 from .io import write_json
 from .models import MaskCompletionNet, count_parameters, load_weights, read_metadata, save_weights
+from .models.weights import CLASSES
 from .occlusion import OcclusionDataset, collate
 from .occlusion.dataset import TrainingMix
 from .people import Occluder, PeopleFolder, Person
@@ -412,11 +414,15 @@ class Recipe:
         stage: field of `Preset` that holds its settings: "mask" or "content".
         build: (settings, training set, preset, seed, stage1) -> system.
         evaluate: (system, batches, device) -> figures.
+        settings: preset -> the settings of that stage, where they are not the preset's own.
+        version: counts changes of the code that change results; a part of every result's hash.
     """
 
     stage: str
     build: Callable[..., System]
     evaluate: Callable[[System, list[Batch], torch.device], dict[str, float]]
+    settings: Callable[[Preset], Any] | None = None
+    version: int = 1
 
 
 def build_mask_system(
@@ -451,10 +457,40 @@ def build_content_system(
     return ContentSystem(settings, preset.size, network)
 
 
+def mask_baseline(recipe: MaskBaselineRecipe) -> Recipe:
+    """A baseline of table 2: the preset's schedule and cases, its own network and settings."""
+
+    def build(
+        settings: Any, data: OcclusionDataset, preset: Preset, seed: int, stage1: Path | None
+    ) -> System:
+        return recipe.build(settings, preset.size)
+
+    def settings(preset: Preset) -> Any:
+        return recipe.settings(preset.name, preset.mask.settings)
+
+    return Recipe("mask", build, evaluate_masks, settings, recipe.version)
+
+
 SYSTEMS: dict[str, Recipe] = {
     "mask/ours": Recipe("mask", build_mask_system, evaluate_masks),
     "content/ours": Recipe("content", build_content_system, evaluate_content),
+    **{name: mask_baseline(recipe) for name, recipe in TRAINED.items()},
 }
+
+
+def preset_of(name: str, preset: str | Preset, changes: dict[str, Any] | None = None) -> Preset:
+    """A preset as a system is trained with it: with that system's settings, then the changes.
+
+    Raises:
+        DeoccError: unknown system, preset or key.
+    """
+    if name not in SYSTEMS:
+        raise DeoccError(f"system {name!r} is unknown; choose from {', '.join(SYSTEMS)}")
+    recipe, chosen = SYSTEMS[name], get_preset(preset)
+    if recipe.settings is not None:
+        stage = replace(getattr(chosen, recipe.stage), settings=recipe.settings(chosen))
+        chosen = replace(chosen, **{recipe.stage: stage})
+    return get_preset(chosen, changes)
 
 
 # -------------------------------------------------------------------------------------------------- run
@@ -467,6 +503,7 @@ class TrainedSystem:
     weights: Path
     result: TrainResult
     card: dict[str, Any]
+    system: System  # with the averaged network, on the CPU
 
 
 def train_system(
@@ -489,7 +526,7 @@ def train_system(
     """Trains a system of `SYSTEMS` on people folders and exports the averaged weights.
 
     Args:
-        name: "mask/ours" (stage 1) or "content/ours" (stage 2).
+        name: one of `SYSTEMS`, such as "mask/ours" (stage 1) or "content/ours" (stage 2).
         people_dirs: people folders; only their split "train" is read.
         preset: name or `Preset`.
         out: folder of the run: `weights.safetensors`, `model_card.json`, `model_card.md`, `log.jsonl`,
@@ -508,10 +545,8 @@ def train_system(
     Raises:
         DeoccError: unknown system, preset or key; people folders without training people; `out` in use.
     """
-    if name not in SYSTEMS:
-        raise DeoccError(f"system {name!r} is unknown; choose from {', '.join(SYSTEMS)}")
+    preset = preset_of(name, preset, changes)
     recipe = SYSTEMS[name]
-    preset = get_preset(preset, changes)
     stage: Stage = getattr(preset, recipe.stage)
     config = _with_length(stage.train, max_minutes, steps)
     config = replace(config, seed=config.seed if seed is None else seed, threads=threads or config.threads)
@@ -536,7 +571,8 @@ def train_system(
     card = model_card(name, preset, stage, config, people, result, command)
     if PartialState().is_main_process:
         export(result, card, out)
-    return TrainedSystem(out / "weights.safetensors", result, card)
+    system.network = result.ema
+    return TrainedSystem(out / "weights.safetensors", result, card, system)
 
 
 def _tuning_batches(people: TrainingPeople, preset: Preset, config: TrainConfig) -> list[Batch]:
@@ -556,7 +592,7 @@ def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | No
 
 def _start_from(system: System, path: Path) -> None:
     """Fills the network from a file; a trunk, and what joins it, may be missing there."""
-    loaded, network = load_weights(path), system.network
+    loaded, network = load_weights(path, classes=CLASSES | NETWORKS), system.network
     plain = [{**getattr(net, "config", {}), "trunk": ""} for net in (loaded, network)]
     if type(loaded) is not type(network) or plain[0] != plain[1]:
         raise DeoccError(

@@ -213,6 +213,8 @@ class MaskSystem(_Trainable):
         logits = self.network(batch["image"], batch["initial_mask"], batch["photo"])
         odds = {"modal_mask": logits.modal, "amodal_mask": logits.amodal}
         masks = {name: L.mask_probability(value) * batch["photo"] for name, value in odds.items()}
+        if not self.settings.modal:
+            masks["modal_mask"] = batch["initial_mask"]  # M_i itself stands in
         parts = {"parsing_modal": logits.parsing_modal, "parsing_amodal": logits.parsing_amodal}
         return masks | {name: part.argmax(1) for name, part in parts.items() if part is not None}
 

@@ -1,6 +1,7 @@
 """The systems that ours is measured against, one file a system, all behind one protocol.
 
-Here are those that learn nothing, or only an average: they say what the numbers of a table are worth.
+Exported here are those that learn nothing, or only an average: they say what the numbers of a table are
+worth. Those that the training loop trains are in `deocc.baselines.trained`.
 """
 
 from deocc.baselines.biharmonic import Biharmonic
@@ -13,8 +14,9 @@ from deocc.baselines.nearest_template import NearestTemplate
 from deocc.baselines.patchmatch import PatchMatch
 from deocc.baselines.protocol import Baseline, Batch, Prediction
 from deocc.baselines.telea import Telea
+from deocc.baselines.true_visible import TrueVisibleMask
 
 __all__ = [
     "Baseline", "Batch", "Biharmonic", "ConvexHull", "InitialMask", "MeanColour", "MeanMask",
-    "NavierStokes", "NearestTemplate", "PatchMatch", "Prediction", "Telea",
+    "NavierStokes", "NearestTemplate", "PatchMatch", "Prediction", "Telea", "TrueVisibleMask",
 ]  # fmt: skip

@@ -43,16 +43,19 @@ class Lite0Trunk(nn.Module):
         self.blocks = nn.ModuleList(list(net._blocks)[: STAGES[last][0] + 1])
         self.channels = {stride: channels for stride, (_, channels) in STAGES.items() if stride <= last}
 
-    def forward(self, image: Tensor) -> dict[int, Tensor]:
+    def forward(self, image: Tensor, beside: Tensor | None = None) -> dict[int, Tensor]:
         """Features by stride: {2: N x 16 x H/2 x W/2, 4: N x 24 x ..., 8: 40, 16: 112, 32: 320 channels}.
 
         Args:
             image: N x 3 x H x W in [0, 1], any size.
+            beside: N x 32 x H/2 x W/2, added to the stem's convolution: what further input channels would
+                add, if the stem had them.
         """
         ends = {index: stride for stride, (index, _) in STAGES.items()}
         features = {}
         with _exact_on_cpu(image.device):
-            x = self.stem((image.float() * 255 - 127) / 128)  # N x 32 x H/2 x W/2
+            x = self.stem[0]((image.float() * 255 - 127) / 128)  # N x 32 x H/2 x W/2
+            x = self.stem[1:](x if beside is None else x + beside.float())
             for index, block in enumerate(self.blocks):
                 x = block(x)
                 if index in ends:

@@ -1,0 +1,60 @@
+"""Pix2Pix (Isola et al. 2017): a U-Net that translates pictures, with a PatchGAN beside an L1 term."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from deocc.baselines.completion import MaskNetwork
+
+GROWTH = (1, 2, 4, 8, 8, 8)  # channels of each level in units of the width
+
+
+class Pix2Pix(MaskNetwork):
+    """U-Net of 4x4 convolutions from (image, M_i) to the whole person's mask; M_i passes through for M_m.
+
+    The original's: levels of 4x4 convolutions of stride 2 down to a grid of 2 x 2, batch normalisation, leaky
+    ReLU on the way down, skips, transposed convolutions and dropout in the innermost levels on the way up, a
+    conditional PatchGAN and L1 at a hundred times its weight. Adapted: two mask channels beside the picture,
+    one map of log-odds in place of a picture, and the cross-entropy that every system of the table has.
+    Dropout acts in training only (the original keeps it, as its noise).
+
+    Args:
+        width: channels of the first level (64 in the original).
+        levels: halvings of the resolution.
+    """
+
+    def __init__(self, width: int = 32, levels: int = 6) -> None:
+        super().__init__()
+        self.config = {"width": width, "levels": levels}
+        widths = [5, *(factor * width for factor in GROWTH[:levels])]
+        self.down = nn.ModuleList(
+            nn.Sequential(
+                nn.LeakyReLU(0.2) if k else nn.Identity(),
+                nn.Conv2d(widths[k], widths[k + 1], 4, 2, 1),
+                nn.BatchNorm2d(widths[k + 1]) if k else nn.Identity(),
+            )
+            for k in range(levels)
+        )
+        self.up = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(),
+                nn.ConvTranspose2d(
+                    widths[k + 1] * (1 if k == levels - 1 else 2), widths[k] if k else 1, 4, 2, 1
+                ),
+                *([nn.BatchNorm2d(widths[k])] if k else []),
+                *([nn.Dropout(0.5)] if k >= levels - 2 else []),
+            )
+            for k in range(levels)
+        )
+
+    def complete(self, image: Tensor, initial_mask: Tensor, photo: Tensor) -> tuple[Tensor, None]:
+        """See `MaskNetwork.complete`."""
+        x, skips = torch.cat([image - 0.5, initial_mask, photo], 1), []
+        for layer in self.down:
+            x = layer(x)  # N x widths[k + 1] x H/2^(k+1) x W/2^(k+1)
+            skips.append(x)
+        x = skips.pop()
+        for k in range(len(self.up) - 1, 0, -1):
+            x = torch.cat([self.up[k](x), skips.pop()], 1)
+        return self.up[0](x), None
