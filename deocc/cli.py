@@ -303,10 +303,10 @@ def occlude(
 
 
 class _ManyFolders(TyperCommand):
-    """Lets ``--people A B C`` stand for ``--people A --people B --people C``."""
+    """Lets ``--people A B C`` stand for ``--people A --people B --people C``; the same for ``--only``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _repeat_option(args, "--people"))
+        return super().parse_args(ctx, _repeat_option(_repeat_option(args, "--people"), "--only"))
 
 
 def _repeat_option(args: list[str], option: str) -> list[str]:
@@ -380,6 +380,75 @@ def train(
         None if device == "auto" else device, threads, not all_people, None, stage1, init,
     )  # fmt: skip
     typer.echo(f"weights: {trained.weights}")
+
+
+@app.command(rich_help_panel=MEASURE, cls=_ManyFolders)
+def table(
+    number: Annotated[str, typer.Argument(help="2 or 4.", metavar="N")],
+    preset: Annotated[
+        Literal["tiny", "small", "paper"],
+        typer.Option("--preset", help="Sizes of networks, input and schedule."),
+    ] = "small",
+    training: Annotated[
+        bool, typer.Option("--train", help="Train and evaluate what has no result yet.")
+    ] = False,
+    people: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--people",
+            help="People folders to train on; cases come from the first one's split val.  "
+            "[default: the bundled people at preset tiny]",
+            metavar="DIR...",
+        ),
+    ] = None,
+    cases: Annotated[
+        Path | None, typer.Option("--cases", help="Case folder to evaluate on instead.", metavar="DIR")
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", min=1, help="Training images a run, the same for every row."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Runs a row, with seeds SEED, SEED + 1, ...")
+    ] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Rows to train, by key; others are left.", metavar="ROW..."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    runs: Annotated[
+        Path, typer.Option("--runs", help="Where runs and made cases lie.", metavar="DIR")
+    ] = Path("runs/tables"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder of results and tables.  [default: data/results/tables]", metavar="DIR"
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Print and save a table of the paper from stored results; with --train, make what it lacks first.
+
+    Interrupt it at any time: the same command goes on where it stopped. Several processes may work at one
+    table; a row is only ever trained by one of them.
+    """
+    from deocc.commands import make_table
+    from deocc.paths import PEOPLE_MINI, RESULTS
+
+    out = out or RESULTS / "tables"
+    if training and not people and preset == "tiny":
+        people = [PEOPLE_MINI]
+    _seed_everything(seed)
+    logging.getLogger("deocc").setLevel(logging.INFO)
+    if device != "auto":
+        os.environ["ACCELERATE_TORCH_DEVICE"] = device
+    text, page = make_table(
+        number, preset, training, tuple(people or ()), cases, images, seeds, tuple(only or ()), threads, runs,
+        out, seed, None if device == "auto" else device,
+    )  # fmt: skip
+    typer.echo(text)
+    typer.echo(f"written to {page} and {page.with_suffix('.json').name}")
 
 
 def _key_value(text: str) -> tuple[str, Any]:

@@ -24,9 +24,9 @@ from deocc.occlusion import CaseFolder, PasteOptions, Placement, make_cases, wri
 from deocc.occlusion.dataset import NATURAL_PASTE, initial_mask
 from deocc.paths import DATA
 from deocc.people import PeopleFolder
-from deocc.pipeline import Deoccluder, Deocclusion, Given, make_view
+from deocc.pipeline import Deoccluder, Deocclusion, Given, make_view, pick_device
 from deocc.plots import overlay_masks, parsing_picture, render_case, strip
-from deocc.predictions import case_view, predict_cases
+from deocc.predictions import case_view, cases_digest, predict_cases
 
 DEMO_CASES = DATA / "demo-cases"
 DEMO_GIVEN: dict[Given, str] = {"modal": "the true visible mask", "initial": "a rough mask"}
@@ -221,3 +221,57 @@ def write_cases(
         for case in tqdm(made, "occluding", total, unit="case", disable=not progress):
             write_case(temporary, case)
     return total
+
+
+# ------------------------------------------------------------------ tables of the paper
+
+
+def make_table(
+    number: str,
+    preset: str,
+    training: bool,
+    people: tuple[Path, ...],
+    cases: Path | None,
+    images: int | None,
+    seeds: int,
+    only: tuple[str, ...],
+    threads: int | None,
+    runs: Path,
+    out: Path,
+    seed: int,
+    device: str | None,
+) -> tuple[str, Path]:
+    """Makes what a table lacks (with `training`), then prints it from stored results.
+
+    Returns:
+        The table as Markdown, and the file it was written to; the same as JSON lies beside it.
+
+    Raises:
+        DeoccError: no such table or row, bad folders, or no result to print.
+    """
+    from deocc import table_report as R
+    from deocc.table_rows import IMAGES, get_plan, people_digest
+    from deocc.table_runs import TableMaker, TableOptions
+
+    plan = get_plan(number)
+    rows = plan.picked(only)
+    pick_device(device)
+    require_writable(out)
+    left: list[str] = []
+    if training:
+        require_writable(runs)
+        images = images or IMAGES[preset]
+        options = TableOptions(
+            preset, people, images, runs, out, cases, tuple(range(seed, seed + seeds)), threads, device
+        )
+        maker = TableMaker(plan, options)
+        left = maker.make(rows)
+        wanted = R.Setup(maker.data, images, maker.cases_digest)
+    else:
+        data = people_digest(people) if people else ""
+        wanted = R.Setup(data, images or 0, "" if cases is None else cases_digest(CaseFolder(cases)))
+    table = R.collect(plan, preset, R.read_results([out]), wanted)
+    table.notes += left
+    R.require_results(table)
+    text, _, page = R.save_report(table, out)
+    return text, page

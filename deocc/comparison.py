@@ -28,11 +28,12 @@ from deocc.evaluation import (
 from deocc.io import PathLike, write_atomic, write_json
 from deocc.judge import PixelJudge
 from deocc.masks import Frame, person_frame
+from deocc.models import MaskCompletionNet
 from deocc.occlusion import CaseFolder, OcclusionCase, case_item, collate
 from deocc.occlusion.dataset import initial_mask
 from deocc.pipeline import Deoccluder, Given, paste_pixels
 from deocc.predictions import case_view
-from deocc.systems import AdversarySettings, ContentSettings, ContentSystem
+from deocc.systems import AdversarySettings, ContentSettings, ContentSystem, MaskSettings, MaskSystem
 from deocc.tables import METRICS, format_table, interval_text, markdown
 
 SCHEMA = "deocc.comparison/1"
@@ -69,6 +70,17 @@ def recovery_system(deoccluder: Deoccluder) -> ContentSystem:
     settings = ContentSettings(width=8, perceptual=0, style=0, style_whole=0, adversary=silent)
     system = ContentSystem(settings, deoccluder.size, deoccluder.mask_net)
     system.network = deoccluder.content_net  # the one above was only there to be replaced
+    return system
+
+
+def mask_system(network: MaskCompletionNet) -> MaskSystem:
+    """A trained stage 1 as a system that completes masks, such as `masks` of task "pixels"."""
+    silent = AdversarySettings(weight=0)
+    modal = bool(network.config["modal"])
+    system = MaskSystem(
+        MaskSettings(width=8, levels=2, templates=0, modal=modal, perceptual=0, adversary=silent)
+    )
+    system.network = network.eval()  # the one above was only there to be replaced
     return system
 
 

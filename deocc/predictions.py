@@ -91,12 +91,12 @@ def _settings(deoccluder: Deoccluder, folder: CaseFolder, given: Given, segmente
     """What a prediction depends on; two runs may share a folder only when they agree in it."""
     settings: dict[str, Any] = {
         "deocc": __version__, "weights": deoccluder.identity, "given": given, "flip": deoccluder.flip,
-        "cases": _digest(folder),
+        "cases": cases_digest(folder),
     }  # fmt: skip
     return settings | ({"segmenter": segmenter} if given == "box" else {})
 
 
-def _digest(folder: CaseFolder) -> str:
+def cases_digest(folder: CaseFolder) -> str:
     """A short name of a case folder's content: names and case.json of all cases, sizes of their pictures."""
     sha = hashlib.sha256()
     for name in folder.ids:

@@ -16,7 +16,7 @@ from deocc.io import read_image, read_json, read_mask, read_parsing, write_image
 from deocc.occlusion import CaseFolder
 from deocc.people import Occluder, Person, write_people
 
-COMMANDS = ("demo", "deocclude", "predict", "evaluate", "bench", "render", "occlude", "train")
+COMMANDS = ("demo", "deocclude", "predict", "evaluate", "bench", "render", "occlude", "train", "table")
 HEIGHT, WIDTH = 70, 52
 
 

@@ -11,62 +11,24 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
-from tqdm.auto import tqdm
 
 from deocc.baselines import (
     Biharmonic,
     ConvexHull,
     InitialMask,
     MeanColour,
-    MeanMask,
     NavierStokes,
-    NearestTemplate,
     PatchMatch,
     Telea,
 )
-from deocc.comparison import evaluate_systems, recovery_system, save_comparison, training_masks
+from deocc.comparison import evaluate_systems, recovery_system, save_comparison
 from deocc.errors import DeoccError
-from deocc.experiments import load_people
-from deocc.occlusion import CaseFolder, make_cases, write_case
 from deocc.paths import RESULTS
-from deocc.people import PeopleFolder
 from deocc.pipeline import Deoccluder
-from deocc.templates import kmeans
+from deocc.table_runs import fit_controls, fixed_cases
 
-RATIOS = (0.08, 0.65)
 SIDE = 128  # of the frames that mean mask and templates live in
-
-
-def make_folder(
-    people: Path, tuning: bool, per_person: int, seed: int, limit: int | None, out: Path
-) -> CaseFolder:
-    """The fixed cases: split "val", or the tenth of "train" held out for tuning; kept in `out` once made."""
-    if not out.exists():
-        if tuning:
-            held = load_people([people])
-            persons, occluders = held.tuning_people, held.tuning_occluders
-        else:
-            folder = PeopleFolder(people, "val")
-            persons, occluders = folder, folder.occluders("val")
-        chosen = [persons[i] for i in range(min(len(persons), limit or len(persons)))]
-        made = make_cases(chosen, occluders, per_person, RATIOS, 1.0, seed)
-        for case in tqdm(made, "occluding", len(chosen) * per_person, unit="case"):
-            write_case(out, case)
-    return CaseFolder(out)
-
-
-def fit_controls(people: Path, samples: int, clusters: int, seed: int) -> tuple[MeanMask, NearestTemplate]:
-    """Mean mask and k-means templates from training people, occluded as the cases are."""
-    training = load_people([people])
-    step = max(1, len(training.people) // samples)
-    persons = [training.people[i] for i in range(0, len(training.people), step)][:samples]
-    cases = make_cases(persons, training.occluders, 1, RATIOS, 1.0, seed + 1)
-    masks = training_masks(tqdm(cases, "fitting", len(persons), unit="case"), SIDE)
-    small = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(masks).float(), 64)
-    templates = kmeans(small.flatten(1), min(clusters, len(masks) // 2), seed=seed).reshape(-1, 64, 64)
-    return MeanMask.fit(masks), NearestTemplate(templates.numpy())
 
 
 def main(
@@ -88,8 +50,8 @@ def main(
     device: str = "cpu",
 ) -> None:
     """Scores the shipped weights and the controls on fixed cases."""
-    folder = make_folder(people, tuning, per_person, seed, limit, cases)
-    mean, template = fit_controls(people, samples, 64, seed)
+    folder = fixed_cases(people, cases, tuning, per_person, seed, limit)
+    mean, template = fit_controls([people], SIDE, seed, samples)
     ours = None if no_weights else Deoccluder.from_pretrained(weights, device, flip)
     facts = {
         "command": "python tools/control_tables.py " + " ".join(map(_argument, sys.argv[1:])),

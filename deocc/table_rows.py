@@ -1,0 +1,256 @@
+"""The rows of the paper's tables as frozen data, and what names a result: the hash of its configuration.
+
+A row says which system is trained and which fields of the preset it changes, nothing else; `run_config`
+turns a row, a preset, the data, a budget of images and a seed into plain values, and `config_hash` names
+them. Further tables (3, 5, 6) are further `TablePlan`s of task "pixels".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from deocc.errors import DeoccError
+from deocc.experiments import SYSTEMS, Preset, get_preset, preset_of
+
+Kind = Literal["trained", "control", "shipped"]
+SCHEMA = 1  # of configurations; counts changes that make old results incomparable
+IMAGES = {
+    "tiny": 512,
+    "small": 60_000,
+    "paper": 56_000 * 32,
+}  # training images a run, where none are asked for
+IGNORED = (  # fields of TrainConfig that change speed or logs, not results
+    "threads", "workers", "log_every", "eval_every", "checkpoint_every", "keep_checkpoints", "seed",
+    "max_minutes",
+)  # fmt: skip
+PARTS = ("images", "masks", "parsing", "occluders")  # subfolders of a people folder
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row.
+
+    Attributes:
+        key: short name, for --only and for the files of its results.
+        name: as printed.
+        kind: "trained" by the one loop, "control" (learns nothing, or an average), or "shipped" weights.
+        system: name in `deocc.experiments.SYSTEMS`, of a trained row.
+        changes: fields of the preset that the row varies, by dotted key.
+        published: its row in `deocc.paper.TABLES`; "" where the paper has none.
+    """
+
+    key: str
+    name: str
+    kind: Kind = "trained"
+    system: str = ""
+    changes: tuple[tuple[str, Any], ...] = ()
+    published: str = ""
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """One table.
+
+    Attributes:
+        number, title: the paper's.
+        task: "masks", or "pixels" (recovery).
+        rows: in the order of print.
+        columns: metric -> column of `deocc.paper.TABLES`, "" where the paper has none.
+        givens: what everything starts from: "initial" (M_i) and "modal" (the true visible mask).
+        reference: key of the row that others are compared with, case by case.
+        compared: the metric of that comparison.
+    """
+
+    number: str
+    title: str
+    task: Literal["masks", "pixels"]
+    rows: tuple[TableRow, ...]
+    columns: tuple[tuple[str, str], ...]
+    givens: tuple[str, ...] = ("initial", "modal")
+    reference: str = "ours"
+    compared: str = "invisible_iou"
+
+    def picked(self, only: Sequence[str] = ()) -> tuple[TableRow, ...]:
+        """Some rows by key, or all where none is named. Raises: DeoccError: no such row."""
+        known = [row.key for row in self.rows]
+        unknown = [key for key in only if key not in known]
+        if unknown:
+            raise DeoccError(
+                f"table {self.number} has no row {unknown[0]!r}; its rows are {', '.join(known)}"
+            )
+        return tuple(row for row in self.rows if not only or row.key in only)
+
+
+_MASK_COLUMNS = (
+    ("amodal_l1", "L1 M_a"), ("amodal_iou", "IoU M_a"), ("modal_iou", "IoU M_m"),
+    ("invisible_iou", "IoU M_inv"), ("parsing_miou", ""),
+)  # fmt: skip
+CONTROLS = (
+    TableRow("initial", "given mask", "control"),
+    TableRow("visible", "true visible mask", "control"),
+    TableRow("mean", "mean training mask", "control"),
+    TableRow("hull", "convex hull", "control"),
+    TableRow("template", "nearest template", "control"),
+)
+
+
+def _baseline(key: str, name: str, published: str = "") -> TableRow:
+    return TableRow(key, name, "trained", f"mask/{key}", (), published)
+
+
+TABLE_2 = TablePlan(
+    "2", "mask completion against other systems", "masks",
+    (
+        *CONTROLS,
+        _baseline("maskrcnn", "Mask R-CNN", "Mask-RCNN"),
+        _baseline("deeplab", "DeepLab", "Deeplab"),
+        _baseline("pix2pix", "Pix2Pix", "Pix2Pix"),
+        _baseline("segan", "SeGAN", "SeGAN"),
+        _baseline("ovsr", "OVSR", "OVSR"),
+        _baseline("pcnets", "PCNets-M", "PCNets"),
+        _baseline("transformer", "prompt transformer (not in the paper)"),
+        _baseline("ours", "ours", "Ours"),
+        TableRow("shipped", "shipped weights (longer training)", "shipped"),
+    ),
+    _MASK_COLUMNS,
+)  # fmt: skip
+
+_OFF: dict[str, tuple[str, Any]] = {
+    "discriminator": ("mask.settings.adversary.weight", 0.0),
+    "modal": ("mask.settings.modal", False),
+    "parsing": ("mask.settings.parsing", False),
+    "templates": ("mask.settings.templates", 0),
+}
+
+
+def _ablation(key: str, published: str, *parts: str) -> TableRow:
+    """A row of table 4: whatever is not named is off."""
+    changes = tuple(change for part, change in _OFF.items() if part not in parts)
+    return TableRow(key, published, "trained", "mask/ours", changes, published)
+
+
+TABLE_4 = TablePlan(
+    "4", "ablation of mask completion", "masks",
+    (
+        _ablation("none", "1: baseline"),
+        _ablation("d", "2: discriminator", "discriminator"),
+        _ablation("modal", "3: + modal", "discriminator", "modal"),
+        _ablation("parsing", "4: + modal + parsing", "discriminator", "modal", "parsing"),
+        _ablation("templates", "5: + modal + templates", "discriminator", "modal", "templates"),
+        _ablation("all", "6: all", "discriminator", "modal", "parsing", "templates"),
+    ),
+    _MASK_COLUMNS,
+    reference="all",
+)  # fmt: skip
+
+PLANS: dict[str, TablePlan] = {plan.number: plan for plan in (TABLE_2, TABLE_4)}
+
+
+def get_plan(number: str) -> TablePlan:
+    """A table by number. Raises: DeoccError: no such table here."""
+    if number not in PLANS:
+        raise DeoccError(f"table {number!r} cannot be made here; choose from {', '.join(PLANS)}")
+    return PLANS[number]
+
+
+# ------------------------------------------------------------------------------------- configurations
+
+
+def schedule(preset: Preset, stage: str, images: int) -> dict[str, Any]:
+    """What a budget of training images makes of a preset's schedule, as changes by dotted key.
+
+    Warm-up takes a tenth of the steps at most, the adversary rests for a quarter at most: a short run is a
+    short run of everything.
+    """
+    part = getattr(preset, stage)
+    steps = -(-images // part.train.batch_size)
+    changes: dict[str, Any] = {
+        "train.steps": steps,
+        "train.max_minutes": None,
+        "train.warmup_steps": min(part.train.warmup_steps, steps // 10),
+        "train.eval_every": 0,
+        "train.checkpoint_every": max(10, min(500, steps // 20)),
+        "train.log_every": max(1, min(50, steps // 20)),
+    }
+    start = part.settings.adversary.start
+    if start > steps // 4:
+        changes["settings.adversary.start"] = steps // 4
+    return {f"{stage}.{key}": value for key, value in changes.items()}
+
+
+def row_changes(row: TableRow, preset: str, images: int) -> dict[str, Any]:
+    """All changes of a trained row: the schedule's, then its own."""
+    chosen = preset_of(row.system, preset)
+    return schedule(chosen, SYSTEMS[row.system].stage, images) | dict(row.changes)
+
+
+def run_config(
+    row: TableRow, preset: str, images: int, seed: int, data: str, stage1: str = ""
+) -> dict[str, Any]:
+    """Everything that the result of training a row depends on, as JSON values.
+
+    Args:
+        row: a trained row.
+        preset: its name.
+        images: budget of training images.
+        seed: of weights, order and draws.
+        data: `people_digest` of the people folders.
+        stage1: digest of stage 1's weights, for stage 2.
+    """
+    recipe = SYSTEMS[row.system]
+    chosen = preset_of(row.system, preset, row_changes(row, preset, images))
+    stage = getattr(chosen, recipe.stage)
+    training = {k: v for k, v in asdict(stage.train).items() if k not in IGNORED}
+    config = {
+        "schema": SCHEMA, "system": row.system, "version": recipe.version, "preset": preset,
+        "size": chosen.size, "settings": asdict(stage.settings), "training": training,
+        "mix": asdict(stage.mix), "data": data, "images": images, "seed": seed, "stage1": stage1,
+    }  # fmt: skip
+    return json.loads(json.dumps(config, default=str))
+
+
+def fixed_config(row: TableRow, preset: str, data: str, weights: str = "") -> dict[str, Any]:
+    """The same of a row that the loop does not train. Args: weights: digest of shipped weights."""
+    size = get_preset(preset).size
+    config = {"schema": SCHEMA, "system": f"{row.kind}/{row.key}", "preset": preset, "size": size}
+    return config | ({"weights": weights} if row.kind == "shipped" else {"data": data})
+
+
+def config_hash(config: dict[str, Any]) -> str:
+    """Sixteen hexadecimal digits that name a configuration."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def setting_differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Fields in which two configurations differ, as "settings.width 24 -> 16"."""
+    words = []
+    for key in sorted(set(old) | set(new)):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            words += setting_differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            words.append(f"{prefix}{key} {json.dumps(a)} -> {json.dumps(b)}")
+    return words
+
+
+# ----------------------------------------------------------------------------------------- what is read
+
+
+def people_digest(folders: Sequence[Path]) -> str:
+    """Names the content of people folders, in order: their tables' bytes, every file's name and size."""
+    sha = hashlib.sha256()
+    for folder in map(Path, folders):
+        if not (folder / "people.csv").is_file():
+            raise DeoccError(f"{folder}: no people folder (people.csv is missing); see `deocc render --help`")
+        files = [p for name in PARTS for p in (folder / name).glob("*") if not p.name.startswith(".")]
+        for path in (folder / "people.csv", *sorted(files)):
+            name = path.relative_to(folder).as_posix()
+            sha.update(
+                path.read_bytes() if path.suffix == ".csv" else f"{name}{path.stat().st_size}".encode()
+            )
+    return sha.hexdigest()[:16]
