@@ -98,3 +98,27 @@ def test_frame_beside_the_photo_is_empty() -> None:
     image = np.full((50, 60, 3), 255, np.uint8)
     assert not frame.crop_image(image, 16).any()
     assert not frame.paste(np.ones((16, 16), np.float32), (50, 60)).any()
+
+
+shapes = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
+
+
+@given(shapes, st.booleans())
+def test_box_is_the_smallest_around_every_pixel(shape: tuple[int, int, int], turned: bool) -> None:
+    mask = np.random.default_rng(shape[2]).random(shape[:2]) < 0.1
+    mask = mask.T[::-1] if turned else mask  # a view that is not contiguous
+    rows, columns = np.nonzero(mask)
+    if len(rows):
+        assert mask_box(mask) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    else:
+        with pytest.raises(DeoccError, match="empty"):
+            mask_box(mask)
+
+
+@given(shapes, st.integers(1, 8))
+def test_masks_warp_together_as_each_alone(shape: tuple[int, int, int], count: int) -> None:
+    rng = np.random.default_rng(shape[2])
+    masks = list(rng.random((count, *shape[:2])) < 0.5)
+    frame = Frame(*rng.uniform(-4, 4, 2), rng.uniform(2, 20))
+    for mask, together in zip(masks, frame.crop_masks(masks, 16), strict=True):
+        assert together.dtype == bool and (together == frame.crop_mask(mask, 16)).all()

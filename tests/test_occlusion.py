@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deocc.errors import DeoccError, PlacementError
 from deocc.labels import flip_parsing, merge_sides, parsing_onehot
+from deocc.masks import mask_box
 from deocc.occlusion import (
     CaseFolder,
     OcclusionDataset,
@@ -78,6 +79,24 @@ masks = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1
 @given(masks, masks)
 def test_hidden_area_equals_brute_force(person: np.ndarray, occluder: np.ndarray) -> None:
     np.testing.assert_array_equal(hidden_area(person, occluder), brute_force(person, occluder))
+
+
+@settings(max_examples=80, deadline=None)
+@given(masks, masks, st.floats(0.01, 1), st.floats(0, 0.2))
+def test_fitting_offsets_are_those_of_brute_force(
+    person: np.ndarray, occluder: np.ndarray, ratio: float, tolerance: float
+) -> None:
+    assume(person.any() and occluder.any())
+    x0, y0, x1, y1 = mask_box(person)
+    hidden, area = brute_force(person[y0:y1, x0:x1], occluder), person.sum()
+    off = np.abs(hidden - ratio * area) - tolerance * area
+    assume((np.abs(off) > 1e-6).all())  # on the border, rounding decides
+    wanted = np.argwhere(off <= 0) + np.array([y0, x0]) - np.array(occluder.shape) + 1
+    if len(wanted):
+        np.testing.assert_array_equal(fitting_offsets(person, occluder, ratio, tolerance), wanted)
+    else:
+        with pytest.raises(PlacementError, match=f"at most {hidden.max() / area:.3f}"):
+            fitting_offsets(person, occluder, ratio, tolerance)
 
 
 def test_placement_hits_the_wanted_ratio() -> None:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from deocc.errors import DeoccError, PlacementError
-from deocc.masks import Box, mask_box, occlusion_ratio
+from deocc.masks import Box, as_bytes, mask_box, occlusion_ratio
 from deocc.occlusion.placement import fitting_offsets
 from deocc.occlusion.priors import Plan, border_plan, draw_plan
 from deocc.occlusion.realism import contact_shadow, match_colours, match_sharpness
@@ -109,42 +109,46 @@ class PasteOptions:
 
 def _transform(occluder: Occluder, scale: float, angle: float, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
     """Scaled, turned, mirrored occluder: h x w x 3 uint8 colours and h x w float32 alpha in [0, 1]."""
-    alpha = occluder.mask.astype(np.uint8) * 255 if occluder.alpha is None else occluder.alpha
-    rgba = np.dstack([occluder.image, alpha])
-    height, width = alpha.shape
+    opacity = as_bytes(occluder.mask) * 255 if occluder.alpha is None else occluder.alpha
+    colours = occluder.image
+    height, width = opacity.shape
     cosine, sine = abs(np.cos(np.radians(angle))) * scale, abs(np.sin(np.radians(angle))) * scale
     new_width = max(2, int(np.ceil(width * cosine + height * sine)) + 2)
     new_height = max(2, int(np.ceil(width * sine + height * cosine)) + 2)
     if scale < 0.67:  # average before shrinking
-        rgba = cv2.resize(
-            rgba, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-        )
-        height, width = rgba.shape[:2]
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        colours = cv2.resize(colours, (width, height), interpolation=cv2.INTER_AREA)
+        opacity = cv2.resize(opacity, (width, height), interpolation=cv2.INTER_AREA)
         scale = 1.0
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
     matrix[:, 2] += (new_width - width) / 2, (new_height - height) / 2
-    colours = cv2.warpAffine(
-        rgba[..., :3],
-        matrix,
-        (new_width, new_height),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    opacity = cv2.warpAffine(rgba[..., 3], matrix, (new_width, new_height), flags=cv2.INTER_LINEAR)
+    size = new_width, new_height
+    colours = cv2.warpAffine(colours, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    opacity = cv2.warpAffine(opacity, matrix, size, flags=cv2.INTER_LINEAR)
     if mirror:
-        colours, opacity = colours[:, ::-1], opacity[:, ::-1]
-    return np.ascontiguousarray(colours), np.ascontiguousarray(opacity).astype(np.float32) / 255
+        colours, opacity = cv2.flip(colours, 1), cv2.flip(opacity, 1)
+    return colours, opacity / np.float32(255)
 
 
 def _harmonise(colours: np.ndarray, alpha: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:
     """Moves the occluder's brightness and contrast `share` of the way to the photo's. h x w x 3 uint8."""
-    inside = colours[alpha > 0.5]
-    if not len(inside) or share <= 0:
+    inside = as_bytes(alpha > 0.5)
+    if not inside.any() or share <= 0:
         return colours
-    sample = image[::4, ::4].reshape(-1, 3)
-    mean, spread = inside.mean(), inside.std() + 1e-3
-    gain = np.clip(((sample.std() + 1e-3) / spread) ** share, 0.6, 1.6)
-    return np.clip((colours - mean) * gain + mean + share * (sample.mean() - mean), 0, 255).astype(np.uint8)
+    mean, spread = _mean_and_spread(colours, inside)
+    wanted, wanted_spread = _mean_and_spread(np.ascontiguousarray(image[::4, ::4]))
+    gain = np.clip(((wanted_spread + 1e-3) / (spread + 1e-3)) ** share, 0.6, 1.6)
+    levels = np.arange(256.0)
+    return cv2.LUT(
+        colours, np.clip((levels - mean) * gain + mean + share * (wanted - mean), 0, 255).astype(np.uint8)
+    )
+
+
+def _mean_and_spread(image: np.ndarray, mask: np.ndarray | None = None) -> tuple[float, float]:
+    """Mean and standard deviation of all values of H x W x 3 uint8, where a mask (H x W uint8) is not 0."""
+    means, spreads = cv2.meanStdDev(image, mask=mask)
+    mean = float(means.mean())
+    return mean, float(np.sqrt((spreads**2 + means**2).mean() - mean**2))
 
 
 def paste(
@@ -169,7 +173,9 @@ def paste(
     window = np.s_[y0:y1, x0:x1]
     source = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
     share = alpha[source][..., None]
-    out[window] = np.rint(colours[source] * share + image[window] * (1 - share)).astype(np.uint8)
+    blend = colours[source] * share
+    blend += image[window] * (1 - share)
+    out[window] = np.rint(blend, out=blend)
     covered[window] = alpha[source] >= 0.5
     return out, covered
 
@@ -233,8 +239,8 @@ def _plain_plan(
 ) -> Plan:
     """Size by the area to hide, any turn, any offset."""
     assert case.amodal_mask is not None
-    wanted = ratio * case.amodal_mask.sum() * rng.uniform(*options.cover)
-    scale = float(np.sqrt(wanted / occluder.mask.sum()))
+    wanted = ratio * np.count_nonzero(case.amodal_mask) * rng.uniform(*options.cover)
+    scale = float(np.sqrt(wanted / np.count_nonzero(occluder.mask)))
     return Plan(scale, rng.uniform(-options.rotation, options.rotation))
 
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from deocc.errors import DeoccError, PlacementError
 from deocc.labels import IGNORE, swap_sides
-from deocc.masks import Frame, mask_box, person_frame
+from deocc.masks import Frame, as_bytes, mask_box, pack_bits, person_frame, unpack_bits
 from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude, person_as_occluder, unoccluded_case
 from deocc.occlusion.kinds import occlude_as, put_behind
 from deocc.occlusion.placement import RatioDensity, as_density
@@ -170,9 +170,7 @@ NATURAL_PASTE = PasteOptions(edge_spread=0.5, colour_match=0.9, match_sharpness=
 
 MIXES: dict[str, TrainingMix] = {
     "anywhere": TrainingMix(),
-    "natural": TrainingMix(
-        placement=PLACEMENTS["natural"], paste=NATURAL_PASTE, behind=0.25, degrade=0.4
-    ),
+    "natural": TrainingMix(placement=PLACEMENTS["natural"], paste=NATURAL_PASTE, behind=0.25, degrade=0.4),
 }
 """Named mixes: plain pasting, and occluders that stand, look and are as large as in real photos."""
 
@@ -329,15 +327,11 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         given = self.initial(case, rng)
         matrix = self._matrix(given, rng)
         assert case.target is not None and case.modal_mask is not None and case.amodal_mask is not None
-        photo = np.ones(given.shape, bool)
-        layers = np.dstack([given, case.modal_mask, case.amodal_mask, photo]).astype(np.uint8)
-        masks = self._warp(layers, matrix, cv2.INTER_NEAREST).astype(bool)
-        names = ("initial_mask", "modal_mask", "amodal_mask", "photo")
-        arrays = {name: masks[..., i] for i, name in enumerate(names)}
         assert case.occluder_mask is not None
-        arrays["occluder_mask"] = (
-            self._warp(case.occluder_mask.astype(np.uint8), matrix, cv2.INTER_NEAREST) > 0
-        )
+        photo = np.ones(given.shape, bool)
+        masks = (given, case.modal_mask, case.amodal_mask, case.occluder_mask, photo)
+        packed = self._warp(pack_bits(masks), matrix, cv2.INTER_NEAREST)
+        arrays = dict(zip((*MASKS, "photo"), unpack_bits(packed, len(masks)), strict=True))
         colour = self._jitter(rng)
         pictures = [
             cv2.transform(self._warp(picture, matrix, cv2.INTER_LINEAR), colour)
@@ -346,7 +340,7 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         if self.mix.degrade > 0 and rng.random() < self.mix.degrade:
             pictures = degrade(pictures, rng)
         for name, picture in zip(("image", "target"), pictures, strict=True):
-            arrays[name] = picture * arrays["photo"][..., None]
+            arrays[name] = cv2.bitwise_and(picture, picture, mask=as_bytes(arrays["photo"]))
         parsing = case.parsing_amodal
         if parsing is not None:
             parsing = self._warp(parsing, matrix, cv2.INTER_NEAREST)

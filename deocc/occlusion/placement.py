@@ -6,7 +6,9 @@ cross-correlation of M with O. One FFT gives it for every offset: a wanted ratio
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import cv2
 import numpy as np
 from scipy import fft
 
@@ -25,11 +27,16 @@ def hidden_area(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarra
         (H + h - 1) x (W + w - 1) int64; entry [i, j] belongs to the top-left corner
         (y, x) = (i - h + 1, j - w + 1).
     """
+    return np.rint(_correlation(person_mask, occluder_mask)).astype(np.int64)
+
+
+def _correlation(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarray:
+    """`hidden_area` before it is rounded, float32; the FFT is off by about 0.001 of a pixel."""
     shape = [a + b - 1 for a, b in zip(person_mask.shape, occluder_mask.shape, strict=True)]
     fast = [fft.next_fast_len(n, real=True) for n in shape]
     spectrum = fft.rfft2(person_mask.astype(np.float32), fast)
     spectrum *= fft.rfft2(occluder_mask[::-1, ::-1].astype(np.float32), fast)
-    return np.rint(fft.irfft2(spectrum, fast)[: shape[0], : shape[1]]).astype(np.int64)
+    return fft.irfft2(spectrum, fast, overwrite_x=True)[: shape[0], : shape[1]]
 
 
 def fitting_offsets(
@@ -52,16 +59,17 @@ def fitting_offsets(
         raise DeoccError("the person's or the occluder's mask is empty; both need at least one pixel")
     x0, y0, x1, y1 = mask_box(amodal_mask)
     visible = amodal_mask if visible_mask is None else visible_mask
-    hidden = hidden_area(visible[y0:y1, x0:x1], occluder_mask)
-    area = int(amodal_mask.sum())
-    fits = np.argwhere(np.abs(hidden - ratio * area) <= tolerance * area)
-    if not len(fits):
+    hidden = _correlation(visible[y0:y1, x0:x1], occluder_mask)
+    area = int(np.count_nonzero(amodal_mask))
+    low, high = np.ceil((ratio - tolerance) * area) - 0.5, np.floor((ratio + tolerance) * area) + 0.5
+    fits = cv2.findNonZero(cv2.inRange(hidden, low, high))  # whole numbers of pixels between the limits
+    if fits is None:
         raise PlacementError(
             f"no offset hides {ratio:.3f} +- {tolerance:.3f} of the person (at most "
-            f"{hidden.max() / area:.3f}); use a larger occluder or another ratio"
+            f"{np.rint(hidden.max()) / area:.3f}); use a larger occluder or another ratio"
         )
     height, width = occluder_mask.shape
-    return fits + np.array([y0 - height + 1, x0 - width + 1])
+    return fits.reshape(-1, 2)[:, ::-1] + np.array([y0 - height + 1, x0 - width + 1])
 
 
 def place_occluder(
@@ -120,16 +128,19 @@ class RatioDensity:
         """Every ratio in [low, high] alike."""
         return cls((low, high), (1.0, 1.0))
 
-    def _cumulative(self, grid: np.ndarray) -> np.ndarray:
+    @cached_property
+    def _cumulative(self) -> tuple[np.ndarray, np.ndarray]:
+        """A grid of ratios, and the cumulative density there."""
+        grid = np.union1d(np.linspace(self.ratios[0], self.ratios[-1], 512), self.ratios)
         heights = np.interp(grid, self.ratios, self.heights)
         steps = np.diff(grid) * (heights[1:] + heights[:-1]) / 2
         total = np.concatenate([[0.0], np.cumsum(steps)])
-        return total / total[-1]
+        return grid, total / total[-1]
 
     def sample(self, rng: np.random.Generator, count: int | None = None) -> np.ndarray | float:
         """Draws ratios by the inverse of the cumulative density. Returns: float, or `count` float64."""
-        grid = np.union1d(np.linspace(self.ratios[0], self.ratios[-1], 512), self.ratios)
-        return np.interp(rng.random(count), self._cumulative(grid), grid)
+        grid, cumulative = self._cumulative
+        return np.interp(rng.random(count), cumulative, grid)
 
 
 DENSITIES: dict[str, RatioDensity] = {

@@ -84,7 +84,7 @@ class Placement:
 
     def draw(self, rng: np.random.Generator) -> str:
         """A kind. Where only one has a share, nothing is drawn from `rng`."""
-        shares = np.array(astuple(self))
+        shares = np.array([getattr(self, kind) for kind in KINDS])
         if np.count_nonzero(shares) == 1:
             return KINDS[int(shares.argmax())]
         return KINDS[int(np.searchsorted(np.cumsum(shares) / shares.sum(), rng.random(), side="right"))]
@@ -165,9 +165,7 @@ def suits(kind: str, occluder: Occluder, person: Box, hidden: float) -> bool:
     return bool(enough) and pixels < MOST_ENLARGED * longer_side
 
 
-def draw_plan(
-    kind: str, attempt: int, occluder: Occluder, person: Box, rng: np.random.Generator
-) -> Plan:
+def draw_plan(kind: str, attempt: int, occluder: Occluder, person: Box, rng: np.random.Generator) -> Plan:
     """Size, turn and zone of a try for the kinds with real sizes; each further try comes nearer and larger.
 
     A thing whose foot is d person heights below the feet (in front of them) appears larger by

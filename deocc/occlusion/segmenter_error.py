@@ -42,7 +42,7 @@ def _leak(modal: np.ndarray, amodal: np.ndarray, occluder: np.ndarray, strength:
     """Paint over the occluder: the part near or between visible parts, as networks that expect bodies do."""
     if not occluder.any():
         return np.zeros_like(modal)
-    radius = np.sqrt(modal.sum())
+    radius = np.sqrt(np.count_nonzero(modal))
     if rng.random() < 0.6:  # a guess of the body, rough enough not to be its outline
         guess = cv2.GaussianBlur(amodal.astype(np.float32), (0, 0), 2.0) + 0.25 * _smooth_noise(rng, 9) > 0.5
     else:
@@ -57,7 +57,7 @@ def _swallow(
 ) -> np.ndarray:
     """Take in a neighbour: a blob at the border of the person, or a piece of the occluder."""
     out = np.zeros_like(modal)
-    radius = np.sqrt(modal.sum())
+    radius = np.sqrt(np.count_nonzero(modal))
     if rng.random() < 0.35:
         piece = (_distance(modal) < radius * 0.5 * strength) & (_smooth_noise(rng, 5) > 0)
         out |= occluder & piece
@@ -84,7 +84,7 @@ def _eat(mask: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndar
         out &= along <= np.quantile(along[mask], 1 - share)
     if rng.random() < 0.5:
         out &= _smooth_noise(rng, 8) < 2.4 - 1.1 * strength * rng.random()
-    return out if out.sum() >= 0.3 * mask.sum() else mask
+    return out if np.count_nonzero(out) >= 0.3 * np.count_nonzero(mask) else mask
 
 
 def _drop_fragments(mask: np.ndarray) -> np.ndarray:
@@ -125,7 +125,7 @@ def segmenter_error(
     if severity <= 0:
         return modal_mask.copy()
     frame = person_frame(modal_mask, scale=SPAN)
-    modal, amodal, occluder = (frame.crop_mask(m, GRID) for m in (modal_mask, amodal_mask, occluder_mask))
+    modal, amodal, occluder = frame.crop_masks((modal_mask, amodal_mask, occluder_mask), GRID)
     if not modal.any():  # a few scattered pixels fell between the grid's cells
         return modal_mask.copy()
     strength = CALIBRATION * severity * rng.gamma(4.0, 0.25)  # some cases come out well, some badly
