@@ -175,6 +175,7 @@ class OcclusionStudio(_Display):
         x, y = self.canvas.positions.get(SPRITE, (0, 0))
         if self._cutout is not None and self._cutout.top_left != (y, x):
             self._cutout = replace(self._cutout, top_left=(int(y), int(x)))
+            self.caption.value = _MOVING
             self._draw()
 
     # ------------------------------------------------------------------ what is shown
@@ -241,6 +242,7 @@ class OcclusionStudio(_Display):
             self._silent = False
 
 
+_MOVING = "the answer is still that of the place before; let go for a new one"
 _STUDIO_LABEL = "photo with a thing in front of the person; drag it, or move it with the arrow keys"
 
 
@@ -560,4 +562,5 @@ def _rows(*widgets: ipywidgets.Widget) -> ipywidgets.VBox:
 
 def _columns(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
     """Side by side where the page is wide enough, else below each other."""
-    return ipywidgets.HBox(list(widgets), layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+    layout = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "6px"}
+    return ipywidgets.HBox(list(widgets), layout=layout)

@@ -76,6 +76,7 @@ class TestStudio:
         assert f"hidden <b>{case.occlusion_ratio:.2f}</b>" in studio.live.value
         assert studio.canvas.overlay != layer
         assert studio.shown is answered, "the networks wait for the hand to let go"
+        assert "let go" in studio.caption.value
 
     def test_letting_go_asks_the_networks_and_moves_the_slider(self, studio):
         before = studio.image.value

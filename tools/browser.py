@@ -25,7 +25,7 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-SECONDS = 60.0  # to wait for anything that a slow machine may take long over
+SECONDS = 150.0  # to wait for anything that a slow machine may take long over
 TALKATIVE = ("@jupyterlab/apputils-extension:announcements", "@jupyterlab/extensionmanager-extension")
 
 
@@ -178,4 +178,3 @@ _EVALUATE = f"""async (expression) => {{
   if (value.status !== 'ok') throw new Error(value.evalue);
   return value.data['text/plain'];
 }}"""
-

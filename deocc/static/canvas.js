@@ -41,7 +41,6 @@ function render({ model, el }) {
   surface.className = "deocc-canvas";
   surface.tabIndex = 0;
   surface.setAttribute("role", "img");
-  el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's one-key shortcuts stay away
   el.appendChild(surface);
 
   const size = () => [model.get("width"), model.get("height")];
@@ -127,7 +126,6 @@ function render({ model, el }) {
     if (!across) return;
     surface.width = across;
     surface.height = Math.max(1, Math.round((across * height) / width));
-    scope().setAttribute("data-lm-suppress-shortcuts", "true");
     redraw();
   }
 
@@ -260,12 +258,17 @@ function render({ model, el }) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (!scope().contains(event.target) || takesText(event.target)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const onSurface = event.target === surface;
-    if (ARROWS[key] && onSurface && model.get("tool") === "drag" && nudge(event)) event.preventDefault();
-    else if (model.get("hotkeys").includes(key)) {
-      if (!event.repeat) model.send({ kind: "key", key });
-      event.preventDefault();
-    }
+    const drags = event.target === surface && model.get("tool") === "drag";
+    const done = (drags && ARROWS[key] && nudge(event)) || report(key, event.repeat);
+    if (!done) return;
+    event.preventDefault();
+    event.stopImmediatePropagation(); // else JupyterLab takes d, r, ... for its own shortcuts
+  }
+
+  function report(key, repeated) {
+    if (!model.get("hotkeys").includes(key)) return false;
+    if (!repeated) model.send({ kind: "key", key });
+    return true;
   }
 
   function keyUp(event) {
@@ -311,8 +314,8 @@ function render({ model, el }) {
   for (const [name, callback] of Object.entries({ ...pointer, pointerleave: leave })) {
     surface.addEventListener(name, callback);
   }
-  document.addEventListener("keydown", keyDown);
-  document.addEventListener("keyup", keyUp);
+  window.addEventListener("keydown", keyDown, true); // before JupyterLab's listener on the document
+  window.addEventListener("keyup", keyUp, true);
   const observer = new ResizeObserver(resize);
   observer.observe(surface);
 
@@ -324,8 +327,8 @@ function render({ model, el }) {
 
   return () => {
     observer.disconnect();
-    document.removeEventListener("keydown", keyDown);
-    document.removeEventListener("keyup", keyUp);
+    window.removeEventListener("keydown", keyDown, true);
+    window.removeEventListener("keyup", keyUp, true);
     for (const [name, callback] of watched) model.off(`change:${name}`, callback);
   };
 }

@@ -1,0 +1,279 @@
+"""The widgets in JupyterLab, worked by a real mouse, finger and keyboard in headless Chromium.
+
+One kernel and one page serve all tests of this file, in the order in which they stand.
+"""
+
+import csv
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import browser
+
+CHROMIUM, WHY_NOT = browser.find_chromium()
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason=f"widgets are not tested in a browser: {WHY_NOT}")
+
+SET_UP = """
+import torch
+torch.set_num_threads(1)
+from deocc import Deoccluder
+from deocc.canvas import Canvas
+from deocc.paths import PEOPLE_MINI
+from deocc.people import PeopleFolder
+from deocc.people.routing import FolderCandidates
+from deocc.widgets import OcclusionStudio, RoutingWidget
+people = PeopleFolder(PEOPLE_MINI, split="val")
+"""
+STUDIO = """
+things = [thing for thing in people.occluders("val") if thing.category == "bush"]
+studio = OcclusionStudio(Deoccluder.from_pretrained("small"), people[20:22], things[:1])
+studio
+"""
+ROUTING = """
+routing = RoutingWidget(FolderCandidates(people.subset(people.ids[:6])), "routes.csv", side=200)
+routing
+"""
+DRAWING = """
+drawing = Canvas(people[20].image, "point", layout={"width": "256px"}, brush=20)
+drawing
+"""
+PIXELS = "surface => surface.toDataURL()"
+
+
+def until(page, holds: Callable[[], object], what: str = "") -> None:
+    """Waits until a function says something truthy; a machine may be slow."""
+    end = time.monotonic() + browser.SECONDS
+    while not holds():
+        assert time.monotonic() < end, what or "waited in vain"
+        page.wait_for_timeout(30)
+
+
+class Shown:
+    """A canvas on the page, by the number of its cell's output."""
+
+    def __init__(self, notebook: browser.Notebook, cell: int) -> None:
+        self.page = notebook.page
+        self.cell = notebook.page.locator(".jp-CodeCell").nth(cell)
+        self.surface = self.cell.locator("canvas.deocc-canvas")
+        self.surface.scroll_into_view_if_needed()
+        self.cell.locator("canvas[data-ready=true]").wait_for()
+
+    def pixels(self) -> str:
+        return self.surface.evaluate(PIXELS)
+
+    def at(self, x: float, y: float, width: int = 256) -> tuple[float, float]:
+        """A picture pixel's place on the page."""
+        box = self.surface.bounding_box()
+        return box["x"] + x * box["width"] / width, box["y"] + y * box["width"] / width
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Between two points in picture pixels; the button stays pressed."""
+        mouse = self.page.mouse
+        mouse.move(*self.at(*start))
+        mouse.down()
+        mouse.move(*self.at(*end), steps=5)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Lab]:
+    with browser.Lab(tmp_path_factory.mktemp("lab"), CHROMIUM) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: browser.Lab) -> browser.Notebook:
+    browser.write_notebook(lab.folder / "widgets.ipynb", [SET_UP, STUDIO, ROUTING, DRAWING])
+    return lab.open("widgets.ipynb")
+
+
+@pytest.fixture
+def studio(notebook: browser.Notebook) -> "Studio":
+    return Studio(notebook)
+
+
+class Studio(Shown):
+    def __init__(self, notebook: browser.Notebook) -> None:
+        super().__init__(notebook, 1)
+        self.notebook = notebook
+
+    def ratio(self) -> float:
+        """The number under the photo."""
+        return float(re.search(r"hidden (\d\.\d+)", self.cell.inner_text())[1])
+
+    def picture(self) -> str:
+        """Address of the answer's picture; a new picture has a new one."""
+        return self.cell.locator("img").get_attribute("src")
+
+    def numbers(self) -> str:
+        found = re.search(r"occlusion ratio (\d.*; IoU .*)", self.cell.inner_text())
+        return found[1] if found else ""
+
+    def place(self) -> list[int]:
+        return eval(self.notebook.value("studio.canvas.positions['occluder']"))
+
+    def grip(self) -> tuple[float, float]:
+        """The middle of the thing, in picture pixels."""
+        width, height = eval(
+            self.notebook.value("[studio.canvas.sprites['occluder'][k] for k in ('width', 'height')]")
+        )
+        x, y = self.place()
+        return x + width / 2, max(y + height / 2, 5)
+
+    def wait(self, what: Callable[[], object], before: object) -> None:
+        """Until a method says something else than before."""
+        until(self.page, lambda: what() not in (before, ""), f"{what.__name__} still says {before}")
+
+
+def test_dragging_shows_the_ratio_and_letting_go_the_answer(studio):
+    ratio, picture, numbers = studio.ratio(), studio.picture(), studio.numbers()
+    pixels, (x, y), grip = studio.pixels(), studio.place(), studio.grip()
+    assert abs(ratio - 0.4) <= 0.011
+    studio.drag(grip, (grip[0] + 25, grip[1] + 10))
+    studio.wait(studio.ratio, ratio)
+    assert studio.pixels() != pixels
+    assert studio.picture() == picture and studio.numbers() == "", "the networks wait"
+    studio.page.mouse.up()
+    studio.wait(studio.picture, picture)
+    studio.wait(studio.numbers, numbers)
+    assert studio.numbers().startswith(f"{studio.ratio():.2f};")
+    moved = studio.place()
+    assert abs(moved[0] - x - 25) <= 1 and abs(moved[1] - y - 10) <= 1, "as far as the mouse"
+
+
+def test_the_slider_moves_the_thing(studio):
+    before = studio.picture(), studio.numbers(), studio.place()
+    handle = studio.cell.locator(".noUi-handle").first.bounding_box()
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    mouse = studio.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 60, y, steps=4)
+    mouse.up()
+    studio.wait(studio.picture, before[0])
+    studio.wait(studio.numbers, before[1])
+    assert studio.place() != before[2]
+    wanted = float(studio.cell.locator(".widget-readout").first.inner_text())
+    assert abs(studio.ratio() - wanted) <= 0.011
+
+
+def test_arrow_keys_nudge_it_and_leave_the_notebook_alone(studio):
+    cells, picture, (x, y) = studio.page.locator(".jp-Cell").count(), studio.picture(), studio.place()
+    studio.surface.focus()
+    for key in ("ArrowLeft", "Shift+ArrowDown"):
+        studio.page.keyboard.press(key)
+    studio.wait(studio.picture, picture)
+    until(studio.page, lambda: studio.place() == [x - 1, y + 10])
+    assert studio.page.locator(".jp-Cell").count() == cells
+    assert studio.page.evaluate("document.activeElement.className").startswith("deocc-canvas")
+
+
+def test_a_finger_drags_it_too(studio):
+    picture, (x, y), grip = studio.picture(), studio.place(), studio.grip()
+    session = studio.page.context.new_cdp_session(studio.page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        spots = [dict(zip("xy", studio.at(*point), strict=True)) for point in points]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
+
+    touch("touchStart", grip)
+    for step in range(1, 5):
+        touch("touchMove", (grip[0] - 4 * step, grip[1]))
+    touch("touchEnd")
+    studio.wait(studio.picture, picture)
+    assert abs(studio.place()[0] - x + 16) <= 1 and studio.place()[1] == y
+
+
+def test_the_overlay_is_chosen_with_a_click(studio):
+    pixels = studio.pixels()
+    studio.cell.get_by_role("button", name="none", exact=True).click()
+    studio.wait(studio.pixels, pixels)
+
+
+def test_it_fits_a_narrow_page(studio):
+    size = studio.page.viewport_size
+    studio.page.set_viewport_size({"width": 760, "height": 900})
+    try:
+        canvas, picture = studio.surface, studio.cell.locator("img")
+        until(studio.page, lambda: picture.bounding_box()["y"] > canvas.bounding_box()["y"] + 150)
+        box = canvas.bounding_box()
+        assert picture.bounding_box()["y"] > box["y"] + box["height"], "one below the other"
+        assert box["width"] > 150 and abs(box["width"] - box["height"]) < 2
+        sharp = "s => Math.abs(s.width - s.clientWidth * devicePixelRatio) <= 1"
+        until(studio.page, lambda: canvas.evaluate(sharp), "the canvas has as many pixels as the screen")
+    finally:
+        studio.page.set_viewport_size(size)
+
+
+@pytest.fixture
+def drawing(notebook):
+    return Shown(notebook, 3)
+
+
+def wait_for_value(notebook, expression: str, wanted: str) -> None:
+    """Waits until the kernel's repr is as wanted."""
+    until(notebook.page, lambda: notebook.value(expression) == wanted, f"{expression} is not {wanted}")
+
+
+def test_a_click_a_box_and_a_stroke_arrive_in_picture_pixels(notebook, drawing):
+    pixels = drawing.pixels()
+    drawing.page.mouse.click(*drawing.at(100.5, 50.5))
+    wait_for_value(notebook, "drawing.point", "(100, 50)")
+    until(drawing.page, lambda: drawing.pixels() != pixels, "the point is marked")
+    notebook.value("setattr(drawing, 'tool', 'box')")
+    drawing.cell.locator("canvas[data-tool=box]").wait_for()
+    drawing.drag((150.5, 200.5), (30.5, 20.5))
+    drawing.page.mouse.up()
+    wait_for_value(notebook, "drawing.box", "(30, 20, 151, 201)")
+    notebook.value("setattr(drawing, 'tool', 'brush')")
+    drawing.cell.locator("canvas[data-tool=brush]").wait_for()
+    drawing.drag((60, 128), (200, 128))
+    drawing.page.mouse.up()
+    line = "drawing.mask[120:136, 60:200].all()"
+    wait_for_value(notebook, f"bool({line}) and not drawing.mask[:115].any()", "True")
+
+
+def wait_for_routes(lab, notebook, count: int) -> list[tuple[str, str]]:
+    """The file, once it has that many decisions."""
+    path = lab.folder / "routes.csv"
+
+    def rows() -> list[dict[str, str]]:
+        return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+
+    until(notebook.page, lambda: len(rows()) == count, f"{count} decisions never come")
+    return [(row["id"], row["route"]) for row in rows()]
+
+
+def wait_for_name(shown: Shown, name: str) -> None:
+    shown.cell.get_by_text(name, exact=True).wait_for()
+
+
+def test_buttons_keys_undo_and_a_restarted_kernel(lab, notebook):
+    ids = eval(notebook.value("routing._ids"))
+    shown, keyboard = Shown(notebook, 2), notebook.page.keyboard
+    cells = notebook.page.locator(".jp-Cell").count()
+    pixels = shown.pixels()
+    shown.cell.get_by_role("button", name="Discard (d)").click()
+    assert wait_for_routes(lab, notebook, 1) == [(ids[0], "discard")]
+    wait_for_name(shown, ids[1])
+    until(notebook.page, lambda: shown.pixels() != pixels, "the next picture appears")
+    keyboard.press("d")  # the button has the focus; d, d would delete a cell of the notebook
+    wait_for_routes(lab, notebook, 2)
+    shown.surface.click()
+    for count, key in enumerate(("p", "r"), 3):
+        keyboard.press(key)
+        wait_for_routes(lab, notebook, count)
+    keyboard.press("Backspace")
+    wanted = list(zip(ids, ("discard", "discard", "preserve"), strict=False))
+    assert wait_for_routes(lab, notebook, 3) == wanted
+    wait_for_name(shown, ids[3])
+    shown.cell.get_by_text("3 of 6 routed: discard 2, preserve 1, refine 0").wait_for()
+    assert notebook.page.locator(".jp-Cell").count() == cells, "the keys did nothing to the notebook"
+
+    notebook.restart()
+    notebook.run()
+    again = Shown(notebook, 2)
+    wait_for_name(again, ids[3])
+    again.cell.get_by_role("button", name="Refine (r)").click()
+    assert wait_for_routes(lab, notebook, 4) == [*wanted, (ids[3], "refine")]
