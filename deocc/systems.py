@@ -330,10 +330,14 @@ class ContentSystem(_Trainable):
         back = torch.cat([predicted.nonzero()[:, 0], (~predicted).nonzero()[:, 0]]).argsort()
         return Guidance(*(torch.cat([a, b])[back] for a, b in zip(first, second, strict=True)))
 
-    def _recover(self, batch: Batch, told: Guidance) -> Tensor:
+    def inputs(self, batch: Batch, told: Guidance) -> tuple[Tensor, ...]:
+        """Image, M_v, M_a, P_m and P_a as `ContentRecoveryNet` takes them, in that order."""
         valid = batch["photo"] - told.hole(batch["photo"])
-        parts = [parsing_onehot(p) for p in (told.parsing_modal, told.parsing_amodal)]
-        return self.network(batch["image"], valid, told.amodal, *parts)
+        parts = (parsing_onehot(p) for p in (told.parsing_modal, told.parsing_amodal))
+        return batch["image"], valid, told.amodal, *parts
+
+    def _recover(self, batch: Batch, told: Guidance) -> Tensor:
+        return self.network(*self.inputs(batch, told))
 
     # ---- losses
 

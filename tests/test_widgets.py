@@ -11,9 +11,18 @@ from PIL import Image
 from deocc import Deoccluder, plots
 from deocc.errors import DeoccError
 from deocc.models import ContentRecoveryNet, MaskCompletionNet
+from deocc.occlusion import OcclusionCase, occlude
 from deocc.people import Occluder, Person
 from deocc.people.routing import Candidate
-from deocc.widgets import MASK_STYLES, SPRITE, OcclusionStudio, RoutingWidget, TemplateBrowser
+from deocc.widgets import (
+    MASK_STYLES,
+    SPRITE,
+    AttentionMicroscope,
+    HolePlayer,
+    OcclusionStudio,
+    RoutingWidget,
+    TemplateBrowser,
+)
 
 
 @pytest.fixture(scope="module")
@@ -323,3 +332,94 @@ def test_a_candidate_is_shown_whole_and_near():
     changed = (plain != tinted).any(2)
     assert changed[:, :60].mean() == pytest.approx(0.02, abs=0.02)
     assert changed[:, 64:].mean() == pytest.approx(0.5 / 1.3**2, abs=0.08), "near, the person is large"
+
+
+# ------------------------------------------------------------------------------------------ stage 2
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[OcclusionCase]:
+    rng = np.random.default_rng(1)
+    return [occlude(person, THINGS[0], 0.5, rng, case_id=person.id) for person in make_people()]
+
+
+class TestHolePlayer:
+    @pytest.fixture
+    def player(self, deoccluder, cases) -> HolePlayer:
+        return HolePlayer(deoccluder, cases, size=48)
+
+    def test_it_plays_to_the_last_layer(self, player):
+        assert player.layer.value == 0 and "<b>input</b>" in player.caption.value
+        seen = set()
+        for layer in range(player.layer.max + 1):
+            player.layer.value = layer
+            seen.add(player.image.value)
+        assert len(seen) == len(player.steps) and "<b>decoder 1</b>: 0 of" in player.caption.value
+        assert player.play.max == player.layer.max == len(player.steps) - 1
+
+    def test_without_attention_there_are_fewer_layers(self, player):
+        player.layer.value = player.layer.max
+        player.attention.value = False
+        assert player.layer.value == player.layer.max == len(player.steps) - 1
+        assert "<b>decoder 1</b>" in player.caption.value
+        assert not [step for step in player.steps if "PGA" in step.name]
+
+    def test_another_case(self, player):
+        before = player.image.value
+        player.case.value = "ben"
+        assert player.image.value != before and player.question.case.id == "ben"
+
+    def test_no_case_is_refused(self, deoccluder):
+        with pytest.raises(DeoccError, match="at least one"):
+            HolePlayer(deoccluder, [])
+
+
+class TestMicroscope:
+    @pytest.fixture
+    def microscope(self, deoccluder, cases) -> AttentionMicroscope:
+        return AttentionMicroscope(deoccluder, cases, size=48)
+
+    def test_it_starts_inside_the_hole_of_the_finest_map(self, microscope):
+        assert microscope.place.value == "decoder 3" and not microscope.pair[0].visible[microscope.cell]
+        assert "largest weight" in microscope.caption.value and microscope.canvas.overlay
+
+    def test_a_click_looks_from_there(self, microscope):
+        before, layer = microscope.image.value, microscope.canvas.overlay
+        grid, side = microscope.pair[0].grid, microscope.canvas.width
+        row, column = np.argwhere(~microscope.pair[0].visible)[0]
+        x, y = ((v + 0.5) * side / grid for v in (column, row))
+        microscope.canvas.act("point", x=x, y=y)
+        assert microscope.cell == (row, column)
+        assert microscope.image.value != before and microscope.canvas.overlay != layer
+        assert f"cell {row}, {column} of {grid} x {grid}" in microscope.caption.value
+
+    def test_a_visible_pixel_is_explained(self, microscope):
+        microscope.canvas.act("point", x=0, y=0)
+        assert "keeps its own feature" in microscope.caption.value
+        opaque = picture(microscope.canvas.overlay)[..., 3] > 0
+        assert 0 < opaque.sum() < opaque.size / 8, "its frame alone"
+
+    def test_guidance_changes_what_lies_over_the_photo(self, microscope):
+        layer, below = microscope.canvas.overlay, microscope.image.value
+        microscope.guidance.value = "parts not told"
+        assert microscope.canvas.overlay != layer and microscope.image.value == below
+
+    def test_arrow_keys_move_the_cell_and_stop_at_the_border(self, microscope):
+        row, column = microscope.cell
+        microscope.canvas.act("key", key="ArrowDown")
+        assert microscope.cell == (row + 1, column)
+        for _ in range(40):
+            microscope.canvas.act("key", key="ArrowLeft")
+        assert microscope.cell == (row + 1, 0)
+
+    def test_another_place_and_another_case(self, microscope):
+        microscope.place.value = "encoder 3"
+        assert microscope.pair[0].grid == 8
+        background = microscope.canvas.background
+        microscope.case.value = "ben"
+        assert microscope.canvas.background != background and microscope.pair[0].grid == 8
+
+    def test_weights_without_attention_are_refused(self, cases):
+        bare = ContentRecoveryNet(8, attention="none", levels=5)
+        with pytest.raises(DeoccError, match="weights of stage 2 with attention"):
+            AttentionMicroscope(Deoccluder(MaskCompletionNet(8), bare, 64, "cpu"), cases)
