@@ -57,7 +57,8 @@ def training_masks(cases: Iterable[OcclusionCase], size: int, given: str = "moda
     masks = []
     for case in cases:
         assert case.amodal_mask is not None
-        masks.append(person_frame(initial_mask(case, given)).crop_mask(case.amodal_mask, size))
+        frame = person_frame(initial_mask(case, given), photo=case.amodal_mask.shape)
+        masks.append(frame.crop_mask(case.amodal_mask, size))
     return np.stack(masks)
 
 
@@ -172,7 +173,7 @@ def _frame_masks(
     system: Any, cases: Sequence[OcclusionCase], given: Given, size: int
 ) -> list[CasePrediction]:
     """A mask system that sees person frames."""
-    frames = [person_frame(initial_mask(case, given)) for case in cases]
+    frames = [person_frame(initial_mask(case, given), photo=case.image.shape[:2]) for case in cases]
     items = [case_item(case, size, given, frame) for case, frame in zip(cases, frames, strict=True)]
     batch = _on(collate(items), _device(system))
     found = system.predict(batch)
@@ -189,7 +190,7 @@ def _frame_pixels(
 ) -> list[CasePrediction]:
     """A recovery system that sees person frames. told: the cases with the masks that it is given."""
     starts = [initial_mask(case, given) for case in cases]
-    frames = [person_frame(start) for start in starts]
+    frames = [person_frame(start, photo=start.shape) for start in starts]
     items = [
         case_item(replace(case, initial_mask=start), size, "initial", frame)
         for case, start, frame in zip(told, starts, frames, strict=True)

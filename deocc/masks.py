@@ -119,6 +119,23 @@ class Frame:
         """Which of the size x size frame pixels lie inside a photo of (height, width); bool."""
         return self.crop_mask(np.ones(shape, bool), size)
 
+    def fitted(self, shape: tuple[int, int]) -> "Frame":
+        """The smallest square frame that shows the same photo pixels: no larger, and none of them lost.
+
+        Args:
+            shape: (height, width) of the photo.
+
+        Returns:
+            A frame centred on what both share; this frame where they share nothing.
+        """
+        height, width = shape
+        x0, y0 = max(0.0, self.x0), max(0.0, self.y0)
+        x1, y1 = min(width, self.x0 + self.side), min(height, self.y0 + self.side)
+        if x1 <= x0 or y1 <= y0:
+            return self
+        side = max(x1 - x0, y1 - y0)
+        return Frame((x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side)
+
     def paste(self, array: np.ndarray, shape: tuple[int, int], mode: str = "linear") -> np.ndarray:
         """Resamples a frame-sized map back onto photo pixels.
 
@@ -165,15 +182,22 @@ class Frame:
 
 
 def person_frame(
-    visible: np.ndarray | Sequence[float], scale: float = 2.0, shift: tuple[float, float] = (0.0, 0.0)
+    visible: np.ndarray | Sequence[float],
+    scale: float = 2.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+    photo: tuple[int, int] | None = None,
 ) -> Frame:
     """The square frame that a network sees: nothing in it derives from the amodal mask.
+
+    Around a person who nearly fills a photo, most of a frame of twice their size lies outside the photo;
+    fitted to the photo, it shows the same pixels of it, larger.
 
     Args:
         visible: visible (or initial) mask, H x W bool, or its box (x0, y0, x1, y1).
         scale: side of the frame over the longer side of the box (training draws 1.4-2.6).
         shift: displacement (x, y) of the centre, as a share of the frame's side (training: up to 0.2 of
             the box's longer side).
+        photo: (height, width) of the photo that the frame is fitted to (`Frame.fitted`); None: not fitted.
 
     Raises:
         DeoccError: empty mask, or a box without area.
@@ -185,4 +209,5 @@ def person_frame(
         raise DeoccError(f"box {tuple(box)} has no area; give x0 y0 x1 y1 with x0 < x1 and y0 < y1")
     side = scale * max(box[2] - box[0], box[3] - box[1], 2)
     centre_x, centre_y = (box[0] + box[2]) / 2 + shift[0] * side, (box[1] + box[3]) / 2 + shift[1] * side
-    return Frame(centre_x - side / 2, centre_y - side / 2, side)
+    frame = Frame(centre_x - side / 2, centre_y - side / 2, side)
+    return frame if photo is None else frame.fitted(photo)

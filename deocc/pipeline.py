@@ -171,17 +171,17 @@ def make_view(
         check_mask(mask, image)
     if box is None:
         assert mask is not None
-        return View(image, mask, person_frame(mask))
+        return View(image, mask, person_frame(mask, photo=mask.shape))
     cut, notes = check_box(box, image)
     if mask is None:
         initial, name = segment(image, cut, segmenter)
         found = "the whole box stands in for the rough mask" if name == "box" else f"rough mask by {name}"
-        return View(image, initial, person_frame(cut), (*notes, found))
+        return View(image, initial, person_frame(cut, photo=image.shape[:2]), (*notes, found))
     inside = np.zeros_like(mask)
     inside[cut[1] : cut[3], cut[0] : cut[2]] = mask[cut[1] : cut[3], cut[0] : cut[2]]
     if not inside.any():
         raise DeoccError(f"mask: it is empty inside the box {_words(cut)}; leave one of the two out")
-    return View(image, inside, person_frame(inside), notes)
+    return View(image, inside, person_frame(inside, photo=inside.shape), notes)
 
 
 def find_weights(name_or_path: PathLike = "small") -> tuple[Path, Path]:

@@ -216,7 +216,7 @@ def picture_grid(panels: Mapping[str, np.ndarray], columns: int, gap: int = 4) -
 
 def case_frame(case: OcclusionCase, scale: float = 2.0) -> Frame:
     """The frame that the networks see: around the visible mask (or box), never around the whole person."""
-    return person_frame(case.box_xyxy, scale)
+    return person_frame(case.box_xyxy, scale, photo=case.image.shape[:2])
 
 
 def case_panels(

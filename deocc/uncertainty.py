@@ -84,7 +84,7 @@ def complete_variations(
     if count < 1:
         raise DeoccError(f"count is {count}; ask at least once")
     rng = np.random.default_rng(seed)
-    views = [View(image, initial_mask, person_frame(initial_mask))]
+    views = [View(image, initial_mask, person_frame(initial_mask, photo=initial_mask.shape))]
     views += [_vary(views[0], variation, rng) for _ in range(count - 1)]
     mirrored = np.array([False, *(rng.random(count - 1) < 0.5)]) & variation.mirror
     tensors = deoccluder.tensors(views)
@@ -104,8 +104,8 @@ def _vary(view: View, variation: Variation, rng: np.random.Generator) -> View:
     """The same person in another frame, with a mask that is wrong in another way."""
     shift = rng.uniform(-variation.shift, variation.shift, 2)
     scale = 2.0 * np.exp(rng.uniform(-variation.scale, variation.scale))
-    frame = person_frame(view.initial_mask, float(scale), (float(shift[0]), float(shift[1])))
     given = view.initial_mask
+    frame = person_frame(given, float(scale), (float(shift[0]), float(shift[1])), given.shape)
     nothing = np.zeros_like(given)
     mask = segmenter_error(given, given, nothing, variation.severity, rng)
     return replace(view, frame=frame, initial_mask=mask)

@@ -39,6 +39,29 @@ def test_person_frame_is_centred_and_twice_the_longer_side() -> None:
     assert (frame.x0, frame.y0, frame.side) == (20 - 60, 50 - 60, 120)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    x=st.floats(-60, 60), y=st.floats(-60, 60), side=st.floats(10, 200), height=st.integers(5, 90),
+    width=st.integers(5, 90),
+)  # fmt: skip
+def test_fitted_frame_shows_the_same_photo_pixels_and_is_no_larger(
+    x: float, y: float, side: float, height: int, width: int
+) -> None:
+    frame = Frame(x, y, side)
+    fitted = frame.fitted((height, width))
+    assert fitted.side <= frame.side + 1e-9
+    for before, after, limit in ((x, fitted.x0, width), (y, fitted.y0, height)):
+        seen = max(0.0, before), min(float(limit), before + side)
+        if seen[1] > seen[0] and fitted != frame:
+            assert after <= seen[0] + 1e-6 and after + fitted.side >= seen[1] - 1e-6
+
+
+def test_frame_of_a_person_who_fills_a_portrait_is_the_portrait() -> None:
+    frame = person_frame((10, 5, 50, 95), photo=(100, 60))
+    assert frame == Frame(-20, 0, 100)
+    assert person_frame((10, 20, 30, 80), photo=(1000, 1000)).side == 110  # cut at the left and top
+
+
 @pytest.mark.parametrize("box", [(5, 5, 5, 9), (9, 2, 3, 8), (0, 0, 1)])
 def test_box_without_area_is_an_error(box: tuple[int, ...]) -> None:
     with pytest.raises(DeoccError, match="no area"):

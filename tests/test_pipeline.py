@@ -89,13 +89,13 @@ def test_full_resolution_borders_lie_where_the_frame_says(known: Deoccluder) -> 
     image, mask = np.zeros((400, 300, 3), np.uint8), np.zeros((400, 300), bool)
     mask[100:260, 120:200] = True
     answer = known.deocclude(image, mask)
-    assert answer.frame == person_frame(mask) == Frame(0, 20, 320)
+    assert answer.frame == person_frame(mask, photo=mask.shape) == Frame(-10, 20, 320)
     expected = mask.copy()
     expected[180:340] = True  # lower half of the frame, inside the photo
     assert (answer.amodal_mask != expected).sum() <= 2 * 300  # a pixel of blur along the border
     assert (answer.modal_mask != mask).sum() <= 2 * 2 * (160 + 80)
     assert set(np.unique(answer.parsing[:175][answer.amodal_mask[:175]])) == {5}
-    assert (answer.parsing[190:330, :155] == 14).all() and (answer.parsing[190:330, 165:] == 15).all()
+    assert (answer.parsing[190:330, :145] == 14).all() and (answer.parsing[190:330, 155:] == 15).all()
 
 
 def test_stage_two_is_asked_about_what_stage_one_answered(known: Deoccluder) -> None:
@@ -173,7 +173,7 @@ def test_box_alone_calls_a_segmenter_and_says_so(known: Deoccluder, monkeypatch:
     monkeypatch.setattr(pipeline, "segment", lambda image, box, method: (mask, f"{method}-{box}"))
     answer = known.deocclude(image, box=(-5.5, 3.2, 30.1, 59.9), segmenter="someone")
     assert np.array_equal(answer.initial_mask, mask)
-    assert answer.frame == person_frame((0, 3, 31, 60))
+    assert answer.frame == person_frame((0, 3, 31, 60), photo=image.shape[:2])
     assert answer.notes[0] == "the box was cut to the photo: 0 3 31 60"
     assert answer.notes[1] == "rough mask by someone-(0, 3, 31, 60)"
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import DeoccError
 from .blocks import ConvNorm, ResidualBlock, conv3x3, ones_like_mask, require_maps, upsample_to
 from .hourglass import Hourglass, level_widths
-from .trunk import Lite0Trunk
+from .trunk import STAGES, Lite0Trunk
 
 Templates = Tensor | np.ndarray | Sequence[int]
 TRUNKS = ("", "lite0")
@@ -95,12 +95,21 @@ class PredictionBranch(nn.Module):
         extra: channels of the template feature, 0 without.
         inputs: channels of the full-resolution input.
         zoom: half resolution over the feature's; 2 where the stem goes down by 4 (sub-pixel convolutions).
+        detail: channels of a trunk's feature at half resolution that corrects the mask there; 0 without.
 
-    Differs from the paper: the full-resolution layer.
+    Differs from the paper: the full-resolution layer, and the correction at half resolution.
     """
 
-    def __init__(self, width: int, classes: int, extra: int, inputs: int, zoom: int = 1) -> None:
+    def __init__(
+        self, width: int, classes: int, extra: int, inputs: int, zoom: int = 1, detail: int = 0
+    ) -> None:
         super().__init__()
+        self.detail: nn.Module | None = None
+        if detail:
+            last = conv3x3(detail, 2 + BORDER)
+            nn.init.zeros_(last.weight)  # starts as if it were not there
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+            self.detail = nn.Sequential(ConvNorm(2 + BORDER + detail, detail), last)
         hidden = width // 2 if zoom == 1 else width  # a coarser grid affords, and needs, more channels
         self.block = ResidualBlock(width, width, middle=width // 2)
         self.parsing: nn.Module | None = None
@@ -113,12 +122,17 @@ class PredictionBranch(nn.Module):
         self.mask = nn.Sequential(ConvNorm(2 * width + extra, hidden), *_zoomed(hidden, 2 + BORDER, zoom))
         self.border = nn.Sequential(ConvNorm(2 + BORDER + inputs, 8), conv3x3(8, 2))
 
-    def forward(self, feature: Tensor, extra: Tensor | None, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, feature: Tensor, extra: Tensor | None, inputs: Tensor, fine: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Returns mask logits N x 2 x H x W and parsing logits N x classes x H/2 x W/2 (or None)."""
         part = self.block(feature)  # N x w x H/2 x W/2
         parsing = None if self.parsing is None else self.parsing(part)
         stack = [feature, part] if extra is None else [feature, part, upsample_to(extra, feature)]
-        coarse = upsample_to(self.mask(torch.cat(stack, 1)), inputs)  # N x (2+BORDER) x H x W
+        half = self.mask(torch.cat(stack, 1))  # N x (2+BORDER) x H/2 x W/2
+        if self.detail is not None and fine is not None:
+            half = half + self.detail(torch.cat([half, upsample_to(fine, half)], 1))
+        coarse = upsample_to(half, inputs)  # N x (2+BORDER) x H x W
         mask = coarse[:, :2] + self.border(torch.cat([coarse, inputs], 1))
         return mask, parsing
 
@@ -218,7 +232,8 @@ class MaskCompletionNet(nn.Module):
         heads, zoom = classes if parsing else 0, stride // 2
         self.modal_stem = _stem(5, width, stride)  # [I, M_i, photo]
         self.modal_hourglass = Hourglass(width, levels)
-        self.modal_branch = PredictionBranch(width, heads, 0, 5, zoom) if modal else None
+        fine = STAGES[2][1] if trunk else 0
+        self.modal_branch = PredictionBranch(width, heads, 0, 5, zoom, fine) if modal else None
         self.amodal_stem = _stem(4, width, stride)  # [I, photo]
         self.amodal_join = nn.Sequential(
             nn.Conv2d(2 * width, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
@@ -229,7 +244,7 @@ class MaskCompletionNet(nn.Module):
             self.modal_laterals = Laterals(self.trunk.channels, level_widths(width, levels), stride)
             self.amodal_laterals = Laterals(self.trunk.channels, level_widths(width, levels), stride)
         self.guide = guide
-        self.amodal_branch = PredictionBranch(width, heads, width if guide is not None else 0, 5, zoom)
+        self.amodal_branch = PredictionBranch(width, heads, width if guide is not None else 0, 5, zoom, fine)
 
     def forward(
         self, image: Tensor, initial_mask: Tensor, photo: Tensor | None = None, half_parsing: bool = False
@@ -254,21 +269,24 @@ class MaskCompletionNet(nn.Module):
         seen = None if self.trunk is None else self.trunk(image)
         for_modal = () if seen is None else self.modal_laterals(seen)
         feature_m = self.modal_hourglass(self.modal_stem(inputs), for_modal)  # F_m: N x w x H/s x W/s
-        modal, parsing_modal = self._modal(feature_m, inputs, initial_mask)
+        fine = None if seen is None else seen[2]
+        modal, parsing_modal = self._modal(feature_m, inputs, initial_mask, fine)
         picture = self.amodal_stem(torch.cat([image - 0.5, photo], 1))
         joined = self.amodal_join(torch.cat([picture, feature_m], 1))
         feature_a = self.amodal_hourglass(joined, () if seen is None else self.amodal_laterals(seen))
         guide = None if self.guide is None else self.guide(modal.softmax(1)[:, 1:], photo)  # N x w x S x S
-        amodal, parsing_amodal = self.amodal_branch(feature_a, guide, inputs)
+        amodal, parsing_amodal = self.amodal_branch(feature_a, guide, inputs, fine)
         parsing = [
             logits if logits is None or half_parsing else upsample_to(logits, image)
             for logits in (parsing_modal, parsing_amodal)
         ]
         return MaskLogits(modal, amodal, *parsing)
 
-    def _modal(self, feature: Tensor, inputs: Tensor, initial_mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _modal(
+        self, feature: Tensor, inputs: Tensor, initial_mask: Tensor, fine: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         if self.modal_branch is not None:
-            return self.modal_branch(feature, None, inputs)
+            return self.modal_branch(feature, None, inputs, fine)
         given = (2 * initial_mask - 1) * (GIVEN_LOGIT / 2)
         return torch.cat([-given, given], 1), None
 

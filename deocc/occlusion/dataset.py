@@ -124,10 +124,10 @@ def case_item(
         case: any size.
         size: side S of the network's input.
         given: "initial", "modal" or "box"; see `initial_mask`.
-        frame: default: `person_frame` of the given mask.
+        frame: default: `person_frame` of the given mask, fitted to the photo.
     """
     given_mask = initial_mask(case, given)
-    frame = frame or person_frame(given_mask)
+    frame = frame or person_frame(given_mask, photo=given_mask.shape)
     empty = np.zeros(case.image.shape[:2], bool)
     full = {name: getattr(case, name) for name in MASKS[1:]} | {"initial_mask": given_mask}
     arrays = {name: frame.crop_mask(empty if mask is None else mask, size) for name, mask in full.items()}
@@ -293,7 +293,7 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         mix, half = self.mix, self.size / 2
         scale = rng.uniform(*mix.frame_scale)
         shift = rng.uniform(-mix.frame_shift, mix.frame_shift, 2) / scale
-        frame = person_frame(given, scale, (float(shift[0]), float(shift[1])))
+        frame = person_frame(given, scale, (float(shift[0]), float(shift[1])), given.shape)
         step = frame.side / self.size
         angle = np.radians(rng.uniform(-mix.rotation, mix.rotation))
         aspect = np.exp(rng.uniform(-mix.stretch, mix.stretch) / 2)
