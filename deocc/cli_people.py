@@ -295,3 +295,41 @@ def merge(
 
     for name, facts in write_tables(people)["sources"].items():
         typer.echo(f"{name}: {facts['kept']} of {facts['people']} people in {facts['photos']} photos")
+
+
+# ------------------------------------------------------------------ recipes
+
+
+@app.command()
+def recipe(
+    file: Annotated[
+        str, typer.Argument(help="Recipe file, or the name of a bundled one: real-humans.", metavar="FILE")
+    ],
+    root: Annotated[
+        Path,
+        typer.Argument(help="Folder of the originals, as `deocc people fetch` fills it.", metavar="ROOT"),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="People folder to write.", metavar="PEOPLE")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Rebuild this source alone: coco, pennfudan or ccp; again for more."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
+) -> None:
+    """Rebuild a people folder from public originals: a recipe says who was cut out of which photo, and where.
+
+    The bundled recipe real-humans is of the folder that this project's figures on real people were measured
+    on; it needs coco, pennfudan and ccp.
+    """
+    from deocc.commands import new_folder
+    from deocc.people.recipe import SOURCES, find_recipe, read_recipe, rebuild
+
+    facts = read_recipe(find_recipe(file))
+    report = rebuild(facts, root, new_folder(out), only or SOURCES, workers)
+    for source, lost in report["lost"].items():
+        counts = ", ".join(f"{count} {split}" for split, count in lost.items() if split != "why")
+        typer.echo(f"cannot be rebuilt: {source} ({counts}): {lost['why']}")
+    for reason, count in report["left_out"].items():
+        typer.echo(f"left out {count}: {reason}")
+    for kind in ("people", "occluders"):
+        typer.echo(f"{report[kind]['rebuilt']} of {report[kind]['in_recipe']} {kind} are in {out}")

@@ -7,3 +7,4 @@ DATA = Path(os.environ.get("DEOCC_DATA") or Path(__file__).resolve().parent.pare
 PEOPLE_MINI = DATA / "people-mini"
 WEIGHTS = DATA / "weights"
 RESULTS = DATA / "results"
+RECIPES = DATA / "recipes"

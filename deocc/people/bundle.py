@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deocc.io import PathLike
+from deocc.parallel import in_parallel
 from deocc.paths import PEOPLE_MINI
 from deocc.people.folder import (
     PeopleFolder,
@@ -15,7 +16,6 @@ from deocc.people.folder import (
     write_people_table,
     write_person,
 )
-from deocc.people.synth.batch import in_parallel
 from deocc.people.synth.occluder import CATEGORIES, render_occluder
 from deocc.people.synth.person import render_person
 

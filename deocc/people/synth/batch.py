@@ -1,40 +1,21 @@
 """Many renders at once: one process a core, a progress bar, a people folder on disk."""
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
-
-from tqdm import tqdm
 
 from deocc.errors import DeoccError
 from deocc.io import PathLike
+from deocc.parallel import in_parallel
 from deocc.people.folder import PeopleFolder, write_people_table, write_person
 from deocc.people.synth.person import render_person
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 VAL_SHARE = 1 / 6
 
 
 def split_of(name: str) -> str:
     """ "train" or "val" (one in six), by a hash of the name: a person never changes sides."""
     return "val" if int(sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < VAL_SHARE else "train"
-
-
-def in_parallel(
-    task: Callable[[Item], Result], items: Sequence[Item], workers: int, label: str
-) -> Iterator[Result]:
-    """Yields task(item) in order, computed by `workers` processes, behind a progress bar."""
-    if workers <= 1:
-        yield from tqdm(map(task, items), total=len(items), desc=label, unit=" pictures")
-        return
-    # spawn, not fork: the caller may hold threads (PyTorch, notebooks)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from tqdm(pool.map(task, items, chunksize=4), total=len(items), desc=label, unit=" pictures")
 
 
 def _render_to(seed: int, out: Path, size: int, split: str | None) -> dict[str, str]:
