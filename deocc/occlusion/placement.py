@@ -31,12 +31,17 @@ def hidden_area(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarra
 
 
 def _correlation(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarray:
-    """`hidden_area` before it is rounded, float32; the FFT is off by about 0.001 of a pixel."""
-    shape = [a + b - 1 for a, b in zip(person_mask.shape, occluder_mask.shape, strict=True)]
-    fast = [fft.next_fast_len(n, real=True) for n in shape]
-    spectrum = fft.rfft2(person_mask.astype(np.float32), fast)
-    spectrum *= fft.rfft2(occluder_mask[::-1, ::-1].astype(np.float32), fast)
-    return fft.irfft2(spectrum, fast, overwrite_x=True)[: shape[0], : shape[1]]
+    """`hidden_area` before it is rounded, float32; the FFT is off by about 0.001 of a pixel.
+
+    Rows first: the zero rows that pad the columns cost no transform.
+    """
+    (height, width), (h, w) = person_mask.shape, occluder_mask.shape
+    rows, columns = fft.next_fast_len(height + h - 1), fft.next_fast_len(width + w - 1, real=True)
+    flipped = occluder_mask[::-1, ::-1].astype(np.float32)
+    spectrum = fft.fft(fft.rfft(person_mask.astype(np.float32), columns), rows, axis=0)
+    spectrum *= fft.fft(fft.rfft(flipped, columns), rows, axis=0)
+    product = fft.ifft(spectrum, axis=0, overwrite_x=True)[: height + h - 1]
+    return fft.irfft(product, columns)[:, : width + w - 1]
 
 
 def fitting_offsets(
@@ -59,7 +64,11 @@ def fitting_offsets(
         raise DeoccError("the person's or the occluder's mask is empty; both need at least one pixel")
     x0, y0, x1, y1 = mask_box(amodal_mask)
     visible = amodal_mask if visible_mask is None else visible_mask
-    hidden = _correlation(visible[y0:y1, x0:x1], occluder_mask)
+    left, top, right, bottom = 0, 0, occluder_mask.shape[1], occluder_mask.shape[0]
+    if ratio > tolerance:  # offsets at which nothing is hidden do not fit: margins without a pixel can go
+        left, top, right, bottom = mask_box(occluder_mask)
+    part = occluder_mask[top:bottom, left:right]
+    hidden = _correlation(visible[y0:y1, x0:x1], part)
     area = int(np.count_nonzero(amodal_mask))
     low, high = np.ceil((ratio - tolerance) * area) - 0.5, np.floor((ratio + tolerance) * area) + 0.5
     fits = cv2.findNonZero(cv2.inRange(hidden, low, high))  # whole numbers of pixels between the limits
@@ -68,8 +77,8 @@ def fitting_offsets(
             f"no offset hides {ratio:.3f} +- {tolerance:.3f} of the person (at most "
             f"{np.rint(hidden.max()) / area:.3f}); use a larger occluder or another ratio"
         )
-    height, width = occluder_mask.shape
-    return fits.reshape(-1, 2)[:, ::-1] + np.array([y0 - height + 1, x0 - width + 1])
+    corner = np.array([y0 - part.shape[0] + 1 - top, x0 - part.shape[1] + 1 - left])
+    return fits.reshape(-1, 2)[:, ::-1] + corner
 
 
 def place_occluder(
