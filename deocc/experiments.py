@@ -23,7 +23,7 @@ from .io import write_json
 from .models import MaskCompletionNet, count_parameters, load_weights, read_metadata, save_weights
 from .models.weights import CLASSES
 from .occlusion import OcclusionDataset, collate
-from .occlusion.dataset import TrainingMix
+from .occlusion.dataset import TrainingMix, named_mix
 from .people import Occluder, PeopleFolder, Person
 from .systems import (
     AdversarySettings,
@@ -190,6 +190,8 @@ def override(config: Any, path: Sequence[str], value: Any) -> Any:
             f"unknown key {path[0]!r} in {type(config).__name__}; known: {', '.join(names)}"
         )
     old = getattr(config, path[0])
+    if isinstance(old, TrainingMix) and isinstance(value, str) and len(path) == 1:
+        value = named_mix(value)
     if len(path) > 1 and not is_dataclass(old):
         raise DeoccError(f"key {path[0]!r} of {type(config).__name__} has no field {'.'.join(path[1:])!r}")
     if len(path) == 1 and is_dataclass(old) and not isinstance(value, type(old)):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deocc.errors import DeoccError
+from deocc.errors import DeoccError, PlacementError
+from deocc.experiments import get_preset
 from deocc.masks import mask_box
 from deocc.occlusion import (
     KINDS,
@@ -17,6 +18,7 @@ from deocc.occlusion import (
     OcclusionDataset,
     Placement,
     fit_occluder,
+    fitting_offsets,
     make_cases,
     occlude,
     occlude_as,
@@ -27,6 +29,7 @@ from deocc.occlusion import (
 from deocc.occlusion.dataset import NATURAL_PASTE
 from deocc.occlusion.priors import Zone
 from deocc.occlusion.realism import contact_shadow, degrade, match_colours, match_sharpness
+from deocc.occlusion.rejection import place_by_rejection
 from deocc.occlusion.surfaces import SURFACES, Surface, draw_surface
 from deocc.paths import PEOPLE_MINI
 from deocc.people import Occluder, PeopleFolder, Person
@@ -178,6 +181,31 @@ def test_natural_mix_makes_whole_batches() -> None:
     assert kinds == set(KINDS) - {"anywhere"} | {""}
     item = data[0]
     assert item["image"].shape == (3, 64, 64) and (item["modal_mask"] <= item["amodal_mask"]).all()
+
+
+def test_training_takes_a_mix_by_name() -> None:
+    assert get_preset("tiny", {"mask.mix": "natural"}).mask.mix == MIXES["natural"]
+    changed = get_preset("tiny", {"mask.mix.placement.held": 0.5, "mask.mix.behind": 0.1}).mask.mix
+    assert changed.placement.held == 0.5 and changed.behind == 0.1
+    with pytest.raises(DeoccError, match="choose from anywhere, natural"):
+        get_preset("tiny", {"mask.mix": "wild"})
+
+
+def test_rejection_finds_what_exact_placement_finds() -> None:
+    person, thing = PEOPLE[0].amodal_mask, np.ones((90, 60), bool)
+    (y, x), draws = place_by_rejection(person, thing, 0.3, np.random.default_rng(0))
+    hidden = np.pad(person, 100)[100 + y : 190 + y, 100 + x : 160 + x].sum() / person.sum()
+    assert abs(hidden - 0.3) <= 0.01 and draws >= 64
+    with pytest.raises(PlacementError, match="none of 128 draws"):
+        place_by_rejection(person, np.ones((2, 2), bool), 0.3, np.random.default_rng(0), most=128)
+
+
+def test_offsets_that_hide_next_to_nothing_keep_their_margins() -> None:
+    """At ratios within the tolerance of 0, offsets beside the person fit, too: all of them are listed."""
+    person, thing = np.ones((4, 4), bool), np.zeros((3, 3), bool)
+    thing[1, 1] = True
+    assert len(fitting_offsets(person, thing, 0.005)) == 6 * 6 - 16
+    assert len(fitting_offsets(person, thing, 1 / 16)) == 16
 
 
 def test_fixed_cases_by_kind_keep_their_kind_on_disk(tmp_path) -> None:

@@ -107,7 +107,9 @@ class PasteOptions:
     shadow: float = 0.0  # largest darkening of the photo beside the occluder
 
 
-def _transform(occluder: Occluder, scale: float, angle: float, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
+def transform_occluder(
+    occluder: Occluder, scale: float, angle: float = 0.0, mirror: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Scaled, turned, mirrored occluder: h x w x 3 uint8 colours and h x w float32 alpha in [0, 1]."""
     opacity = as_bytes(occluder.mask) * 255 if occluder.alpha is None else occluder.alpha
     colours = occluder.image
@@ -221,7 +223,7 @@ def fit_occluder(
     soft_edge = draw_edge(options, rng)
     for attempt in range(options.tries):
         plan = _next_plan(first, attempt, case, occluder, kind, rng)
-        colours, alpha = _transform(occluder, plan.scale, plan.angle, mirror)
+        colours, alpha = transform_occluder(occluder, plan.scale, plan.angle, mirror)
         if soft_edge > 0:
             alpha = cv2.GaussianBlur(alpha, (0, 0), soft_edge)
         try:

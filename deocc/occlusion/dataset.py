@@ -175,6 +175,13 @@ MIXES: dict[str, TrainingMix] = {
 """Named mixes: plain pasting, and occluders that stand, look and are as large as in real photos."""
 
 
+def named_mix(name: str) -> TrainingMix:
+    """One of `MIXES`. Raises: DeoccError: unknown name."""
+    if name not in MIXES:
+        raise DeoccError(f"training mix {name!r} is unknown; choose from {', '.join(MIXES)}")
+    return MIXES[name]
+
+
 class OcclusionDataset(Dataset[dict[str, Tensor]]):
     """Training cases made on the fly: item i of epoch e depends on (seed, e, i) alone.
 

@@ -1,0 +1,49 @@
+"""Placement by rejection: what exact placement replaces; to measure against, and for the notebook."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from deocc.errors import PlacementError
+from deocc.masks import mask_box
+
+
+def place_by_rejection(
+    amodal_mask: np.ndarray,
+    occluder_mask: np.ndarray,
+    ratio: float,
+    rng: np.random.Generator,
+    tolerance: float = 0.01,
+    batch: int = 64,
+    most: int = 8192,
+    over: str = "person",
+) -> tuple[tuple[int, int], int]:
+    """Draws offsets until one hides the wanted share; a batch is measured in one matrix product.
+
+    A sampler cannot tell an impossible ratio from bad luck: it gives up after `most` draws.
+
+    Args:
+        amodal_mask, occluder_mask, ratio, rng, tolerance: as `place_occluder`.
+        batch: offsets measured at once.
+        most: draws after which it gives up.
+        over: "person": only offsets at which the occluder touches the person's box are drawn, as
+            `place_occluder` considers; "photo": all at which it touches the photo, as in plain pasting.
+
+    Returns:
+        (y, x) of the occluder's top-left corner, and the number of draws that were measured.
+
+    Raises:
+        PlacementError: none of `most` draws fits.
+    """
+    height, width = amodal_mask.shape
+    x0, y0, x1, y1 = mask_box(amodal_mask) if over == "person" else (0, 0, width, height)
+    body, (h, w) = amodal_mask[y0:y1, x0:x1], occluder_mask.shape
+    windows = sliding_window_view(np.pad(body, ((h - 1, h - 1), (w - 1, w - 1))), (h, w))
+    weights, area = occluder_mask.ravel().astype(np.float32), int(body.sum())
+    for start in range(0, most, batch):
+        rows, columns = rng.integers(windows.shape[0], size=batch), rng.integers(windows.shape[1], size=batch)
+        hidden = windows[rows, columns].reshape(batch, -1).astype(np.float32) @ weights
+        fits = np.flatnonzero(np.abs(hidden - ratio * area) <= tolerance * area)
+        if len(fits):
+            row, column = int(rows[fits[0]]), int(columns[fits[0]])
+            return (row - h + 1 + y0, column - w + 1 + x0), start + batch
+    raise PlacementError(f"none of {most} draws hides {ratio:.3f} of the person; allow more draws")
