@@ -5,6 +5,8 @@
 A problem: a bundled person, a cut-out, a wanted ratio from density "val". Both methods walk the same sizes
 (the first covers 1.15-4 times the area to hide, each further one is 1.35 times as large, five at most) until
 an offset hides the wanted share to within the tolerance. Only placement is timed (CPU time, one thread).
+The rejection sampler measures 64 offsets at once, all near the person, and gives up a size after 1024 draws;
+it cannot know that no offset fits. `..._for_the_size_that_fits` counts only the size at which it succeeded.
 """
 
 import argparse
@@ -36,12 +38,7 @@ OPTIONS = PasteOptions()
 Place = Callable[[np.ndarray], tuple[int, int]]
 
 
-METHODS = (
-    "exact",
-    "rejection, gives up after 1024 draws",
-    "rejection, gives up after 8192 draws",
-    "rejection over the photo, gives up after 8192 draws",
-)
+METHODS = ("exact", "rejection")
 
 
 @dataclass(frozen=True)
@@ -134,13 +131,11 @@ def reached(amodal: np.ndarray, answer: Answer) -> float:
 
 def methods(
     amodal: np.ndarray, ratio: float, tolerance: float, rngs: list[np.random.Generator]
-) -> tuple[Place, ...]:
-    """Exact placement, and the rejection samplers of `METHODS`."""
+) -> tuple[Place, Place]:
+    """The placements of `METHODS`."""
     return (
         lambda mask: place_occluder(amodal, mask, ratio, rngs[0], tolerance),
-        lambda mask: place_by_rejection(amodal, mask, ratio, rngs[1], tolerance, most=1024)[0],
-        lambda mask: place_by_rejection(amodal, mask, ratio, rngs[2], tolerance, most=8192)[0],
-        lambda mask: place_by_rejection(amodal, mask, ratio, rngs[3], tolerance, most=8192, over="photo")[0],
+        lambda mask: place_by_rejection(amodal, mask, ratio, rngs[1], tolerance)[0],
     )
 
 
@@ -152,11 +147,9 @@ def compare(count: int, tolerance: float, seed: int, side: int | None) -> dict[s
         for tally, place in zip(tallies.values(), methods(amodal, ratio, tolerance, rngs), strict=True):
             tally.add(amodal, ratio, tolerance, walk(place, masks))
     found: dict[str, Any] = {name: summary(tally, count) for name, tally in tallies.items()}
-    exact = found["exact"]
+    exact, rejection = found["exact"], found["rejection"]
     for figure in ("cpu_ms_a_case", "cpu_ms_for_the_size_that_fits"):
-        found[f"times_exact_{figure[4:]}"] = {
-            name: round(found[name][figure] / exact[figure], 1) for name in METHODS[1:]
-        }
+        found[f"faster_by_{figure[4:]}"] = round(rejection[figure] / exact[figure], 1)
     return {"tolerance": tolerance, "person_side_px": side or "as bundled", "cases": count, **found}
 
 

@@ -14,10 +14,9 @@ def place_by_rejection(
     rng: np.random.Generator,
     tolerance: float = 0.01,
     batch: int = 64,
-    most: int = 8192,
-    over: str = "person",
+    most: int = 1024,
 ) -> tuple[tuple[int, int], int]:
-    """Draws offsets until one hides the wanted share; a batch is measured in one matrix product.
+    """Draws offsets near the person until one hides the wanted share; a batch is one matrix product.
 
     A sampler cannot tell an impossible ratio from bad luck: it gives up after `most` draws.
 
@@ -25,8 +24,6 @@ def place_by_rejection(
         amodal_mask, occluder_mask, ratio, rng, tolerance: as `place_occluder`.
         batch: offsets measured at once.
         most: draws after which it gives up.
-        over: "person": only offsets at which the occluder touches the person's box are drawn, as
-            `place_occluder` considers; "photo": all at which it touches the photo, as in plain pasting.
 
     Returns:
         (y, x) of the occluder's top-left corner, and the number of draws that were measured.
@@ -34,8 +31,7 @@ def place_by_rejection(
     Raises:
         PlacementError: none of `most` draws fits.
     """
-    height, width = amodal_mask.shape
-    x0, y0, x1, y1 = mask_box(amodal_mask) if over == "person" else (0, 0, width, height)
+    x0, y0, x1, y1 = mask_box(amodal_mask)
     body, (h, w) = amodal_mask[y0:y1, x0:x1], occluder_mask.shape
     windows = sliding_window_view(np.pad(body, ((h - 1, h - 1), (w - 1, w - 1))), (h, w))
     weights, area = occluder_mask.ravel().astype(np.float32), int(body.sum())
