@@ -23,7 +23,9 @@ from .io import write_json
 from .models import MaskCompletionNet, count_parameters, load_weights, read_metadata, save_weights
 from .models.weights import CLASSES
 from .occlusion import OcclusionDataset, collate
+from .occlusion.case import PasteOptions
 from .occlusion.dataset import TrainingMix, named_mix
+from .occlusion.priors import Placement
 from .people import Occluder, PeopleFolder, Person
 from .systems import (
     AdversarySettings,
@@ -96,6 +98,18 @@ TINY = Preset(
     held_out=16,
 )  # fmt: skip
 
+SMALL_MIX = TrainingMix(
+    true_mask=0.2,
+    severity=(0.4, 1.5),
+    placement=Placement(
+        anywhere=0.4, grounded=0.15, ridden=0.1, held=0.08, person_in_front=0.14, border=0.06, surface=0.07
+    ),
+    behind=0.2,
+    degrade=0.15,
+    paste=PasteOptions(edge_spread=0.8, colour_match=0.5, match_sharpness=True, shadow=0.3),
+)
+"""Plain pasting, and about as often occluders that stand, are ridden or held as in photos (`Placement`)."""
+
 SMALL = Preset(
     name="small",
     size=128,
@@ -104,6 +118,7 @@ SMALL = Preset(
             width=24,
             stride=4,
             levels=4,
+            trunk="lite0",
             half_parsing=True,
             invisible_extra=2.0,
             error_extra=4.0,
@@ -115,6 +130,7 @@ SMALL = Preset(
             batch_size=16, max_minutes=90.0, lr=2e-3, warmup_steps=100, ema_decay=0.999, eval_every=1500,
             checkpoint_every=500, log_every=50,
         ),
+        SMALL_MIX,
     ),
     content=Stage(
         ContentSettings(
@@ -126,10 +142,12 @@ SMALL = Preset(
             batch_size=16, max_minutes=90.0, optimizer="adam", lr=1e-3, weight_decay=0.0, warmup_steps=300,
             ema_decay=0.999, eval_every=1000, checkpoint_every=500, log_every=50,
         ),
+        SMALL_MIX,
     ),
 )  # fmt: skip
-"""For a laptop without GPU. Differs from the paper: AdamW with a cosine schedule in place of SGD, soft-IoU
-term and heavier invisible pixels in stage 1, feature and adversarial terms on every eighth step (weight x 8).
+"""For a laptop without GPU. Differs from the paper: stage 1's pretrained trunk; AdamW with a cosine schedule
+in place of SGD; soft-IoU term and heavier invisible pixels in stage 1; feature and adversarial terms on every
+eighth step (weight x 8); occluders placed as in photos.
 """
 
 PAPER = Preset(

@@ -114,6 +114,10 @@ TABLE_2 = TablePlan(
         _baseline("ovsr", "OVSR", "OVSR"),
         _baseline("pcnets", "PCNets-M", "PCNets"),
         _baseline("transformer", "prompt transformer (not in the paper)"),
+        TableRow(
+            "ours_plain", "ours without the pretrained trunk", "trained", "mask/ours",
+            (("mask.settings.trunk", ""),),
+        ),
         _baseline("ours", "ours", "Ours"),
         TableRow("shipped", "shipped weights (longer training)", "shipped"),
     ),
