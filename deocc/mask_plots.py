@@ -184,12 +184,13 @@ def _lines(axes: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]]
     axes.grid(alpha=0.3)
 
 
-def training_curves(log: Sequence[Mapping[str, Any]], caption: str = "") -> Figure:
+def training_curves(log: Sequence[Mapping[str, Any]], caption: str = "", score: str = "IoU") -> Figure:
     """A training log: weighted loss terms (logarithmic) on the left, scores of the average on the right.
 
     Args:
         log: rows of `log.jsonl` as `deocc.training` writes them, with "losses" or "evaluation".
         caption: says preset, data and N.
+        score: what the evaluations are; "IoU" runs from 0 to 1, others as far as they reach.
     """
     figure = Figure(figsize=(8.0, 3.6), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -203,7 +204,9 @@ def training_curves(log: Sequence[Mapping[str, Any]], caption: str = "") -> Figu
     names = list(dict.fromkeys(name for row in scored for name in row["evaluation"]))
     series = {name.replace("_", " "): [row["evaluation"].get(name, nan) for row in scored] for name in names}
     _lines(right, [row["step"] for row in scored], series)
-    right.set(xlabel="step", ylabel="IoU", ylim=(0, 1), title="held-out people, averaged weights")
+    right.set(xlabel="step", ylabel=score, title="held-out people, averaged weights")
+    if score == "IoU":
+        right.set_ylim(0, 1)
     for axes in (left, right):
         axes.title.set_fontsize(10)
         axes.legend(fontsize=7, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))

@@ -485,6 +485,7 @@ def scores_by_ratio(
     caption: str = "",
     edges: Sequence[float] = RATIO_EDGES,
     ylabel: str = "IoU",
+    limits: tuple[float, float] | None = (-0.02, 1.02),
 ) -> Figure:
     """Each case as a faint point, and the mean of each occlusion-ratio bin as a line with markers.
 
@@ -494,6 +495,7 @@ def scores_by_ratio(
         caption: says what the cases are; N is added.
         edges: of the bins; the last one closes at 1.
         ylabel: name of the score.
+        limits: of the vertical axis; None: what the scores need.
     """
     x, bins = np.asarray(ratios, float), ratio_bins(np.asarray(ratios, float), edges)
     figure = Figure(figsize=(7.0, 3.6), dpi=DPI, layout="constrained")
@@ -504,7 +506,7 @@ def scores_by_ratio(
         axes.scatter(x, y, s=9, color=rgb, alpha=0.25, linewidths=0)
         means = np.array([(np.nanmean(x[bins == b]), np.nanmean(y[bins == b])) for b in used])
         axes.plot(*means.T, marker=marker, ms=5, color=rgb, label=f"{name}, {np.nanmean(y):.2f}")
-    axes.set(xlabel="true occlusion ratio", ylabel=ylabel, xlim=(0, None), ylim=(-0.02, 1.02))
+    axes.set(xlabel="true occlusion ratio", ylabel=ylabel, xlim=(0, None), ylim=limits)
     axes.grid(alpha=0.3)
     axes.legend(title="mean of all cases", fontsize=9, title_fontsize=9, frameon=False, loc="center left",
                 bbox_to_anchor=(1.0, 0.5))  # fmt: skip

@@ -54,7 +54,9 @@ def test_curves_read_a_training_log():
     left, right = figure.axes
     assert [line.get_label() for line in left.lines] == ["l1", "ce amodal", "perceptual"]
     assert left.lines[0].get_ydata().tolist() == [0.2, 0.1] and right.lines[0].get_ydata().tolist() == [0.5]
-    assert drawn(figure)
+    assert right.get_ylim() == (0, 1) and drawn(figure)
+    right = P.training_curves([log[0], {"step": 5, "evaluation": {"psnr": 14.0}}], score="PSNR (dB)").axes[1]
+    assert right.get_ylabel() == "PSNR (dB)" and right.get_ylim()[1] > 13
 
 
 def test_the_heat_map_writes_differences_from_the_matched_training():
