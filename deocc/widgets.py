@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 LABELS: dict[str, Any] = {"style": {"description_width": "120px"}, "layout": {"width": "auto"}}
 SPRITE = "occluder"
 OVERLAYS = ("all", "visible", "whole", "invisible", "none")
+TOLERANCES = (0.004, 0.01)  # of a ratio; the first lets each step of the slider move the thing
 LEAST_RATIO = 0.02  # below this no smaller ratio is tried for a thing that cannot hide the wanted one
 
 
@@ -264,12 +265,14 @@ _STUDIO_LABEL = "photo with a thing in front of the person; drag it, or move it 
 def nearest_place(case: OcclusionCase, cutout: Cutout, ratio: float) -> Cutout | None:
     """The cut-out at the nearest place where it hides a wanted share of a case's person; None: nowhere."""
     assert case.amodal_mask is not None
-    try:
-        offsets = fitting_offsets(case.amodal_mask, cutout.mask, ratio, visible_mask=case.modal_mask)
-    except DeoccError:  # too small at its size, or a ratio of 0
-        return None
-    y, x = offsets[((offsets - np.array(cutout.top_left)) ** 2).sum(1).argmin()]
-    return replace(cutout, top_left=(int(y), int(x)))
+    for tolerance in TOLERANCES:
+        try:
+            offsets = fitting_offsets(case.amodal_mask, cutout.mask, ratio, tolerance, case.modal_mask)
+        except DeoccError:  # too small at its size, or a ratio of 0
+            continue
+        y, x = offsets[((offsets - np.array(cutout.top_left)) ** 2).sum(1).argmin()]
+        return replace(cutout, top_left=(int(y), int(x)))
+    return None
 
 
 def fit_as_far_as_possible(

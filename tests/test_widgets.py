@@ -76,6 +76,11 @@ class TestStudio:
         near = np.hypot(*(np.array(studio.canvas.positions[SPRITE]) - (x, y)))
         assert 0 < near <= 3
 
+    def test_each_step_of_the_slider_moves_the_thing(self, studio):
+        for ratio in (0.3, 0.31, 0.32, 0.33, 0.32):
+            studio.ratio.value = ratio
+            assert studio.case.occlusion_ratio == pytest.approx(ratio, abs=0.005)
+
     def test_dragging_shows_ratio_and_masks_before_any_network_runs(self, studio):
         answered, layer = studio.shown, studio.canvas.overlay
         studio.canvas.positions = {SPRITE: [0, 0]}
