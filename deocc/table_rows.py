@@ -18,7 +18,7 @@ from deocc.errors import DeoccError
 from deocc.experiments import SYSTEMS, Preset, get_preset, preset_of
 
 Kind = Literal["trained", "control", "shipped"]
-SCHEMA = 1  # of configurations; counts changes that make old results incomparable
+SCHEMA = 1  # counts changes of cases, frames or training code that make old results incomparable: raise it
 IMAGES = {
     "tiny": 512,
     "small": 60_000,
