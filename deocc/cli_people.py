@@ -61,6 +61,15 @@ def fetch(
     typer.echo(f"{count} files came into {folder}" if count else f"everything is in {folder} already")
 
 
+@app.command()
+def segmenters() -> None:
+    """List the segmenters that make masks of boxes, in the order in which `auto` tries them."""
+    from deocc.segmenters import available
+
+    for name, lack in available().items():
+        typer.echo(f"{name}: {lack or 'ready'}")
+
+
 # ------------------------------------------------------------------ datasets
 
 Root = Annotated[Path, typer.Argument(help="Folder of the unpacked dataset.", metavar="ROOT")]

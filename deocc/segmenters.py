@@ -1,14 +1,17 @@
 """Sources of the initial mask M_i: an off-the-shelf segmenter looks for the visible person inside a box.
 
-The paper takes M_i from CenterMask (Sec. 5.1). Here any of five segmenters gives it, whichever is on this
-machine; nothing is downloaded. Their masks are rough on occluded people, which stage 1 is trained to expect.
+The paper takes M_i from CenterMask (Sec. 5.1), and whole masks of people that come with boxes alone from a
+DeepLab of its authors' own (Sec. 4.1): the box is enlarged, the segmenter sees that part of the photo, and
+what it finds inside the box is kept. Here any of five segmenters does so, whichever is on this machine; the
+weights are fetched by `deocc people fetch maskrcnn`, never from here. The paper's enlargement is not known.
 """
 
 import importlib.util
 import logging
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import cv2
@@ -21,7 +24,7 @@ from deocc.paths import WEIGHTS
 
 LOG = logging.getLogger("deocc")
 GRABCUT_SIDE = 256  # longer side of GrabCut's crop in pixels: more costs time, not accuracy
-GRABCUT_MARGIN = 0.25  # background shown around the box, as a share of its sides
+MARGIN = 0.25  # by which a box is enlarged on each side, as a share of its sides
 MEDIAPIPE_MARGIN = 0.15
 MEDIAPIPE_FILE = "selfie_segmentation.tflite"
 POSE_FILE, POSE_SIDE = "pose_landmark_full.tflite", 1.15  # side of its square over the box's longer side
@@ -39,6 +42,36 @@ class _Nobody(Exception):
     """A segmenter ran and found no person in the box."""
 
 
+# --- the enlarged box -----------------------------------------------------------------------------
+
+Finder = Callable[[np.ndarray, Box], np.ndarray]
+"""(H x W x 3 uint8 RGB, box) -> H x W bool, the person in the box."""
+
+
+def _margin_crop(shape: tuple[int, int], box: Box, margin: float) -> Box:
+    """The box grown on every side by `margin` of its lengths and cut to the photo."""
+    x0, y0, x1, y1 = box
+    wide, high = round((x1 - x0) * margin), round((y1 - y0) * margin)
+    return max(0, x0 - wide), max(0, y0 - high), min(shape[1], x1 + wide), min(shape[0], y1 + high)
+
+
+def _enlarged(margin: float) -> Callable[[Finder], Finder]:
+    """Makes a segmenter of a crop into one of a photo: it sees the enlarged box alone (Sec. 4.1, step 2)."""
+
+    def decorate(find: Finder) -> Finder:
+        @wraps(find)
+        def on_photo(image: np.ndarray, box: Box) -> np.ndarray:
+            x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, margin)
+            mask = np.zeros(image.shape[:2], bool)
+            inner = box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0
+            mask[y0:y1, x0:x1] = find(image[y0:y1, x0:x1], inner)
+            return mask
+
+        return on_photo
+
+    return decorate
+
+
 # --- GrabCut --------------------------------------------------------------------------------------
 
 
@@ -49,13 +82,6 @@ def _ellipse(shape: tuple[int, int], box: Sequence[float]) -> np.ndarray:
     across = (columns + 0.5 - (x0 + x1) / 2) / max((x1 - x0) / 2, 0.5)
     along = (rows + 0.5 - (y0 + y1) / 2) / max((y1 - y0) / 2, 0.5)
     return across**2 + along**2 <= 1
-
-
-def _margin_crop(shape: tuple[int, int], box: Box, margin: float) -> Box:
-    """The box grown on every side by `margin` of its lengths and cut to the photo."""
-    x0, y0, x1, y1 = box
-    wide, high = round((x1 - x0) * margin), round((y1 - y0) * margin)
-    return max(0, x0 - wide), max(0, y0 - high), min(shape[1], x1 + wide), min(shape[0], y1 + high)
 
 
 def _grabcut_labels(shape: tuple[int, int], box: Box) -> np.ndarray:
@@ -75,13 +101,14 @@ def _grabcut_labels(shape: tuple[int, int], box: Box) -> np.ndarray:
     return labels
 
 
+@_enlarged(MARGIN)
 def _grabcut(image: np.ndarray, box: Box) -> np.ndarray:
     """GrabCut (Rother et al. 2004) from a box."""
-    x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, GRABCUT_MARGIN)
-    scale = min(1.0, GRABCUT_SIDE / max(x1 - x0, y1 - y0))
-    size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
-    crop = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
-    inner: Box = tuple(round(v) for v in np.subtract(box, (x0, y0, x0, y0)) * scale)  # type: ignore[assignment]
+    height, width = image.shape[:2]
+    scale = min(1.0, GRABCUT_SIDE / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    crop = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    inner: Box = tuple(round(v) for v in np.asarray(box) * scale)  # type: ignore[assignment]
     labels = _grabcut_labels(crop.shape[:2], inner)
     person = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
     if person.sum() < 10 or (~person).sum() < 10:  # its five-part colour models need samples on both sides
@@ -89,11 +116,8 @@ def _grabcut(image: np.ndarray, box: Box) -> np.ndarray:
     cv2.setRNGSeed(0)  # its k-means draws at random
     models = np.zeros((1, 65)), np.zeros((1, 65))  # background, foreground
     cv2.grabCut(crop[..., ::-1].copy(), labels, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
-    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    mask = np.zeros(image.shape[:2], bool)
-    soft = cv2.resize(found.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-    mask[y0:y1, x0:x1] = soft > 0.5
-    return mask
+    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    return cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
 
 
 # --- torchvision ----------------------------------------------------------------------------------
@@ -103,17 +127,28 @@ def _checkpoint(name: str) -> Path:
     """A torchvision weights file in $TORCH_HOME/hub/checkpoints; never fetched from here."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not path.is_file():
-        raise _Unavailable(f"{path.name} is not in $TORCH_HOME/hub/checkpoints; put it there to use it")
+        name = "maskrcnn" if name == MASKRCNN_FILE else "deeplab"
+        raise _Unavailable(
+            f"{name}: {path.name} is not in $TORCH_HOME/hub/checkpoints; `deocc people fetch {name}` gets it"
+        )
     return path
+
+
+def _with_weights(model: torch.nn.Module, path: Path) -> torch.nn.Module:
+    """A network with the weights of a file, ready to run."""
+    try:
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, UnpicklingError, OSError, KeyError) as error:
+        words = " ".join(str(error).split())[:80]
+        raise _Unavailable(f"{path}: damaged weights ({words}); remove the file and fetch it again") from None
+    return model.eval()
 
 
 @lru_cache(maxsize=1)
 def _maskrcnn_model(path: Path) -> torch.nn.Module:
     from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
 
-    model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None)
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return model.eval()
+    return _with_weights(maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None), path)
 
 
 def _box_overlap(boxes: np.ndarray, box: Box) -> np.ndarray:
@@ -129,6 +164,7 @@ def _to_tensor(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
 
 
+@_enlarged(MARGIN)
 def _maskrcnn(image: np.ndarray, box: Box) -> np.ndarray:
     """Mask R-CNN: the detected person whose box overlaps the given one most."""
     model = _maskrcnn_model(_checkpoint(MASKRCNN_FILE))
@@ -145,25 +181,19 @@ def _maskrcnn(image: np.ndarray, box: Box) -> np.ndarray:
 def _deeplab_model(path: Path) -> torch.nn.Module:
     from torchvision.models.segmentation import deeplabv3_resnet50
 
-    model = deeplabv3_resnet50(weights=None, weights_backbone=None, aux_loss=True)
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return model.eval()
+    return _with_weights(deeplabv3_resnet50(weights=None, weights_backbone=None, aux_loss=True), path)
 
 
+@_enlarged(MARGIN)
 def _deeplab(image: np.ndarray, box: Box) -> np.ndarray:
-    """DeepLab v3: pixels of class person in the box; it cannot tell two people apart."""
+    """DeepLab v3: pixels of class person; it cannot tell two people apart."""
     model = _deeplab_model(_checkpoint(DEEPLAB_FILE))
     from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights
 
-    x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, GRABCUT_MARGIN)
     with torch.inference_mode():
-        logits = model(
-            DeepLabV3_ResNet50_Weights.DEFAULT.transforms()(_to_tensor(image[y0:y1, x0:x1]))[None]
-        )["out"]
-        logits = torch.nn.functional.interpolate(logits, (y1 - y0, x1 - x0), mode="bilinear")
-    mask = np.zeros(image.shape[:2], bool)
-    mask[y0:y1, x0:x1] = (logits[0].argmax(0) == PERSON_VOC).numpy()
-    return mask
+        logits = model(DeepLabV3_ResNet50_Weights.DEFAULT.transforms()(_to_tensor(image))[None])["out"]
+        logits = torch.nn.functional.interpolate(logits, image.shape[:2], mode="bilinear")
+    return (logits[0].argmax(0) == PERSON_VOC).numpy()
 
 
 # --- MediaPipe ------------------------------------------------------------------------------------
@@ -179,7 +209,9 @@ def _mediapipe_path(file: str) -> Path:
     for path in candidates:
         if path.is_file():
             return path
-    raise _Unavailable(f"mediapipe: {file} is not in data/weights; put it there to use it")
+    raise _Unavailable(
+        f"mediapipe: {file} is not in data/weights; `pip install --no-deps mediapipe==0.10.21` brings it"
+    )
 
 
 @lru_cache(maxsize=2)
@@ -205,14 +237,12 @@ def _run_tflite(model: Any, picture: np.ndarray) -> np.ndarray:
     return model.get_tensor(maps[0])[0, ..., 0]
 
 
+@_enlarged(MEDIAPIPE_MARGIN)
 def _mediapipe(image: np.ndarray, box: Box) -> np.ndarray:
-    """MediaPipe's selfie segmenter on the box and a margin; it cannot tell two people apart."""
+    """MediaPipe's selfie segmenter; it cannot tell two people apart."""
     model = _tflite_model(_mediapipe_path(MEDIAPIPE_FILE))
-    x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, MEDIAPIPE_MARGIN)
-    probability = _run_tflite(model, image[y0:y1, x0:x1].astype(np.float32) / 255)
-    mask = np.zeros(image.shape[:2], bool)
-    mask[y0:y1, x0:x1] = cv2.resize(probability, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR) > 0.5
-    return mask
+    probability = _run_tflite(model, image.astype(np.float32) / 255)
+    return cv2.resize(probability, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
 
 
 def _mediapipe_pose(image: np.ndarray, box: Box) -> np.ndarray:
@@ -227,13 +257,33 @@ def _mediapipe_pose(image: np.ndarray, box: Box) -> np.ndarray:
 
 # --- choice ---------------------------------------------------------------------------------------
 
-METHODS: dict[str, Callable[[np.ndarray, Box], np.ndarray]] = {
+METHODS: dict[str, Finder] = {
     "maskrcnn": _maskrcnn,  # it and the next tell people apart, so they come first
     "pose": _mediapipe_pose,
     "mediapipe": _mediapipe,
     "deeplab": _deeplab,
     "grabcut": _grabcut,  # needs no weights
 }
+
+
+_NEEDS: dict[str, Callable[[], object]] = {
+    "maskrcnn": lambda: _checkpoint(MASKRCNN_FILE),
+    "pose": lambda: _tflite_model(_mediapipe_path(POSE_FILE)),
+    "mediapipe": lambda: _tflite_model(_mediapipe_path(MEDIAPIPE_FILE)),
+    "deeplab": lambda: _checkpoint(DEEPLAB_FILE),
+}
+
+
+def available() -> dict[str, str]:
+    """Each segmenter, in the order in which "auto" tries them, with what it lacks here; "" for nothing."""
+    lacks = {}
+    for name in METHODS:
+        try:
+            _NEEDS.get(name, lambda: None)()
+            lacks[name] = ""
+        except _Unavailable as reason:
+            lacks[name] = str(reason)
+    return lacks
 
 
 def _clean_box(image: np.ndarray, box: Sequence[float]) -> Box:

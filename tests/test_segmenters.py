@@ -1,6 +1,7 @@
 """Segmenters: what `segment` promises whichever of them runs, and GrabCut on a picture it can solve."""
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -55,6 +56,9 @@ def test_auto_without_weights_is_grabcut_and_named_methods_say_what_they_lack(mo
     ):
         with pytest.raises(DeoccError, match=words):
             S.segment(image, BOX, method)
+    lacks = S.available()
+    assert list(lacks) == list(S.METHODS) and lacks.pop("grabcut") == "" and all(lacks.values())
+    assert "deocc people fetch maskrcnn" in lacks["maskrcnn"]
 
 
 def test_weights_go_by_torchvision_names() -> None:
@@ -63,6 +67,67 @@ def test_weights_go_by_torchvision_names() -> None:
 
     assert MaskRCNN_ResNet50_FPN_V2_Weights.DEFAULT.url.endswith("/" + S.MASKRCNN_FILE)
     assert DeepLabV3_ResNet50_Weights.DEFAULT.url.endswith("/" + S.DEEPLAB_FILE)
+
+
+@pytest.mark.parametrize("method", ["grabcut", "deeplab", "mediapipe", "maskrcnn"])
+def test_segmenters_see_the_enlarged_box_alone(method: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Pixels farther away than the margin change nothing; what is found outside the box is dropped."""
+    seen: list[tuple[np.ndarray, tuple[int, ...]]] = []
+
+    def find(image: np.ndarray, box: tuple[int, ...]) -> np.ndarray:
+        seen.append((image, box))
+        return np.ones(image.shape[:2], bool)
+
+    margin = 0.15 if method == "mediapipe" else 0.25
+    monkeypatch.setitem(S.METHODS, method, S._enlarged(margin)(find))
+    image, _ = scene()
+    mask, _ = S.segment(image, BOX, method)
+    wide, high = round(40 * margin), round(80 * margin)
+    assert (seen[0][0] == image[20 - high : 100 + high, 40 - wide : 80 + wide]).all()
+    assert seen[0][1] == (wide, high, wide + 40, high + 80)
+    assert mask.sum() == 40 * 80 and mask[20:100, 40:80].all()
+    S.segment(image, (100, 90, 130, 130), method)
+    assert seen[1][0].shape[:2] == (30 + min(high, round(30 * margin)), 20 + round(20 * margin))
+
+
+@pytest.mark.parametrize("method", ["maskrcnn", "deeplab"])
+def test_damaged_weights_are_one_clear_line(method: str, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """A file cut off on the way, and one of another network: named methods say so, auto goes on."""
+    import torch
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(S, "_mediapipe_path", lambda file: (_ for _ in ()).throw(S._Unavailable("none")))
+    name = S.MASKRCNN_FILE if method == "maskrcnn" else S.DEEPLAB_FILE
+    path = tmp_path / "hub/checkpoints" / name
+    path.parent.mkdir(parents=True)
+    for spoil in (
+        lambda: path.write_bytes(b"PK half a file"),
+        lambda: torch.save({"other": torch.ones(2)}, path),
+    ):
+        spoil()
+        with pytest.raises(DeoccError, match="damaged weights.*fetch it again"):
+            S.segment(scene()[0], BOX, method)
+        assert S.segment(scene()[0], BOX)[1] == "grabcut"
+
+
+def test_deeplab_runs_on_a_file_of_its_own_kind(monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Weights drawn at random, with a last layer that says person everywhere: the whole path to a mask."""
+    import torch
+    from torchvision.models.segmentation import deeplabv3_resnet50
+
+    torch.manual_seed(0)
+    network = deeplabv3_resnet50(weights=None, weights_backbone=None, aux_loss=True)
+    with torch.no_grad():
+        network.classifier[4].weight.zero_()
+        network.classifier[4].bias.copy_(torch.arange(21.0) == S.PERSON_VOC)
+    path = tmp_path / "hub/checkpoints" / S.DEEPLAB_FILE
+    path.parent.mkdir(parents=True)
+    torch.save(network.state_dict(), path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert S.available()["deeplab"] == ""
+    mask, name = S.segment(scene()[0], (40, 40, 80, 80), "deeplab")
+    assert name == "deeplab" and mask.sum() == 40 * 40
+    path.unlink()
 
 
 def test_auto_takes_the_first_that_finds_somebody(monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -93,17 +158,25 @@ def test_maskrcnn_takes_the_person_in_the_box(monkeypatch) -> None:  # type: ign
     masks = torch.zeros(3, 1, 120, 120)
     masks[0, 0, 20:100, 40:80], masks[1, 0, :30, :30], masks[2, 0, 20:100, 40:80] = 0.9, 0.9, 0.9
     boxes = torch.tensor([[41.0, 21, 79, 99], [0, 0, 30, 30], [40, 20, 80, 100]])
-    found = {
-        "boxes": boxes,
-        "masks": masks,
-        "labels": torch.tensor([1, 1, 18]),
-        "scores": torch.tensor([0.9, 1, 1]),
-    }
+
+    def model_for(box: tuple[int, ...]) -> Callable[[list[torch.Tensor]], list[dict[str, torch.Tensor]]]:
+        """The network's answer in pixels of the enlarged box, which is all that it sees."""
+        x0, y0, x1, y1 = S._margin_crop((120, 120), box, S.MARGIN)
+        found = {
+            "boxes": boxes - torch.tensor([x0, y0, x0, y0]),
+            "masks": masks[..., y0:y1, x0:x1],
+            "labels": torch.tensor([1, 1, 18]),
+            "scores": torch.tensor([0.9, 1, 1]),
+        }
+        return lambda images: [found]
+
     monkeypatch.setattr(S, "_checkpoint", lambda name: None)
-    monkeypatch.setattr(S, "_maskrcnn_model", lambda path: lambda images: [found])
+    monkeypatch.setattr(S, "_maskrcnn_model", lambda path: model_for(BOX))
     mask, name = S.segment(scene()[0], BOX, "maskrcnn")
     assert name == "maskrcnn" and mask[20:100, 40:80].all() and mask.sum() == 40 * 80
-    far = S.segment(scene()[0], (90, 90, 118, 118), "maskrcnn")  # no person there: the box stands in
+    elsewhere = (90, 90, 118, 118)
+    monkeypatch.setattr(S, "_maskrcnn_model", lambda path: model_for(elsewhere))
+    far = S.segment(scene()[0], elsewhere, "maskrcnn")  # no person there: the box stands in
     assert far[1] == "box"
 
 
