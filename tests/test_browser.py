@@ -13,7 +13,8 @@ import pytest
 import browser
 
 CHROMIUM, WHY_NOT = browser.find_chromium()
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason=f"widgets are not tested in a browser: {WHY_NOT}")
+if not CHROMIUM:
+    pytest.skip(f"widgets are not tested in a browser: {WHY_NOT}", allow_module_level=True)
 
 SET_UP = """
 import torch

@@ -62,6 +62,16 @@ def test_overlay_masks_colours_each_region(case):
     assert (out[5, 5] == case.image[5, 5]).all()
 
 
+def test_a_mask_layer_laid_over_the_picture_is_the_overlay(case):
+    layer = plots.mask_layer([(case.modal_mask, plots.VISIBLE), (case.invisible_mask, plots.INVISIBLE)])
+    photo = Image.fromarray(case.image).convert("RGBA")
+    laid = np.asarray(Image.alpha_composite(photo, Image.fromarray(layer)))[..., :3].astype(int)
+    drawn = plots.overlay_masks(case.image, case.modal_mask, case.amodal_mask).astype(int)
+    border = np.abs(laid - drawn).max(2) > 2  # where an outline meets the other tint
+    assert border[:, :31].sum() == 0 and border.mean() < 0.02
+    assert not layer[~case.amodal_mask].any()
+
+
 def test_mask_errors_tell_missed_from_added():
     truth, mask = np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool)
     out = plots.mask_errors(mask, truth)
@@ -108,6 +118,18 @@ def test_the_crop_does_not_depend_on_the_hidden_part(case):
 def test_render_case_is_one_picture(case, answer):
     picture = plots.render_case(case, answer, size=48)
     assert picture.dtype == np.uint8 and picture.shape == (68, 7 * 48 + 6 * 4, 3)
+
+
+def test_a_grid_of_pictures_fills_its_last_row_with_paper():
+    panels = {name: np.full((10, 12, 3), shade, np.uint8) for name, shade in (("a", 1), ("b", 2), ("c", 3))}
+    grid = plots.picture_grid(panels, 2, gap=4)
+    assert grid.shape == (60, 28, 3) and (grid[20:30, 16:] == 2).all()
+    assert (grid[50:, :12] == 3).all() and (grid[30:, 16:] == 255).all()
+
+
+def test_an_answer_is_shown_in_two_rows_of_three(case, answer):
+    picture = plots.render_answer(case, answer, size=48)
+    assert picture.shape == (2 * 68, 3 * 48 + 2 * 4, 3) and picture.dtype == np.uint8
 
 
 def test_ratio_caption():
