@@ -384,7 +384,7 @@ def train(
 
 @app.command(rich_help_panel=MEASURE, cls=_ManyFolders)
 def table(
-    number: Annotated[str, typer.Argument(help="2 or 4.", metavar="N")],
+    number: Annotated[str, typer.Argument(help="2, 3, 4, 5 or 6.", metavar="N")],
     preset: Annotated[
         Literal["tiny", "small", "paper"],
         typer.Option("--preset", help="Sizes of networks, input and schedule."),
@@ -414,6 +414,15 @@ def table(
     only: Annotated[
         list[str] | None,
         typer.Option("--only", help="Rows to train, by key; others are left.", metavar="ROW..."),
+    ] = None,
+    stage1: Annotated[
+        Path | None,
+        typer.Option(
+            "--stage1",
+            help="Stage 1's weights, for tables 3, 5 and 6.  [default: the bundled ones of the preset; else "
+            "stage 1 is trained first]",
+            metavar="FILE",
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     runs: Annotated[
@@ -445,7 +454,7 @@ def table(
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     text, page = make_table(
         number, preset, training, tuple(people or ()), cases, images, seeds, tuple(only or ()), threads, runs,
-        out, seed, None if device == "auto" else device,
+        out, seed, None if device == "auto" else device, stage1,
     )  # fmt: skip
     typer.echo(text)
     typer.echo(f"written to {page} and {page.with_suffix('.json').name}")

@@ -240,6 +240,7 @@ def make_table(
     out: Path,
     seed: int,
     device: str | None,
+    stage1: Path | None = None,
 ) -> tuple[str, Path]:
     """Makes what a table lacks (with `training`), then prints it from stored results.
 
@@ -262,11 +263,12 @@ def make_table(
         require_writable(runs)
         images = images or IMAGES[preset]
         options = TableOptions(
-            preset, people, images, runs, out, cases, tuple(range(seed, seed + seeds)), threads, device
-        )
+            preset, people, images, runs, out, cases, tuple(range(seed, seed + seeds)), threads, device,
+            stage1,
+        )  # fmt: skip
         maker = TableMaker(plan, options)
         left = maker.make(rows)
-        wanted = R.Setup(maker.data, images, maker.cases_digest)
+        wanted = R.Setup(maker.data, images, maker.cases_digest, maker.stage1)
     else:
         data = people_digest(people) if people else ""
         wanted = R.Setup(data, images or 0, "" if cases is None else cases_digest(CaseFolder(cases)))

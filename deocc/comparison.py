@@ -216,10 +216,16 @@ def _photo_masks(system: Baseline, case: OcclusionCase, given: Given) -> CasePre
     return CasePrediction(*(_maps(found[name])[0] > 0.5 for name in ("modal_mask", "amodal_mask")))
 
 
-def _photo_pixels(system: Baseline, told: OcclusionCase) -> CasePrediction:
-    """A recovery baseline on the photo itself. told: the case with the masks that it is given."""
-    assert told.modal_mask is not None
-    item = photo_item(replace(told, initial_mask=told.modal_mask), "initial")
+def _photo_pixels(
+    system: Baseline, case: OcclusionCase, told: OcclusionCase, given: Given
+) -> CasePrediction:
+    """A recovery baseline on the photo itself.
+
+    told: the case with the masks that it is given, which a mask system may have left empty.
+    """
+    item = photo_item(case, given)
+    for name in ("modal_mask", "amodal_mask"):
+        item[name] = torch.from_numpy(getattr(told, name))[None].float()
     found = system.predict(collate([item]))["recovered"][0]
     picture = (found.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
     return CasePrediction(told.modal_mask, told.amodal_mask, None, picture)
@@ -257,7 +263,7 @@ def predict_chunk(
         return _frame_masks(system, cases, given, size)
     told = known_masks(cases, given, size, masks)
     if on_photo:
-        return [_photo_pixels(system, case) for case in told]
+        return [_photo_pixels(system, case, t, given) for case, t in zip(cases, told, strict=True)]
     return _frame_pixels(system, cases, told, given, size)
 
 

@@ -17,7 +17,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from . import metrics
-from .baselines.trained import NETWORKS, TRAINED, MaskBaselineRecipe
+from .baselines import painters, trained
 from .errors import DeoccError
 from .io import write_json
 from .models import MaskCompletionNet, count_parameters, load_weights, read_metadata, save_weights
@@ -457,27 +457,46 @@ def build_mask_system(
     return MaskSystem(settings, templates)
 
 
+def _trained_stage1(path: Path | None, preset: Preset) -> MaskCompletionNet:
+    """Weights of stage 1 that stage 2 of a preset can be trained on."""
+    if path is None:
+        raise DeoccError("stage 2 trains on stage 1's masks; give its weights with stage1= (--stage1 FILE)")
+    network = load_weights(path)
+    if not isinstance(network, MaskCompletionNet) or not network.config["parsing"]:
+        raise DeoccError(
+            f"{path}: holds {type(network).__name__}; expected a MaskCompletionNet with parsing (mask/ours)"
+        )
+    size = read_metadata(path).get("input_size")
+    if size is not None and int(size) != preset.size:
+        raise DeoccError(
+            f"{path}: stage 1 was trained at {size} pixels, preset {preset.name} has {preset.size}; "
+            "train both stages with the same preset"
+        )
+    return network
+
+
 def build_content_system(
     settings: ContentSettings, data: OcclusionDataset, preset: Preset, seed: int, stage1: Path | None
 ) -> ContentSystem:
     """Stage 2 on top of trained weights of stage 1."""
-    if stage1 is None:
-        raise DeoccError("stage 2 trains on stage 1's masks; give its weights with stage1= (--stage1 FILE)")
-    network = load_weights(stage1)
-    if not isinstance(network, MaskCompletionNet) or not network.config["parsing"]:
-        raise DeoccError(
-            f"{stage1}: holds {type(network).__name__}; expected a MaskCompletionNet with parsing (mask/ours)"
-        )
-    trained = read_metadata(stage1).get("input_size")
-    if trained is not None and int(trained) != preset.size:
-        raise DeoccError(
-            f"{stage1}: stage 1 was trained at {trained} pixels, preset {preset.name} has {preset.size}; "
-            "train both stages with the same preset"
-        )
-    return ContentSystem(settings, preset.size, network)
+    return ContentSystem(settings, preset.size, _trained_stage1(stage1, preset))
 
 
-def mask_baseline(recipe: MaskBaselineRecipe) -> Recipe:
+def painting_baseline(recipe: painters.PainterRecipe) -> Recipe:
+    """A baseline of table 3: the preset's schedule, cases and guidance, its own network and settings."""
+
+    def build(
+        settings: Any, data: OcclusionDataset, preset: Preset, seed: int, stage1: Path | None
+    ) -> System:
+        return recipe.build(settings, preset.size, _trained_stage1(stage1, preset))
+
+    def settings(preset: Preset) -> Any:
+        return recipe.settings(preset.name, preset.content.settings)
+
+    return Recipe("content", build, evaluate_content, settings, recipe.version)
+
+
+def mask_baseline(recipe: trained.MaskBaselineRecipe) -> Recipe:
     """A baseline of table 2: the preset's schedule and cases, its own network and settings."""
 
     def build(
@@ -494,7 +513,8 @@ def mask_baseline(recipe: MaskBaselineRecipe) -> Recipe:
 SYSTEMS: dict[str, Recipe] = {
     "mask/ours": Recipe("mask", build_mask_system, evaluate_masks),
     "content/ours": Recipe("content", build_content_system, evaluate_content),
-    **{name: mask_baseline(recipe) for name, recipe in TRAINED.items()},
+    **{name: mask_baseline(recipe) for name, recipe in trained.TRAINED.items()},
+    **{name: painting_baseline(recipe) for name, recipe in painters.PAINTERS.items()},
 }
 
 
@@ -612,7 +632,8 @@ def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | No
 
 def _start_from(system: System, path: Path) -> None:
     """Fills the network from a file; a trunk, and what joins it, may be missing there."""
-    loaded, network = load_weights(path, classes=CLASSES | NETWORKS), system.network
+    classes = CLASSES | trained.NETWORKS | painters.NETWORKS
+    loaded, network = load_weights(path, classes=classes), system.network
     plain = [{**getattr(net, "config", {}), "trunk": ""} for net in (loaded, network)]
     if type(loaded) is not type(network) or plain[0] != plain[1]:
         raise DeoccError(

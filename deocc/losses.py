@@ -16,7 +16,7 @@ from torch import Tensor
 from .errors import DeoccError
 from .labels import FLIP_PAIRS, IGNORE, NUM_CLASSES
 
-ADVERSARIAL = ("lsgan", "bce")
+ADVERSARIAL = ("lsgan", "bce", "hinge")
 Features = Callable[[Tensor], list[Tensor]]
 
 
@@ -177,21 +177,40 @@ def _adversarial(logits: Tensor, real: bool, kind: str) -> Tensor:
         return F.mse_loss(logits, goal)
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(logits, goal)
-    raise DeoccError(f"adversarial loss {kind!r} is unknown; use 'lsgan' or 'bce'")
+    if kind == "hinge":
+        return F.relu(1 - logits if real else 1 + logits).mean()
+    raise DeoccError(f"adversarial loss {kind!r} is unknown; use one of {', '.join(ADVERSARIAL)}")
 
 
 def generator_adversarial(fake_logits: Tensor, kind: str = "lsgan") -> Tensor:
     """Asks that the discriminator call fakes real. Args: fake_logits: N x 1 x h x w. Source: eq. 3 and 7.
 
+    "hinge" (SN-PatchGAN of DeepFill v2) has no ceiling for the network: minus the mean logit.
+
     Differs from the released code: the term reaches the generator (there it is absent in stage 1 and
     erased in stage 2).
     """
-    return _adversarial(fake_logits, True, kind)
+    return -fake_logits.mean() if kind == "hinge" else _adversarial(fake_logits, True, kind)
 
 
 def discriminator_adversarial(real_logits: Tensor, fake_logits: Tensor, kind: str = "lsgan") -> Tensor:
     """Asks the discriminator to tell real (first) from fake; both N x 1 x h x w. Source: eq. 3 and 7."""
     return 0.5 * (_adversarial(real_logits, True, kind) + _adversarial(fake_logits, False, kind))
+
+
+def total_variation(image: Tensor, region: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours of which one at least lies in a region.
+
+    Args:
+        image: N x C x H x W.
+        region: N x 1 x H x W {0, 1}.
+
+    Source: Liu et al. 2018, of PCNet-C's loss.
+    """
+    down = torch.maximum(region[:, :, 1:], region[:, :, :-1])
+    right = torch.maximum(region[:, :, :, 1:], region[:, :, :, :-1])
+    vertical = weighted_mean((image[:, :, 1:] - image[:, :, :-1]).abs(), down)
+    return vertical + weighted_mean((image[:, :, :, 1:] - image[:, :, :, :-1]).abs(), right)
 
 
 # ------------------------------------------------------------------------------------------ content, eq. 7

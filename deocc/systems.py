@@ -1,7 +1,8 @@
 """The trainable systems of the paper: a network, its adversary, and what they are trained to do.
 
-`MaskSystem` is stage 1 (eq. 1 to 4), `ContentSystem` stage 2 (eq. 5 to 7). A system knows losses and
-predictions; loops, optimisers and devices are `deocc.training`'s business.
+`MaskSystem` is stage 1 (eq. 1 to 4), `ContentSystem` stage 2 (eq. 5 to 7); `RecoverySystem` is what all
+systems of table 3 share: what they are told and how they are judged. A system knows losses and predictions;
+loops, optimisers and devices are `deocc.training`'s business.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ class AdversarySettings:
 
     weight: float = 0.01  # lambda_adv; 0 trains without a discriminator
     width: int = 64  # channels of its first layer
-    kind: str = "lsgan"  # "lsgan" or "bce"
+    kind: str = "lsgan"  # "lsgan", "bce" or "hinge"
     every: int = 1  # steps from one use to the next; the weight is multiplied by it
     start: int = 0  # first step that uses it
 
     def __post_init__(self) -> None:
         _require(self.every >= 1, f"adversary.every is {self.every}; expected at least 1")
-        _require(self.kind in L.ADVERSARIAL, f"adversary.kind is {self.kind!r}; use 'lsgan' or 'bce'")
+        kinds = ", ".join(L.ADVERSARIAL)
+        _require(self.kind in L.ADVERSARIAL, f"adversary.kind is {self.kind!r}; use one of {kinds}")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -225,12 +227,10 @@ def invisible_mask(batch: Batch) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ContentSettings:
-    """Stage 2: architecture and losses."""
+class RecoverySettings:
+    """Size and losses of one system that recovers pixels."""
 
     width: int = 64  # channels of the first level
-    attention: str = "fusion"  # row of table 6: "none", "body", "spatial", "cascade", "fusion"
-    alpha: float = 0.3  # share of the background kept in I' (eq. 4 of stage 2, table 5)
     predicted: float = 0.5  # share of training items with stage 1's masks and parsing; the others' are true
     l1_hole: float = 6.0  # L1 over the given invisible mask
     l1_valid: float = 1.0  # L1 over the visible person
@@ -240,6 +240,14 @@ class ContentSettings:
     style_whole: float = 0.0  # the same of the network's own picture inside M_a
     features: FeatureSettings = FeatureSettings()
     adversary: AdversarySettings = AdversarySettings()
+
+
+@dataclass(frozen=True)
+class ContentSettings(RecoverySettings):
+    """Stage 2: architecture and losses."""
+
+    attention: str = "fusion"  # row of table 6: "none", "body", "spatial", "cascade", "fusion"
+    alpha: float = 0.3  # share of the background kept in I' (eq. 4 of stage 2, table 5)
 
 
 class Guidance(NamedTuple):
@@ -255,37 +263,49 @@ class Guidance(NamedTuple):
         return self.amodal * (1 - self.modal) * photo
 
 
-class ContentSystem(_Trainable):
-    """Stage 2, parsing guided content recovery, trained as eq. 7 says.
+class RecoverySystem(_Trainable):
+    """A network that recovers pixels: what it is told, its losses (eq. 7) and its predictions.
 
     Half of the training items see stage 1's predicted masks and parsing, the other half true ones, where
-    people without labels get pseudo-labels from stage 1's parsing of the unoccluded photo.
+    people without labels get pseudo-labels from stage 1's parsing of the unoccluded photo. Subclasses differ
+    in `paint` and in what they add to the losses.
 
     Args:
-        settings: architecture and loss weights.
-        size: input's side in pixels; chooses the levels.
+        settings: loss weights.
+        network: what `paint` calls; it is trained, averaged and exported.
         stage1: a trained `MaskCompletionNet`; it stays frozen.
-
-    Differs from the paper: it takes its pseudo-labels from HRNet.
-    Differs from the released code: the adversarial gradient reaches the network; there it is erased.
+        discriminator: None: the PatchGAN of (picture, amodal mask) where the settings give it a weight.
     """
 
-    def __init__(self, settings: ContentSettings, size: int, stage1: nn.Module) -> None:
+    def __init__(
+        self,
+        settings: RecoverySettings,
+        network: nn.Module,
+        stage1: nn.Module,
+        discriminator: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.settings, self.adversary = settings, settings.adversary
         self.stage1 = stage1.eval().requires_grad_(False)
-        self.network = ContentRecoveryNet(
-            settings.width,
-            attention=settings.attention,
-            levels=encoder_levels(size),
-            alpha=settings.alpha,
-        )
-        self.discriminator = _adversary(settings.adversary)
+        self.network = network
+        self.discriminator = discriminator or _adversary(settings.adversary)
         wanted = settings.features
         used = settings.perceptual or settings.style or settings.style_whole
         self.features = VGGFeatures(wanted.levels, wanted.source) if used else None
 
-    def to(self, device: torch.device) -> ContentSystem:
+    def paint(self, batch: Batch, told: Guidance) -> list[Tensor]:
+        """The network's pictures of a batch, N x 3 x H x W in [0, 1]: drafts, then the answer."""
+        raise NotImplementedError
+
+    def own_terms(self, painted: Tensor, told: Guidance, batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms that only this system has. Args: painted: the composite, N x 3 x H x W."""
+        return {}
+
+    def judged(self, picture: Tensor, batch: Batch, told: Guidance) -> Tensor:
+        """What the discriminator sees of a picture: that, and beside it the amodal mask."""
+        return torch.cat([picture, told.amodal], 1)
+
+    def to(self, device: torch.device) -> RecoverySystem:
         """Moves everything, stage 1 too, to a device."""
         self.stage1.to(device)
         super().to(device)
@@ -330,29 +350,24 @@ class ContentSystem(_Trainable):
         back = torch.cat([predicted.nonzero()[:, 0], (~predicted).nonzero()[:, 0]]).argsort()
         return Guidance(*(torch.cat([a, b])[back] for a, b in zip(first, second, strict=True)))
 
-    def inputs(self, batch: Batch, told: Guidance) -> tuple[Tensor, ...]:
-        """Image, M_v, M_a, P_m and P_a as `ContentRecoveryNet` takes them, in that order."""
-        valid = batch["photo"] - told.hole(batch["photo"])
-        parts = (parsing_onehot(p) for p in (told.parsing_modal, told.parsing_amodal))
-        return batch["image"], valid, told.amodal, *parts
-
-    def _recover(self, batch: Batch, told: Guidance) -> Tensor:
-        return self.network(*self.inputs(batch, told))
-
     # ---- losses
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Weighted terms of eq. 7: L1, style (and perceptual), adversarial."""
+        """Weighted terms of eq. 7: L1, style (and perceptual), adversarial; drafts have L1 alone."""
         told = self.training_guidance(batch)
         hole = told.hole(batch["photo"])
-        recovered = self._recover(batch, told)
+        *drafts, recovered = self.paint(batch, told)
         painted = L.composite(batch["image"], recovered, hole)
         # known pixels are the same in both, so that neither features nor adversary see the occluder's edge
         truth = L.composite(batch["image"], batch["target"], hole)
         terms = self._l1(recovered, painted, truth, told, batch)
+        if drafts:
+            sums = (self._l1(d, L.composite(batch["image"], d, hole), truth, told, batch) for d in drafts)
+            terms["l1_draft"] = torch.stack([value for term in sums for value in term.values()]).sum()
         terms |= self._feature_terms(recovered, painted, truth, told, batch)
-        pair = torch.cat([truth, told.amodal], 1), torch.cat([painted, told.amodal], 1)
-        return terms | self._adversarial(*pair)
+        terms |= self.own_terms(painted, told, batch)
+        seen = (self.judged(picture, batch, told) for picture in (truth, painted))
+        return terms | self._adversarial(*seen)
 
     def _l1(
         self, recovered: Tensor, painted: Tensor, truth: Tensor, told: Guidance, batch: Batch
@@ -407,7 +422,8 @@ class ContentSystem(_Trainable):
         """
         self.network.eval()
         told = self.predicted_guidance(batch) if masks == "predicted" else self.true_guidance(batch)
-        painted = L.composite(batch["image"], self._recover(batch, told), told.hole(batch["photo"]))
+        recovered = self.paint(batch, told)[-1]
+        painted = L.composite(batch["image"], recovered, told.hole(batch["photo"]))
         return {
             "modal_mask": told.modal,
             "amodal_mask": told.amodal,
@@ -415,3 +431,35 @@ class ContentSystem(_Trainable):
             "parsing_amodal": told.parsing_amodal,
             "recovered": painted,
         }
+
+
+class ContentSystem(RecoverySystem):
+    """Stage 2, parsing guided content recovery, trained as eq. 7 says.
+
+    Args:
+        settings: architecture and loss weights.
+        size: input's side in pixels; chooses the levels.
+        stage1: a trained `MaskCompletionNet`; it stays frozen.
+
+    Differs from the paper: it takes its pseudo-labels from HRNet.
+    Differs from the released code: the adversarial gradient reaches the network; there it is erased.
+    """
+
+    def __init__(self, settings: ContentSettings, size: int, stage1: nn.Module) -> None:
+        network = ContentRecoveryNet(
+            settings.width,
+            attention=settings.attention,
+            levels=encoder_levels(size),
+            alpha=settings.alpha,
+        )
+        super().__init__(settings, network, stage1)
+
+    def inputs(self, batch: Batch, told: Guidance) -> tuple[Tensor, ...]:
+        """Image, M_v, M_a, P_m and P_a as `ContentRecoveryNet` takes them, in that order."""
+        valid = batch["photo"] - told.hole(batch["photo"])
+        parts = (parsing_onehot(p) for p in (told.parsing_modal, told.parsing_amodal))
+        return batch["image"], valid, told.amodal, *parts
+
+    def paint(self, batch: Batch, told: Guidance) -> list[Tensor]:
+        """I_o of eq. 5, alone."""
+        return [self.network(*self.inputs(batch, told))]

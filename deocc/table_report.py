@@ -19,7 +19,13 @@ from deocc.table_runs import RESULT_SCHEMA
 from deocc.tables import METRICS, markdown
 
 TABLE_SCHEMA = "deocc.table/1"
-GIVEN = {"initial": "a rough mask M_i, severity 1", "modal": "the true visible mask"}
+GIVEN = {
+    "masks": {"initial": "a rough mask M_i, severity 1", "modal": "the true visible mask"},
+    "pixels": {
+        "initial": "a rough mask M_i, severity 1: stage 1's masks and body parts (end to end)",
+        "modal": "the true masks",
+    },
+}
 Result = dict[str, Any]
 
 
@@ -31,19 +37,22 @@ class Setup:
         data: digest of the people folders; "" = any.
         images: training images a run; 0 = any.
         cases: digest of the case folder; "" = any.
+        stage1: digest of stage 1's weights, for tables of stage 2; "" = any.
     """
 
     data: str = ""
     images: int = 0
     cases: str = ""
+    stage1: str = ""
 
     def holds(self, result: Result) -> bool:
         """Whether a result belongs; controls have no images, shipped weights no data of their own."""
         config = result["config"]
         if self.cases not in ("", result["cases"]["digest"]):
             return False
-        if result["kind"] != "shipped" and self.data not in ("", config["data"]):
-            return False
+        if result["kind"] != "shipped":
+            if self.data not in ("", config["data"]) or self.stage1 not in ("", config.get("stage1", "")):
+                return False
         return result["kind"] != "trained" or self.images in (0, config["images"])
 
 
@@ -102,8 +111,8 @@ def collect(plan: TablePlan, preset: str, results: Sequence[Result], wanted: Set
             stale[row.name] = differences
     table.notes += [f"{name}: of an earlier configuration ({'; '.join(d)})" for name, d in stale.items()]
     if others:
-        table.notes.append(f"{others} other setups (data, images, cases) have results too; --images and "
-                           "--people choose")  # fmt: skip
+        table.notes.append(f"{others} other setups (data, images, cases, stage 1) have results too; --images "
+                           "and --people choose")  # fmt: skip
     return table
 
 
@@ -120,7 +129,8 @@ def _choose(plan: TablePlan, results: list[Result], wanted: Setup) -> tuple[Setu
     trained = [r for r in results if r["kind"] == "trained"]
     setups: dict[Setup, set[str]] = {}
     for r in trained:
-        setup = Setup(r["config"]["data"], r["config"]["images"], r["cases"]["digest"])
+        config = r["config"]
+        setup = Setup(config["data"], config["images"], r["cases"]["digest"], config.get("stage1", ""))
         setups.setdefault(setup, set()).update(row.key for row in plan.rows if _is_of(r, row))
     if not setups:
         return wanted if not results else _of_control(results[-1], wanted), 0
@@ -130,7 +140,11 @@ def _choose(plan: TablePlan, results: list[Result], wanted: Setup) -> tuple[Setu
 
 
 def _of_control(result: Result, wanted: Setup) -> Setup:
-    return Setup(result["config"].get("data", wanted.data), wanted.images, result["cases"]["digest"])
+    config = result["config"]
+    return Setup(
+        config.get("data", wanted.data), wanted.images, result["cases"]["digest"],
+        config.get("stage1", wanted.stage1),
+    )  # fmt: skip
 
 
 def _by_seed(row: TableRow, held: list[Result]) -> tuple[list[Result], list[str]]:
@@ -218,9 +232,19 @@ def table_json(table: TableResult) -> dict[str, Any]:
         "images": table.setup.images or None, "data_digest": table.setup.data,
         "people": first["people"] if first else [], "data": trained[0].get("data", "") if trained else "",
         "cases": first["cases"] if first else None, "notes": table.notes,
-        "devices": sorted({r["device"] for r in trained}),
+        "devices": sorted({r["device"] for r in trained}), "frechet": _frechet_facts(everything, plan),
     }  # fmt: skip
     return head | {"given": {given: _given_rows(table, given) for given in plan.givens}}
+
+
+def _frechet_facts(results: Sequence[Result], plan: TablePlan) -> dict[str, Any] | None:
+    """What the table's Frechet distances are: names, smallest N, width; None where it has none."""
+    found = [r["results"][given]["frechet"] for r in results for given in plan.givens]
+    found = [f for f in found if f is not None]
+    if not found or "frechet" not in dict(plan.columns):
+        return None
+    names = " / ".join(sorted({f["name"] for f in found}))
+    return {"name": names, "n": min(f["n"] for f in found), "features": found[0]["features"]}
 
 
 def _given_rows(table: TableResult, given: str) -> list[dict[str, Any]]:
@@ -287,9 +311,18 @@ def format_report(value: dict[str, Any], plan: TablePlan) -> str:
     """A table (`table_json`) as Markdown."""
     lines = [f"# Table {value['table']}: {value['title']}, preset {value['preset']}", *_facts(value)]
     for given, rows in value["given"].items():
-        lines += [f"## Given {GIVEN[given]}", _given_table(rows, plan)]
-    lines += [f"Note: {note}." for note in value["notes"]]
+        lines += [f"## Given {GIVEN[plan.task][given]}", _given_table(rows, plan)]
+    lines += [f"Note: {note}." for note in [*value["notes"], *_frechet_note(value["frechet"])]]
     return "\n\n".join(lines) + "\n"
+
+
+def _frechet_note(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    words = f"the Frechet distance is {found['name']} of N = {found['n']} pictures and has no interval"
+    if found["n"] <= found["features"]:
+        words += f"; N is below the {found['features']} features: compare within this table only"
+    return [words]
 
 
 def _facts(value: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 A row says which system is trained and which fields of the preset it changes, nothing else; `run_config`
 turns a row, a preset, the data, a budget of images and a seed into plain values, and `config_hash` names
-them. Further tables (3, 5, 6) are further `TablePlan`s of task "pixels".
+them. Tables 2 and 4 are of task "masks", tables 3, 5 and 6 of task "pixels".
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from deocc.errors import DeoccError
 from deocc.experiments import SYSTEMS, Preset, get_preset, preset_of
+from deocc.systems import ContentSettings
 
 Kind = Literal["trained", "control", "shipped"]
 SCHEMA = 1  # counts changes of cases, frames or training code that make old results incomparable: raise it
@@ -152,7 +153,77 @@ TABLE_4 = TablePlan(
     reference="all",
 )  # fmt: skip
 
-PLANS: dict[str, TablePlan] = {plan.number: plan for plan in (TABLE_2, TABLE_4)}
+_PIXEL_COLUMNS = (
+    ("recovered_l1", "L1"), ("recovered_psnr", ""), ("recovered_ssim", ""), ("recovered_perceptual", ""),
+    ("person_l1", ""), ("person_psnr", ""), ("person_perceptual", ""), ("frechet", "FID"),
+)  # fmt: skip
+INPAINTERS = (
+    TableRow("colour", "mean colour of the person", "control"),
+    TableRow("telea", "Telea", "control"),
+    TableRow("telea-person", "Telea, from the person alone", "control"),
+    TableRow("navier-stokes", "Navier-Stokes", "control"),
+    TableRow("biharmonic", "biharmonic", "control"),
+    TableRow("patchmatch", "PatchMatch", "control"),
+)
+"""Rows of table 3 that learn nothing; keys are those of `deocc.baselines.INPAINTERS`."""
+SHIPPED_CONTENT = TableRow("shipped-content", "shipped weights (longer training)", "shipped")
+
+
+def _painter(key: str, name: str, published: str) -> TableRow:
+    return TableRow(key, name, "trained", f"content/{key}", (), published)
+
+
+TABLE_3 = TablePlan(
+    "3", "content recovery against other systems", "pixels",
+    (
+        *INPAINTERS,
+        _painter("deepfill", "DeepFill v2", "Deepfillv2"),
+        _painter("pix2pix", "Pix2Pix", "Pix2Pix"),
+        _painter("segan", "SeGAN", "SeGAN"),
+        _painter("ovsr", "OVSR", "OVSR"),
+        _painter("pcnets", "PCNets-C", "PCNets"),
+        _painter("ours", "ours", "Ours"),
+        SHIPPED_CONTENT,
+    ),
+    _PIXEL_COLUMNS,
+    compared="recovered_psnr",
+)  # fmt: skip
+
+ALPHAS = (0.0, 0.1, 0.3, 0.5, 1.0)
+_DEFAULT = {"alpha": ContentSettings().alpha, "attention": ContentSettings().attention}
+
+
+def _content_row(key: str, name: str, **settings: Any) -> TableRow:
+    """Ours with other settings; what is the default is no change, so that tables share runs."""
+    changes = tuple((f"content.settings.{k}", v) for k, v in settings.items() if v != _DEFAULT[k])
+    return TableRow(key, name, "trained", "content/ours", changes, name)
+
+
+TABLE_5 = TablePlan(
+    "5", "share of background that stage 2 sees", "pixels",
+    tuple(_content_row(f"a{alpha:g}", f"alpha = {alpha:g}", alpha=alpha) for alpha in ALPHAS),
+    _PIXEL_COLUMNS,
+    reference="a0.3",
+    compared="recovered_psnr",
+)  # fmt: skip
+
+TABLE_6 = TablePlan(
+    "6", "ablation of content recovery", "pixels",
+    (
+        _content_row("baseline", "baseline", alpha=0.0, attention="none"),
+        _content_row("background", "background", attention="none"),
+        _content_row("body", "Attention.B", attention="body"),
+        _content_row("spatial", "Attention.T", attention="spatial"),
+        _content_row("cascade", "cascade", attention="cascade"),
+        _content_row("ours", "ours", attention="fusion"),
+    ),
+    _PIXEL_COLUMNS,
+    compared="recovered_psnr",
+)  # fmt: skip
+
+PLANS: dict[str, TablePlan] = {
+    plan.number: plan for plan in (TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_6)
+}
 
 
 def get_plan(number: str) -> TablePlan:
@@ -218,11 +289,20 @@ def run_config(
     return json.loads(json.dumps(config, default=str))
 
 
-def fixed_config(row: TableRow, preset: str, data: str, weights: str = "") -> dict[str, Any]:
-    """The same of a row that the loop does not train. Args: weights: digest of shipped weights."""
+def fixed_config(
+    row: TableRow, preset: str, data: str, weights: str = "", stage1: str = ""
+) -> dict[str, Any]:
+    """The same of a row that the loop does not train.
+
+    Args:
+        weights: digest of shipped weights.
+        stage1: digest of stage 1's weights, where a control paints what they say.
+    """
     size = get_preset(preset).size
     config = {"schema": SCHEMA, "system": f"{row.kind}/{row.key}", "preset": preset, "size": size}
-    return config | ({"weights": weights} if row.kind == "shipped" else {"data": data})
+    if row.kind == "shipped":
+        return config | {"weights": weights}
+    return config | {"data": data} | ({"stage1": stage1} if stage1 else {})
 
 
 def config_hash(config: dict[str, Any]) -> str:

@@ -22,8 +22,15 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from deocc.baselines import ConvexHull, InitialMask, MeanMask, NearestTemplate, TrueVisibleMask
-from deocc.comparison import evaluate_system, mask_system, training_masks
+from deocc.baselines import (
+    INPAINTERS,
+    ConvexHull,
+    InitialMask,
+    MeanMask,
+    NearestTemplate,
+    TrueVisibleMask,
+)
+from deocc.comparison import evaluate_system, mask_system, recovery_system, training_masks
 from deocc.errors import DeoccError
 from deocc.experiments import get_preset, load_people, train_system
 from deocc.io import write_json
@@ -33,6 +40,7 @@ from deocc.people import PeopleFolder
 from deocc.pipeline import Deoccluder, find_weights, pick_device
 from deocc.predictions import cases_digest
 from deocc.table_rows import (
+    TABLE_2,
     TablePlan,
     TableRow,
     config_hash,
@@ -64,7 +72,8 @@ class TableOptions:
         cases: a case folder, or None.
         seeds: of each row's runs.
         threads, device: of training; None: torch's choice.
-        stage1: weights of stage 1, for stage 2.
+        stage1: weights of stage 1, for tables of stage 2; None: the shipped ones of the preset, else stage 1
+            is trained first, with the same budget.
     """
 
     preset: str
@@ -156,7 +165,39 @@ class TableMaker:
         self.data = people_digest(options.people)
         self.cases = self._open_cases()
         self.cases_digest = cases_digest(self.cases)
-        self.stage1 = "" if options.stage1 is None else str(_weights_digest([options.stage1]))
+
+    @cached_property
+    def stage1_weights(self) -> Path | None:
+        """Stage 1's weights, for tables of stage 2; trains them where there are none."""
+        if self.plan.task == "masks":
+            return None
+        if self.options.stage1 is not None:
+            return self.options.stage1
+        shipped = _shipped(self.options.preset)
+        return shipped[0] if shipped else self._train_stage1()
+
+    @cached_property
+    def stage1(self) -> str:
+        """Their digest; "" for tables of stage 1."""
+        return "" if self.stage1_weights is None else _weights_digest([self.stage1_weights])
+
+    def _train_stage1(self) -> Path:
+        """The run that is table 2's and table 4's "ours", with this table's first seed."""
+        o, row = self.options, next(row for row in TABLE_2.rows if row.key == "ours")
+        config = run_config(row, o.preset, o.images, o.seeds[0], self.data)
+        folder = _run_folder(o.runs, config)
+        weights = folder / "weights.safetensors"
+        with _claimed(folder) as ours:
+            if not ours:
+                raise DeoccError(f"{folder.name}: another process trains this stage 1; wait for it")
+            if not weights.is_file():
+                _log.info("table %s: no weights of stage 1 at preset %s; training them", self.plan.number,
+                          o.preset)  # fmt: skip
+                train_system(
+                    row.system, o.people, o.preset, folder, bool(checkpoints(folder)),
+                    row_changes(row, o.preset, o.images), seed=o.seeds[0], device=o.device, threads=o.threads,
+                )  # fmt: skip
+        return weights
 
     def _open_cases(self) -> CaseFolder:
         if self.options.cases is not None:
@@ -174,7 +215,7 @@ class TableMaker:
         if row.kind == "shipped":
             found = _shipped(o.preset)
             return None if found is None else fixed_config(row, o.preset, "", _weights_digest(found))
-        return fixed_config(row, o.preset, self.data)
+        return fixed_config(row, o.preset, self.data, stage1=self.stage1)
 
     def result_path(self, config: dict[str, Any]) -> Path:
         """Where the result of a configuration on these cases lies, or will lie."""
@@ -202,7 +243,7 @@ class TableMaker:
         """
         left = []
         for row, seed, config in self.missing(rows):
-            folder = self.options.runs / f"{config['system'].replace('/', '-')}-{config_hash(config)}"
+            folder = _run_folder(self.options.runs, config)
             with _claimed(folder) as ours:
                 if not ours:
                     left.append(f"{row.name}, seed {seed}: another process is at it")
@@ -232,6 +273,8 @@ class TableMaker:
             return self._train(row, seed, folder)
         if row.kind == "shipped":
             return Deoccluder.from_pretrained(self.options.preset, self.options.device), _machine("cpu")
+        if row.key in INPAINTERS:
+            return INPAINTERS[row.key](), _machine("cpu")
         simple = {"initial": InitialMask, "visible": TrueVisibleMask, "hull": ConvexHull}
         if row.key in simple:
             return simple[row.key](), _machine("cpu")
@@ -247,7 +290,7 @@ class TableMaker:
         changes = row_changes(row, o.preset, o.images)
         trained = train_system(
             row.system, o.people, o.preset, folder, bool(checkpoints(folder)), changes, seed=seed,
-            device=o.device, threads=o.threads, stage1=o.stage1,
+            device=o.device, threads=o.threads, stage1=self.stage1_weights,
         )  # fmt: skip
         device = pick_device(o.device)
         trained.system.to(device)
@@ -262,16 +305,24 @@ class TableMaker:
         size = get_preset(self.options.preset).size
         options: dict[str, Any] = {"task": self.plan.task, "given": given, "size": size, "progress": True}
         if self.plan.task == "pixels":
-            options["masks"] = self._stage1_system() if given == "initial" else None
+            if isinstance(system, Deoccluder):  # end to end by its own masks
+                system = recovery_system(system) if given == "modal" else system
+            elif given == "initial":
+                options["masks"] = self._stage1_system
         return _compact(evaluate_system(system, self.cases, "row", **options))
 
+    @cached_property
     def _stage1_system(self) -> Any:
         """Stage 1's weights as the mask system of an end-to-end evaluation."""
-        if self.options.stage1 is None:
-            raise DeoccError("end-to-end recovery needs stage 1's weights; give them with --stage1 FILE")
-        network = load_weights(self.options.stage1, pick_device(self.options.device))
+        assert self.stage1_weights is not None  # as the task is "pixels"
+        network = load_weights(self.stage1_weights, pick_device(self.options.device))
         assert isinstance(network, MaskCompletionNet)
         return mask_system(network)
+
+
+def _run_folder(runs: Path, config: dict[str, Any]) -> Path:
+    """Where the run of a configuration lives."""
+    return runs / f"{config['system'].replace('/', '-')}-{config_hash(config)}"
 
 
 def _compact(result: dict[str, Any]) -> dict[str, Any]:

@@ -309,6 +309,29 @@ def test_recovery_uses_true_masks_or_those_of_a_mask_system(cases: list[Occlusio
     )
 
 
+class Blind:
+    """Sees nobody."""
+
+    on_photo = True
+
+    def predict(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        nobody = torch.zeros_like(batch["initial_mask"])
+        return {"modal_mask": nobody, "amodal_mask": nobody}
+
+
+def test_masks_without_anybody_leave_the_photo_as_it_is(
+    cases: list[OcclusionCase], tiny_weights: Path
+) -> None:
+    from deocc.comparison import predict_chunk
+
+    ours = recovery_system(Deoccluder.from_pretrained(tiny_weights, device="cpu"))
+    for system, size in ((Telea("person"), 64), (Oracle(), 64), (ours, 64)):
+        for case, answer in zip(
+            cases, predict_chunk(system, cases, "pixels", "initial", size, Blind()), strict=True
+        ):
+            assert np.array_equal(answer.recovered, case.image)
+
+
 def test_trained_weights_recover_from_given_masks_and_end_to_end(
     cases: list[OcclusionCase], tiny_weights: Path
 ) -> None:

@@ -164,6 +164,22 @@ def test_adversarial_losses_of_an_undecided_judge(kind, undecided):
     assert L.generator_adversarial(fake, kind).item() > 0.9
 
 
+def test_the_hinge_loss_in_closed_form():
+    real, fake = torch.tensor([[2.0, 0.5]]), torch.tensor([[-3.0, 0.25]])
+    expected = 0.5 * ((0 + 0.5) / 2 + (0 + 1.25) / 2)  # beyond the margin nothing is to be learnt
+    assert L.discriminator_adversarial(real, fake, "hinge").item() == pytest.approx(expected)
+    assert L.generator_adversarial(fake, "hinge").item() == pytest.approx((3.0 - 0.25) / 2)
+
+
+def test_total_variation_counts_steps_that_touch_the_region():
+    image = torch.zeros(1, 1, 4, 4)
+    image[..., 2:] = 1  # one step between columns 1 and 2 of every row
+    region = torch.zeros(1, 1, 4, 4)
+    region[..., 1:3, 1] = 1
+    assert L.total_variation(image, region).item() == pytest.approx(2 / 4)  # 2 of 4 pairs to left and right
+    assert L.total_variation(image, torch.zeros(1, 1, 4, 4)).item() == 0
+
+
 def test_an_unknown_adversarial_kind_is_an_error():
     with pytest.raises(DeoccError, match="lsgan"):
         L.generator_adversarial(torch.zeros(1, 1, 1, 1), "wgan")

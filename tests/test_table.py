@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from deocc import cli, paper, table_runs, training
+from deocc.baselines import INPAINTERS
 from deocc.errors import DeoccError
 from deocc.experiments import SYSTEMS, get_preset, preset_of
 from deocc.io import read_json, write_json
+from deocc.models.content_recovery import ATTENTIONS
 from deocc.occlusion import make_cases, write_case
 from deocc.paths import PEOPLE_MINI
 from deocc.people import PeopleFolder
@@ -29,7 +31,10 @@ from deocc.table_report import (
 from deocc.table_rows import (
     PLANS,
     TABLE_2,
+    TABLE_3,
     TABLE_4,
+    TABLE_5,
+    TABLE_6,
     TablePlan,
     TableRow,
     config_hash,
@@ -110,10 +115,13 @@ def test_table_4_rows_differ_in_nothing_else():
 
 
 def test_all_rows_have_the_same_budget_cases_and_schedule():
-    trained = [row for plan in PLANS.values() for row in plan.rows if row.kind == "trained"]
-    configs = [run_config(row, "small", 10_000, 0, "d") for row in trained]
-    assert all(c["training"] == configs[0]["training"] and c["mix"] == configs[0]["mix"] for c in configs)
-    assert configs[0]["training"]["steps"] == 625 and configs[0]["images"] == 10_000
+    for task in ("masks", "pixels"):
+        plans = [plan for plan in PLANS.values() if plan.task == task]
+        trained = [row for plan in plans for row in plan.rows if row.kind == "trained"]
+        configs = [run_config(row, "small", 10_000, 0, "d") for row in trained]
+        assert all(c["training"] == configs[0]["training"] and c["mix"] == configs[0]["mix"] for c in configs)
+        assert configs[0]["training"]["steps"] == 625 and configs[0]["images"] == 10_000
+        assert {c["settings"].get("predicted") for c in configs} == {None if task == "masks" else 0.5}
 
 
 def test_ours_is_the_same_run_in_both_tables():
@@ -121,6 +129,43 @@ def test_ours_is_the_same_run_in_both_tables():
     everything = next(row for row in TABLE_4.rows if row.key == "all")
     one, two = (run_config(row, "tiny", 64, 3, "d") for row in (ours, everything))
     assert config_hash(one) == config_hash(two)
+
+
+def test_table_3_has_every_system_of_the_paper_and_the_painters_that_learn_nothing():
+    published = {row.published: row.system for row in TABLE_3.rows if row.published}
+    assert published == {row.name: row.system for row in paper.TABLES["3"].rows}
+    assert {row.key for row in TABLE_3.rows if row.kind == "control"} == set(INPAINTERS)
+    assert all(row.system in SYSTEMS for row in TABLE_3.rows if row.kind == "trained")
+
+
+def test_table_5_varies_alpha_and_nothing_else():
+    configs = [run_config(row, "small", 10_000, 0, "d") for row in TABLE_5.rows]
+    wanted = [dict(row.settings)["alpha"] for row in paper.TABLES["5"].rows]
+    assert [config["settings"]["alpha"] for config in configs] == wanted
+    for config in configs:
+        assert {w.split(" ")[0] for w in setting_differences(configs[0], config)} <= {"settings.alpha"}
+
+
+def test_table_6_rows_switch_what_the_paper_ticks():
+    ticks = {row.name: dict(row.settings) for row in paper.TABLES["6"].rows}
+    for row in TABLE_6.rows:
+        settings = preset_of(row.system, "small", dict(row.changes)).content.settings
+        options = ATTENTIONS[settings.attention]
+        found = {
+            "background": settings.alpha > 0,
+            "body": options is not None and options.get("body", True),
+            "spatial": options is not None and options.get("spatial", True),
+        }
+        if found["body"] and found["spatial"]:
+            found["fusion"] = settings.attention.replace("fusion", "concat")
+        assert found == ticks[row.published]
+
+
+def test_ours_is_the_same_run_in_tables_3_5_and_6():
+    rows = [(TABLE_3, "ours"), (TABLE_5, "a0.3"), (TABLE_6, "ours")]
+    picked = [next(row for row in plan.rows if row.key == key) for plan, key in rows]
+    assert len({config_hash(run_config(row, "tiny", 64, 3, "d", "s")) for row in picked}) == 1
+    assert all(row.changes == () for row in picked)
 
 
 def test_a_hash_knows_what_changes_results_and_ignores_what_does_not():
@@ -172,7 +217,7 @@ def test_people_are_named_by_their_content(tmp_path):
 
 
 def test_unknown_tables_and_rows_are_told():
-    with pytest.raises(DeoccError, match="table '7'.*choose from 2, 4"):
+    with pytest.raises(DeoccError, match="table '7'.*choose from 2, 3, 4, 5, 6"):
         get_plan("7")
     with pytest.raises(DeoccError, match="no row 'unet'.*maskrcnn"):
         TABLE_2.picked(["unet"])
@@ -359,6 +404,25 @@ def test_table_2_takes_ours_from_table_4_and_adds_controls(deocc, store, cases):
     assert rows["deeplab"]["difference"]["low"] <= rows["deeplab"]["difference"]["high"]
     runs = [path.name for path in (store / "runs").iterdir() if path.name.startswith("mask-ours")]
     assert len(runs) == 3  # two of table 4, one of the interrupted run
+
+
+def test_table_3_trains_stage_1_where_there_are_no_weights_and_paints_by_its_masks(deocc, store, cases):
+    before = sorted((store / "runs").glob("mask-ours-*"))
+    ran = deocc(*arguments(store, cases, "3"), "--train", "--only", "telea-person", "pcnets", "ours")
+    assert ran.status == 0, ran.err
+    value = read_json(store / "out" / "table-3-tiny.json")
+    assert "FD-Lite0" in ran.out and "the true masks" in ran.out and "end to end" in ran.out
+    for given, rows in value["given"].items():
+        found = {row["key"]: row for row in rows}
+        assert found["telea-person"]["kind"] == "control" and found["deepfill"]["seeds"] == 0
+        for key in ("telea-person", "pcnets", "ours"):
+            metrics = found[key]["metrics"]
+            assert 3 < metrics["recovered_psnr"]["value"] < 40, (given, key)
+            assert metrics["frechet"]["value"] > 0 and 0 < metrics["person_perceptual"]["value"] < 4
+        assert found["pcnets"]["images"] == IMAGES and found["pcnets"]["difference"]
+    again = deocc(*arguments(store, cases, "6"))
+    assert again.status == 0 and "| ours" in again.out  # table 6's "ours" is table 3's
+    assert sorted((store / "runs").glob("mask-ours-*")) == before  # stage 1 was table 4's "all"
 
 
 def test_results_hold_no_names_of_people_and_no_paths(store):

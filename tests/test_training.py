@@ -178,7 +178,7 @@ def test_unknown_keys_are_errors():
     for key, value in (("mask.train.lr", "high"), ("size", 64.5), ("mask.settings.modal", 1)):
         with pytest.raises(DeoccError, match="expected a"):
             get_preset("tiny", {key: value})
-    with pytest.raises(DeoccError, match="'lsgan' or 'bce'"):
+    with pytest.raises(DeoccError, match="lsgan, bce, hinge"):
         get_preset("tiny", {"mask.settings.adversary.kind": "wgan"})
     levels = get_preset("tiny", {"mask.settings.features.levels": [1, 3]}).mask.settings.features.levels
     assert levels == (1, 3)
