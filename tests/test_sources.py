@@ -31,6 +31,7 @@ from deocc.masks import mask_box
 from deocc.occlusion import CaseFolder
 from deocc.people import PeopleFolder
 from deocc.people.filtering import Thresholds
+from deocc.people.routing import FolderCandidates, RoutingLog
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.ahp import Ahp
 from deocc.people.sources.build import BuildOptions, build_people, in_shard, parse_shard
@@ -513,6 +514,22 @@ def test_keep_decides_what_is_written(tmp_path: Path) -> None:
     assert read_json(tmp_path / "preserve" / "report.json")["sources"]["coco"]["dropped"] == {
         "near the border": 1, "to refine: outline off the edges": 1
     }  # fmt: skip
+
+
+def test_whoever_is_kept_for_routing_brings_the_proposal_along(tmp_path: Path) -> None:
+    source, coco = make_coco(tmp_path / "data"), CocoWriter(tmp_path / "data")
+    coco.people(1)
+    coco.add(coco.image(2, drawn(ring(60, 49))), [ring(60, 49)])  # touches the border
+    coco.save()
+    build(source, tmp_path / "all", options=replace(OPTIONS, keep="all"))
+    folder = PeopleFolder(tmp_path / "all")
+    found = {candidate.proposal: candidate for candidate in FolderCandidates(folder)}
+    assert set(found) == {"preserve", "discard"} and not found["preserve"].reasons
+    assert "from the border" in found["discard"].reasons[0]
+    log = RoutingLog(tmp_path / "routes.csv")
+    for candidate in found.values():
+        log.add(candidate.id, candidate.proposal, candidate.proposal)
+    assert folder.subset(log.ids("preserve")).ids == [found["preserve"].id]
 
 
 # ------------------------------------------------------------------ malformed
