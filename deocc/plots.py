@@ -25,7 +25,7 @@ from deocc.io import PathLike, write_image
 from deocc.labels import IGNORE, LIP_CLASSES, PALETTE, colorize
 from deocc.masks import Frame, person_frame
 from deocc.metrics import RATIO_EDGES, mask_iou, ratio_bins
-from deocc.occlusion import OcclusionCase, occlude, segmenter_error
+from deocc.occlusion import OcclusionCase, RatioDensity, occlude, segmenter_error
 from deocc.people import Occluder, Person
 
 if TYPE_CHECKING:  # figures take answers, they do not make them
@@ -511,6 +511,71 @@ def scores_by_ratio(
     axes.legend(title="mean of all cases", fontsize=9, title_fontsize=9, frameon=False, loc="center left",
                 bbox_to_anchor=(1.0, 0.5))  # fmt: skip
     axes.set_title(ratio_caption(ratios, caption), fontsize=9)
+    return figure
+
+
+# ---------------------------------------------------------------------------------------------- occlusion
+
+
+def heat(values: np.ndarray, top: float | None = None, marked: np.ndarray | None = None) -> np.ndarray:
+    """A map of numbers >= 0 as a picture, dark to bright; marked entries in vermilion.
+
+    Args:
+        values: H x W.
+        top: the brightest value; default: the largest.
+        marked: H x W bool, or None.
+
+    Returns:
+        H x W x 3 uint8.
+    """
+    scaled = np.clip(values / max(top or float(np.max(values)), 1e-9), 0, 1)
+    grey = (30 + 225 * scaled).astype(np.uint8)
+    picture = np.repeat(grey[..., None], 3, 2)
+    if marked is not None:
+        picture[marked] = INVISIBLE
+    return picture
+
+
+def density_curves(
+    densities: Mapping[str, RatioDensity], draws: int = 4000, seed: int = 0, width: float = 7.0
+) -> Figure:
+    """Densities of occlusion ratios, normalised, and histograms of what they draw.
+
+    Args:
+        densities: name -> density.
+        draws: ratios drawn from each.
+        seed: of the draws.
+        width: in inches.
+    """
+    figure = Figure(figsize=(width, 0.42 * width), dpi=DPI, layout="constrained")
+    axes, grid = figure.subplots(), np.linspace(0, 1, 501)
+    for (name, density), colour in zip(densities.items(), LINES, strict=False):
+        heights = np.interp(grid, density.ratios, density.heights, left=0, right=0)
+        rgb = _unit(colour)
+        axes.plot(grid, heights / np.trapezoid(heights, grid), color=rgb, label=name)
+        drawn = density.sample(np.random.default_rng(seed), draws)
+        axes.hist(drawn, bins=np.linspace(0, 1, 41).tolist(), density=True, color=rgb, alpha=0.25)
+    axes.set(xlabel="occlusion ratio", ylabel="density", xlim=(0, 1))
+    axes.legend(fontsize=9, frameon=False)
+    axes.set_title(f"N = {draws} ratios drawn from each curve", fontsize=9)
+    return figure
+
+
+def wanted_and_reached(wanted: Sequence[float], reached: Sequence[float], tolerance: float) -> Figure:
+    """Each case's reached ratio over its wanted one, and a histogram of the difference."""
+    apart = np.asarray(reached, float) - np.asarray(wanted, float)
+    figure = Figure(figsize=(7.0, 2.9), dpi=DPI, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.scatter(wanted, reached, s=6, color=_unit(LINES[0]), linewidths=0)
+    left.plot([0, 1], [0, 1], color="black", lw=0.6)
+    left.set(xlabel="wanted ratio", ylabel="reached ratio", xlim=(0, 0.75), ylim=(0, 0.75))
+    bins = np.linspace(-1.5 * tolerance, 1.5 * tolerance, 31).tolist()
+    right.hist(apart, bins=bins, color=_unit(LINES[0]))
+    for edge in (-tolerance, tolerance):
+        right.axvline(edge, color=_unit(INVISIBLE))
+    right.set(xlabel="reached - wanted", ylabel="cases")
+    within = float(np.mean(np.abs(apart) <= tolerance))
+    figure.suptitle(f"N = {len(apart)}, {within:.1%} within {tolerance:g}", fontsize=9)
     return figure
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deocc import plots
 from deocc.errors import DeoccError, PlacementError
 from deocc.experiments import get_preset
 from deocc.masks import mask_box
@@ -20,6 +21,7 @@ from deocc.occlusion import (
     fit_occluder,
     fitting_offsets,
     make_cases,
+    mask_faults,
     occlude,
     occlude_as,
     put_behind,
@@ -33,6 +35,7 @@ from deocc.occlusion.rejection import place_by_rejection
 from deocc.occlusion.surfaces import SURFACES, Surface, draw_surface
 from deocc.paths import PEOPLE_MINI
 from deocc.people import Occluder, PeopleFolder, Person
+from deocc.widgets import DensityEditor
 
 PEOPLE = PeopleFolder(PEOPLE_MINI, "train")[:8]
 OCCLUDERS = list(PeopleFolder(PEOPLE_MINI).occluders("train"))
@@ -223,3 +226,31 @@ def test_plain_pasting_is_as_it_was() -> None:
     case = occlude(Person("p", image, body), thing, 0.35, np.random.default_rng(5))
     assert hashlib.sha256(case.occluder_mask.tobytes()).hexdigest()[:16] == "a81074d92abf9754"
     assert case.placement == ""
+
+
+def test_faults_of_a_mask_are_sorted() -> None:
+    modal, occluder, found = (np.zeros((4, 4), bool) for _ in range(3))
+    modal[:2], occluder[2] = True, True
+    found[1:3, :] = True
+    found[3, 0] = True
+    assert mask_faults(found, modal, occluder) == (4 / 13, 0.5, 0.5, 0.125)
+    assert mask_faults(modal, modal, occluder) == (1, 0, 0, 0)
+
+
+def test_density_editor_bends_a_curve() -> None:
+    editor = DensityEditor(start="val")
+    before = editor.image.value
+    editor.knots[9].value = 1.0
+    assert editor.image.value != before and editor.density.heights[9] == 1.0
+    kept = editor.density
+    for knot in editor.knots:
+        knot.value = 0.0
+    assert "density" in editor.caption.value and max(editor.density.heights) > 0  # the last curve stays
+    editor.start.value = "train"
+    assert editor.density != kept and "mean occlusion ratio" in editor.caption.value
+
+
+def test_heat_marks_and_scales() -> None:
+    picture = plots.heat(np.array([[0.0, 2.0], [1.0, 4.0]]), 2.0, np.array([[False, False], [True, False]]))
+    assert picture[0, 0].tolist() == [30, 30, 30] and picture[0, 1].tolist() == [255, 255, 255]
+    assert tuple(picture[1, 0]) == plots.INVISIBLE and (picture[1, 1] == 255).all()

@@ -23,12 +23,13 @@ from deocc.occlusion.placement import (
     place_occluder,
 )
 from deocc.occlusion.priors import KINDS, PLACEMENTS, Placement
-from deocc.occlusion.segmenter_error import segmenter_error
+from deocc.occlusion.segmenter_error import MaskFaults, mask_faults, segmenter_error
 
 __all__ = [
-    "Batch", "CaseFolder", "Cutout", "DENSITIES", "KINDS", "MIXES", "OcclusionCase", "OcclusionDataset",
-    "PLACEMENTS", "PasteOptions", "Placement", "RatioDensity", "TrainingMix", "as_density", "case_item",
-    "collate", "fit_occluder", "fitting_offsets", "hidden_area", "make_cases", "occlude", "occlude_as",
-    "occlude_with_surface", "paste", "paste_cutout", "person_as_occluder", "place_occluder", "put_behind",
-    "segmenter_error", "unoccluded_case", "write_case",
+    "Batch", "CaseFolder", "Cutout", "DENSITIES", "KINDS", "MIXES", "MaskFaults", "OcclusionCase",
+    "OcclusionDataset", "PLACEMENTS", "PasteOptions", "Placement", "RatioDensity", "TrainingMix",
+    "as_density", "case_item", "collate", "fit_occluder", "fitting_offsets", "hidden_area", "make_cases",
+    "mask_faults", "occlude", "occlude_as", "occlude_with_surface", "paste", "paste_cutout",
+    "person_as_occluder", "place_occluder", "put_behind", "segmenter_error", "unoccluded_case",
+    "write_case",
 ]  # fmt: skip

@@ -6,6 +6,8 @@ calibrated to a mean IoU of 0.61 with it, what a third-party segmenter reaches o
 works on a coarse grid (as segmenters do) around the *visible* mask's box.
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -138,3 +140,24 @@ def segmenter_error(
     out = _ragged(out, strength, rng)
     full = frame.paste(out.astype(np.float32), modal_mask.shape[:2]) > 0.5
     return full if full.any() else modal_mask.copy()
+
+
+class MaskFaults(NamedTuple):
+    """What is wrong with an initial mask; areas as shares of the visible mask's."""
+
+    iou: float  # with the visible mask
+    missed: float  # visible, but not in the mask
+    leaked: float  # in the mask, but on the occluder
+    swallowed: float  # in the mask, but neither person nor occluder
+
+
+def mask_faults(initial_mask: np.ndarray, modal_mask: np.ndarray, occluder_mask: np.ndarray) -> MaskFaults:
+    """Sorts the errors of an initial mask by kind.
+
+    Args:
+        initial_mask, modal_mask, occluder_mask: H x W bool; the visible mask is not empty.
+    """
+    area = float(modal_mask.sum())
+    extra, shared = initial_mask & ~modal_mask, float((initial_mask & modal_mask).sum())
+    leaked, beside = float((extra & occluder_mask).sum()), float((extra & ~occluder_mask).sum())
+    return MaskFaults(shared / (area + leaked + beside), 1 - shared / area, leaked / area, beside / area)
