@@ -403,3 +403,26 @@ def test_every_source_that_can_be_read_can_be_had() -> None:
     from deocc.people.sources import ABOUT
 
     assert set(ABOUT) <= {entry.folder for entry in ORIGINALS.values()}
+
+
+def test_from_a_server_to_a_people_folder(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `fetch` leaves is what the reader of the dataset takes."""
+    from test_sources import make_pennfudan
+
+    from deocc.people import PeopleFolder
+
+    make_pennfudan(tmp_path / "made")
+    files = {
+        str(path.relative_to(tmp_path / "made")): path.read_bytes()
+        for path in (tmp_path / "made").rglob("*.png")
+    }
+    server.files["PennFudanPed.zip"] = write_zip(tmp_path / "served.zip", files).read_bytes()
+    entry = replace(ORIGINALS["pennfudan"], files=(RemoteFile(server.url("PennFudanPed.zip")),))
+    monkeypatch.setitem(ORIGINALS, "pennfudan", entry)
+    originals, out = tmp_path / "originals", tmp_path / "people"
+    assert run(capsys, "people", "fetch", "pennfudan", "--yes", "--out", originals)[0] == 0
+    options = ("--out", out, "--min-side", 50, "--no-occluders")
+    assert run(capsys, "people", "pennfudan", originals / "pennfudan", *options)[0] == 0
+    assert len(PeopleFolder(out)) == 3

@@ -18,14 +18,15 @@ from torch.utils.data import DataLoader, Subset
 
 from deocc.io import write_json
 from deocc.occlusion import OcclusionDataset, collate
+from deocc.occlusion.dataset import MIXES, named_mix
 from deocc.paths import PEOPLE_MINI, RESULTS
 from deocc.people import PeopleFolder
 
 
-def bundled(size: int) -> OcclusionDataset:
+def bundled(size: int, mix: str) -> OcclusionDataset:
     """The online training set of the bundled people."""
     folder = PeopleFolder(PEOPLE_MINI, "train")
-    return OcclusionDataset(folder, folder.occluders("train"), size, seed=3)
+    return OcclusionDataset(folder, folder.occluders("train"), size, seed=3, mix=named_mix(mix))
 
 
 def cpu_ms(data: OcclusionDataset, count: int) -> float:
@@ -47,6 +48,23 @@ def loader_run(data: OcclusionDataset, count: int, workers: int) -> tuple[float,
     return time.perf_counter() - start, cpu
 
 
+def figures(mix: str, size: int, count: int, workers: int) -> dict[str, float]:
+    """Times of one mix."""
+    data = bundled(size, mix)
+    cpu_ms(data, len(data))  # reads people and occluders
+    each = min(cpu_ms(data, count) for _ in range(3))
+    short, long = (loader_run(data, n, workers) for n in (count // 4, count))
+    wall, cpu = (b - a for a, b in zip(short, long, strict=True))  # without start and end
+    more = count - count // 4
+    return {
+        "cpu_ms_a_case": round(each, 2),
+        "cases_per_cpu_second": round(1000 / each),
+        "cpu_ms_a_case_in_the_loader": round(1000 * cpu / more, 2),
+        "cases_per_second_of_free_cores": round(workers * more / cpu),
+        "cases_per_second_by_the_clock": round(more / wall),
+    }
+
+
 def main() -> None:
     """Times everything and writes the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,26 +75,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    data = bundled(args.size)
-    cpu_ms(data, len(data))  # reads people and occluders
-    load = os.getloadavg()[0]
-    each = min(cpu_ms(data, args.count) for _ in range(3))
-    short, long = (loader_run(data, count, args.workers) for count in (args.count // 4, args.count))
-    wall, cpu = (b - a for a, b in zip(short, long, strict=True))  # without start and end
-    more = args.count - args.count // 4
     result = {
         "command": "python tools/bench_occlusion.py",
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
         f"Python {platform.python_version()}",
         "size": args.size,
         "cases": args.count,
-        "cpu_ms_a_case": round(each, 2),
-        "cases_per_cpu_second": round(1000 / each),
         "workers": args.workers,
-        "cpu_ms_a_case_in_the_loader": round(1000 * cpu / more, 2),
-        "cases_per_second_of_free_cores": round(args.workers * more / cpu),
-        "cases_per_second_by_the_clock": round(more / wall),
-        "other_load_at_the_start": round(load, 1),
+        "other_load_at_the_start": round(os.getloadavg()[0], 1),
+        "mixes": {mix: figures(mix, args.size, args.count, args.workers) for mix in MIXES},
     }
     write_json(args.json, result)
     print(result)

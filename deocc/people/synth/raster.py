@@ -89,6 +89,7 @@ def depth_map(points: np.ndarray, faces: np.ndarray, cut: np.ndarray, size: int)
         if abs(area) < 1e-9:
             continue
         inverse = 1.0 / area
+        partly = cut[a] < 0 or cut[b] < 0 or cut[c] < 0
         left, right = (
             max(0, int(np.ceil(min(x0, x1, x2) - 0.5))),
             min(size - 1, int(np.floor(max(x0, x1, x2) - 0.5))),
@@ -104,7 +105,7 @@ def depth_map(points: np.ndarray, faces: np.ndarray, cut: np.ndarray, size: int)
                 w0 = 1 - w1 - w2
                 if w0 < 0 or w1 < 0 or w2 < 0:
                     continue
-                if w0 * cut[a] + w1 * cut[b] + w2 * cut[c] < 0:
+                if partly and w0 * cut[a] + w1 * cut[b] + w2 * cut[c] < 0:
                     continue
                 height = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
                 if height > out[j, i]:
