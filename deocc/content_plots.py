@@ -197,10 +197,10 @@ def validity_picture(step: Step, question: Question, size: int) -> np.ndarray:
     """Blue known, vermilion unknown in the hole, grey unknown elsewhere; size x size x 3 uint8."""
     out = np.full((*step.valid.shape, 3), VISIBLE, np.uint8)
     out[~step.valid & ~step.hole], out[~step.valid & step.hole] = OUTSIDE, INVISIBLE
-    return _lined(enlarge(out, size), question.hole_at(size))
+    return outlined(enlarge(out, size), question.hole_at(size))
 
 
-def _lined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """A picture with a mask's border in white on black, readable on any colour."""
     out = picture.copy()
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -382,7 +382,7 @@ def attention_picture(
     layer = glow_layer(relevance.look(cell), relevance.visible, size).astype(np.float32)
     share = layer[..., 3:] / 255
     out = (dimmed(question.picture(size)) * (1 - share) + layer[..., :3] * share).astype(np.uint8)
-    return frame_cell(_lined(out, question.hole_at(size)), cell, relevance.grid)
+    return frame_cell(outlined(out, question.hole_at(size)), cell, relevance.grid)
 
 
 def frame_cell(picture: np.ndarray, cell: tuple[int, int], grid: int) -> np.ndarray:
@@ -408,8 +408,8 @@ def microscope_panels(
     grid = pair[0].grid
     parts = enlarge(parsing_picture(np.where(pair[0].person | ~pair[0].visible, pair[0].parts, 0)), size)
     panels = {
-        "photo": frame_cell(_lined(question.picture(size), question.hole_at(size)), cell, grid),
-        "body parts": frame_cell(_lined(parts, question.hole_at(size)), cell, grid),
+        "photo": frame_cell(outlined(question.picture(size), question.hole_at(size)), cell, grid),
+        "body parts": frame_cell(outlined(parts, question.hole_at(size)), cell, grid),
     }
     for relevance in pair:
         title = "looks at, parts told" if relevance.guided else "looks at, parts not told"

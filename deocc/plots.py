@@ -605,8 +605,8 @@ def save_figure(figure: Figure, path: PathLike) -> None:
     write_image(path, figure_array(figure), JPEG_QUALITY)
 
 
-def use_notebook_style() -> None:
+def use_notebook_style(quality: int = JPEG_QUALITY) -> None:
     """Inline figures as JPEG: photos stay small enough for a notebook that is read on a web page."""
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": JPEG_QUALITY}, bbox_inches=None)
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality}, bbox_inches=None)

@@ -31,6 +31,7 @@ from deocc.content_plots import (
     content_net,
     frame_cell,
     glow_layer,
+    outlined,
     render_hole,
     render_microscope,
 )
@@ -744,8 +745,8 @@ class AttentionMicroscope(_Display):
 
     def _ask(self) -> None:
         self.question: Question = ask(self._deoccluder, self._cases[self.case.value])
-        self._photo = self.question.picture(2 * self._size)
-        self.canvas.show(self._photo)
+        side = 2 * self._size
+        self.canvas.show(outlined(self.question.picture(side), self.question.hole_at(side)))
         self._look()
 
     def _look(self) -> None:
@@ -799,7 +800,7 @@ def _describe_look(pair: Sequence[Relevance], cell: tuple[int, int]) -> str:
     if told.visible[cell]:
         return f"{where} is visible and keeps its own feature; choose one inside the outline"
     name = LIP_CLASSES[told.parts[cell]]
-    lines = [f"<b>{where}</b>, {name}; even over all visible cells would be 1 x"]
+    lines = [f"<b>{where}</b>, {name}; 1 x: even weight over all visible cells"]
     for relevance, label in zip(pair, GUIDANCE, strict=True):
         shares = ", ".join(f"{what} {share:.0%}" for what, share in relevance.shares(cell).items())
         lines.append(f"<b>{label}</b>: {shares}; largest weight {relevance.lift(cell):.1f} x")

@@ -24,7 +24,7 @@ from deocc.canvas import Canvas
 from deocc.paths import PEOPLE_MINI
 from deocc.people import PeopleFolder
 from deocc.people.routing import FolderCandidates
-from deocc.widgets import OcclusionStudio, RoutingWidget
+from deocc.widgets import AttentionMicroscope, HolePlayer, OcclusionStudio, RoutingWidget
 people = PeopleFolder(PEOPLE_MINI, split="val")
 """
 STUDIO = """
@@ -39,6 +39,19 @@ routing
 DRAWING = """
 drawing = Canvas(people[20].image, "point", layout={"width": "256px"}, brush=20)
 drawing
+"""
+MICROSCOPE = """
+import numpy as np
+from deocc.occlusion import occlude
+case = occlude(people[20], things[0], 0.4, np.random.default_rng(0))
+deoccluder = Deoccluder.from_pretrained("small")
+microscope = AttentionMicroscope(deoccluder, [case], size=128)
+microscope
+"""
+PLAYER = """
+player = HolePlayer(deoccluder, [case], size=96)
+player.play.interval = 100
+player
 """
 PIXELS = "surface => surface.toDataURL()"
 
@@ -85,7 +98,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Lab]:
 
 @pytest.fixture(scope="module")
 def notebook(lab: browser.Lab) -> browser.Notebook:
-    browser.write_notebook(lab.folder / "widgets.ipynb", [SET_UP, STUDIO, ROUTING, DRAWING])
+    cells = [SET_UP, STUDIO, ROUTING, DRAWING, MICROSCOPE, PLAYER]
+    browser.write_notebook(lab.folder / "widgets.ipynb", cells)
     return lab.open("widgets.ipynb")
 
 
@@ -233,6 +247,28 @@ def test_a_click_a_box_and_a_stroke_arrive_in_picture_pixels(notebook, drawing):
     drawing.page.mouse.up()
     line = "drawing.mask[120:136, 60:200].all()"
     wait_for_value(notebook, f"bool({line}) and not drawing.mask[:115].any()", "True")
+
+
+def test_a_click_moves_the_microscope_and_an_arrow_steps_on(notebook):
+    shown = Shown(notebook, 4)
+    hidden = "np.argwhere(~microscope.pair[0].visible)[0].tolist() + [microscope.pair[0].grid]"
+    row, column, grid = eval(notebook.value(hidden))
+    pixels = shown.pixels()
+    shown.page.mouse.click(*shown.at((column + 0.5) * 256 / grid, (row + 0.5) * 256 / grid))
+    wait_for_value(notebook, "tuple(map(int, microscope.cell))", f"({row}, {column})")
+    until(shown.page, lambda: shown.pixels() != pixels, "the new map lies over the photo")
+    shown.cell.get_by_text(f"cell {row}, {column} of {grid} x {grid}").wait_for()
+    shown.surface.focus()
+    shown.page.keyboard.press("ArrowDown")
+    wait_for_value(notebook, "tuple(map(int, microscope.cell))", f"({row + 1}, {column})")
+
+
+def test_the_player_plays_to_the_last_layer(notebook):
+    cell = notebook.page.locator(".jp-CodeCell").nth(5)
+    cell.scroll_into_view_if_needed()
+    cell.locator(".widget-play button").first.click()
+    cell.get_by_text("decoder 1", exact=True).wait_for()
+    wait_for_value(notebook, "player.layer.value == player.layer.max", "True")
 
 
 def wait_for_routes(lab, notebook, count: int) -> list[tuple[str, str]]:
