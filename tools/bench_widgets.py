@@ -2,7 +2,8 @@
 
 In the kernel: from the slider's new value to the encoded picture, N times, as wall clock and as CPU time. In
 the page (where there is a Chromium): from the mouse button's release to the browser's new picture, for the
-slider and for dragging. Wall clock depends on what else the machine does, so its load is stored beside it.
+slider and for dragging, and the kernel's CPU time for the whole gesture. Wall clock depends on what else the
+machine does, so its load is stored beside it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ people = PeopleFolder(PEOPLE_MINI, split="val")
 studio = OcclusionStudio(Deoccluder.from_pretrained("small"), people[:8], people.occluders("val")[:12])
 studio
 """
+CPU = "__import__('time').process_time()"
 GRIP = (
     "[*studio.canvas.positions['occluder'], "
     "*(studio.canvas.sprites['occluder'][side] for side in ('width', 'height'))]"
@@ -98,12 +100,16 @@ def in_page(count: int, chromium: str) -> dict[str, Any]:
 def _gestures(notebook: browser.Notebook, count: int, gesture: Callable[..., None]) -> dict[str, Any]:
     page = notebook.page
     page.evaluate("() => { window.waits = []; }")
+    used = float(notebook.value(CPU))
     for trial in range(count):
         gesture(notebook, 1 if trial % 2 == 0 else -1)
         page.wait_for_function("count => window.waits.length >= count", arg=trial + 1)
     waits = page.evaluate("() => window.waits")
     assert len(waits) == count, "one picture a gesture"
-    return {"n": count, "wall_s": summary([wait / 1000 for wait in waits])}
+    cpu = (float(notebook.value(CPU)) - used) / count
+    return {
+        "n": count, "wall_s": summary([wait / 1000 for wait in waits]), "kernel_cpu_s_mean": round(cpu, 3)
+    }  # fmt: skip
 
 
 def _pull(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
