@@ -1,6 +1,7 @@
 """Kinds of placement: exact ratios, things where their kind says, and plain pasting as it was."""
 
 import hashlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deocc import plots
+from deocc import cli, plots
 from deocc.errors import DeoccError, PlacementError
 from deocc.experiments import get_preset
 from deocc.masks import mask_box
@@ -35,6 +36,7 @@ from deocc.occlusion.rejection import place_by_rejection
 from deocc.occlusion.surfaces import SURFACES, Surface, draw_surface
 from deocc.paths import PEOPLE_MINI
 from deocc.people import Occluder, PeopleFolder, Person
+from deocc.people.folder import write_people
 from deocc.widgets import DensityEditor
 
 PEOPLE = PeopleFolder(PEOPLE_MINI, "train")[:8]
@@ -184,6 +186,20 @@ def test_natural_mix_makes_whole_batches() -> None:
     assert kinds == set(KINDS) - {"anywhere"} | {""}
     item = data[0]
     assert item["image"].shape == (3, 64, 64) and (item["modal_mask"] <= item["amodal_mask"]).all()
+
+
+def test_command_line_makes_cases_by_kind(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_people(tmp_path / "people", [replace(person, split="val") for person in PEOPLE[:3]],
+                 [replace(thing, split="val") for thing in OCCLUDERS[:12]])  # fmt: skip
+    words = ["occlude", str(tmp_path / "people"), "--per-person", "1", "--out", str(tmp_path / "cases")]
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*words, "--placement", "surface", "--ratio", "0.2", "0.3"])
+    assert not stop.value.code
+    assert [case.placement for case in CaseFolder(tmp_path / "cases")] == ["surface"] * 3
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*words[:-1], str(tmp_path / "more"), "--placement", "floating"])
+    assert stop.value.code == 2
+    assert "placement 'floating' is unknown; choose from natural, anywhere" in capsys.readouterr().err
 
 
 def test_training_takes_a_mix_by_name() -> None:
