@@ -401,16 +401,17 @@ def mask_legend(errors: bool = False) -> list[Patch]:
     entries = {"visible": VISIBLE, "invisible": INVISIBLE, "occluder": OCCLUDER}
     if errors:
         entries = {"agrees": VISIBLE, "missed": INVISIBLE, "added": ADDED}
-    return [Patch(color=_unit(colour), label=name) for name, colour in entries.items()]
+    return [Patch(color=unit_colour(colour), label=name) for name, colour in entries.items()]
 
 
 def parts_legend(parsing: np.ndarray) -> list[Patch]:
     """Legend patches of the body parts that a label map (H x W uint8) holds."""
     parts = [int(part) for part in np.unique(parsing) if part not in (0, IGNORE)]
-    return [Patch(color=_unit(PALETTE[part]), label=LIP_CLASSES[part]) for part in parts]
+    return [Patch(color=unit_colour(PALETTE[part]), label=LIP_CLASSES[part]) for part in parts]
 
 
-def _unit(colour: Colour | np.ndarray) -> tuple[float, float, float]:
+def unit_colour(colour: Colour | np.ndarray) -> tuple[float, float, float]:
+    """A colour of 0..255 as matplotlib wants it, 0..1."""
     red, green, blue = (float(value) / 255 for value in colour)
     return red, green, blue
 
@@ -501,7 +502,7 @@ def scores_by_ratio(
     figure = Figure(figsize=(7.0, 3.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for (name, values), colour, marker in zip(scores.items(), LINES, MARKERS, strict=False):
-        y, rgb = np.asarray(values, float), _unit(colour)
+        y, rgb = np.asarray(values, float), unit_colour(colour)
         used = [b for b in np.unique(bins) if np.isfinite(y[bins == b]).any()]
         axes.scatter(x, y, s=9, color=rgb, alpha=0.25, linewidths=0)
         means = np.array([(np.nanmean(x[bins == b]), np.nanmean(y[bins == b])) for b in used])
@@ -551,7 +552,7 @@ def density_curves(
     axes, grid = figure.subplots(), np.linspace(0, 1, 501)
     for (name, density), colour in zip(densities.items(), LINES, strict=False):
         heights = np.interp(grid, density.ratios, density.heights, left=0, right=0)
-        rgb = _unit(colour)
+        rgb = unit_colour(colour)
         axes.plot(grid, heights / np.trapezoid(heights, grid), color=rgb, label=name)
         drawn = density.sample(np.random.default_rng(seed), draws)
         axes.hist(drawn, bins=np.linspace(0, 1, 41).tolist(), density=True, color=rgb, alpha=0.25)
@@ -566,13 +567,13 @@ def wanted_and_reached(wanted: Sequence[float], reached: Sequence[float], tolera
     apart = np.asarray(reached, float) - np.asarray(wanted, float)
     figure = Figure(figsize=(7.0, 2.9), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.scatter(wanted, reached, s=6, color=_unit(LINES[0]), linewidths=0)
+    left.scatter(wanted, reached, s=6, color=unit_colour(LINES[0]), linewidths=0)
     left.plot([0, 1], [0, 1], color="black", lw=0.6)
     left.set(xlabel="wanted ratio", ylabel="reached ratio", xlim=(0, 0.75), ylim=(0, 0.75))
     bins = np.linspace(-1.5 * tolerance, 1.5 * tolerance, 31).tolist()
-    right.hist(apart, bins=bins, color=_unit(LINES[0]))
+    right.hist(apart, bins=bins, color=unit_colour(LINES[0]))
     for edge in (-tolerance, tolerance):
-        right.axvline(edge, color=_unit(INVISIBLE))
+        right.axvline(edge, color=unit_colour(INVISIBLE))
     right.set(xlabel="reached - wanted", ylabel="cases")
     within = float(np.mean(np.abs(apart) <= tolerance))
     figure.suptitle(f"N = {len(apart)}, {within:.1%} within {tolerance:g}", fontsize=9)
