@@ -1,10 +1,13 @@
 """The 20 classes of LIP (Gong et al., CVPR 2017), their palette, and what a mirror does to them."""
 
-from typing import TypeVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # readers and the renderer do without torch, whose import takes longer than their own
+    from torch import Tensor
 
 LIP_CLASSES: tuple[str, ...] = (
     "background", "hat", "hair", "glove", "sunglasses", "upper-clothes", "dress", "coat", "socks", "pants",
@@ -25,7 +28,7 @@ PALETTE = np.array(
     dtype=np.uint8,
 )  # fmt: skip
 
-Labels = TypeVar("Labels", np.ndarray, Tensor)
+Labels = TypeVar("Labels", np.ndarray, "Tensor")
 
 
 def _table(pairs: dict[int, int]) -> np.ndarray:
@@ -43,6 +46,8 @@ _MERGE = _table({right: left for left, right in FLIP_PAIRS})
 def _look_up(labels: Labels, table: np.ndarray) -> Labels:
     if isinstance(labels, np.ndarray):
         return table[labels]
+    import torch
+
     return torch.from_numpy(table.astype(np.int64)).to(labels.device)[labels]
 
 
@@ -74,6 +79,8 @@ def parsing_onehot(parsing: Tensor) -> Tensor:
     Returns:
         N x 19 x H x W float {0, 1}; background (0) and ignored pixels (255) are all zero.
     """
+    import torch
+
     classes = torch.arange(1, NUM_CLASSES, device=parsing.device)
     return (parsing[:, None] == classes[None, :, None, None]).float()
 

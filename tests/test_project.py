@@ -88,6 +88,13 @@ def test_every_import_of_the_package_is_a_dependency(project):
     assert not foreign
 
 
+def test_readers_and_renderer_do_without_torch():
+    """Each worker process of theirs would spend more on its import than on the rest of its start."""
+    modules = "deocc.people.synth, deocc.people.recipe, deocc.people.fetch, deocc.people.sources.build"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 # ------------------------------------------------------------------------------------------ notebooks
 
 

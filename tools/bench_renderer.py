@@ -55,7 +55,9 @@ def to_folder(count: int, workers: int) -> dict[str, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
-        "cpu_s_a_person_to_disk": round(cpu / count, 4),
+        "people": count,
+        "cpu_s": round(cpu, 1),
+        "cpu_s_a_person": round(cpu / count, 4),
         "people_per_second_of_free_cores": round(workers * count / cpu, 1),
         "people_per_second_by_the_clock": round(count / wall, 2),
     }
@@ -79,10 +81,9 @@ def main() -> None:
         "first_person_with_compilation_s": round(compile_seconds, 1),
         "first_person_compiled_s": round(cold_start(None), 1),
         "one_process": one_process(min(args.count, 150)),
-        "people": args.count,
         "workers": args.workers,
         "other_load_at_the_start": round(load, 1),
-        **to_folder(args.count, args.workers),
+        "to_disk_with_the_start_of_the_workers": to_folder(args.count, args.workers),
     }
     write_json(args.json, result)
     print(result)
