@@ -76,7 +76,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     result = {
-        "command": "python tools/bench_occlusion.py",
+        "command": f"python tools/bench_occlusion.py --count {args.count}",
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
         f"Python {platform.python_version()}",
         "size": args.size,

@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         compile_seconds = cold_start(cache)
     result = {
-        "command": "python tools/bench_renderer.py",
+        "command": f"python tools/bench_renderer.py --count {args.count}",
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
         f"Python {platform.python_version()}",
         "size": 256,
