@@ -248,6 +248,7 @@ class ContentSettings(RecoverySettings):
 
     attention: str = "fusion"  # row of table 6: "none", "body", "spatial", "cascade", "fusion"
     alpha: float = 0.3  # share of the background kept in I' (eq. 4 of stage 2, table 5)
+    prior: bool = False  # blends in the mean colours of body parts; ours, not the paper's
 
 
 class Guidance(NamedTuple):
@@ -451,6 +452,7 @@ class ContentSystem(RecoverySystem):
             attention=settings.attention,
             levels=encoder_levels(size),
             alpha=settings.alpha,
+            prior=settings.prior,
         )
         super().__init__(settings, network, stage1)
 
