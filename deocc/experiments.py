@@ -387,6 +387,12 @@ def evaluate_masks(system: System, batches: list[Batch], device: torch.device) -
 
 
 def mask_ious(found: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """IoU of each instance under "amodal", "invisible" and "modal" (N float64), over photo pixels.
+
+    Args:
+        found: probabilities of `modal_mask` and `amodal_mask`, N x 1 x H x W, as systems predict them.
+        batch: the truth.
+    """
     modal, amodal = found["modal_mask"] > 0.5, found["amodal_mask"] > 0.5
     amodal = amodal | modal
     true_modal, true_amodal = batch["modal_mask"] > 0, batch["amodal_mask"] > 0

@@ -18,9 +18,21 @@ from matplotlib.figure import Figure
 
 from .errors import DeoccError
 from .models.mask_completion import TemplateGuide
-from .occlusion import OcclusionCase, occlude
+from .occlusion import Batch, OcclusionCase, occlude
 from .people import Occluder, Person
-from .plots import DPI, INK, INVISIBLE, LINES, MARKERS, OUTSIDE, VISIBLE, overlay, strip
+from .plots import (
+    DPI,
+    INK,
+    INVISIBLE,
+    LINES,
+    MARKERS,
+    OUTSIDE,
+    VISIBLE,
+    mask_errors,
+    overlay,
+    overlay_masks,
+    strip,
+)
 from .uncertainty import Reliability
 
 if TYPE_CHECKING:
@@ -34,9 +46,18 @@ def enlarge(picture: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_NEAREST)
 
 
-def probability_picture(probability: np.ndarray) -> np.ndarray:
-    """A map of values in [0, 1] in shades from dark blue to yellow; H x W -> H x W x 3 uint8."""
-    return np.rint(255 * SHADES(np.clip(probability, 0, 1))[..., :3]).astype(np.uint8)
+def probability_picture(probability: np.ndarray, outline: np.ndarray | None = None) -> np.ndarray:
+    """A map of values in [0, 1] in shades from dark blue to yellow.
+
+    Args:
+        probability: H x W float.
+        outline: H x W bool whose border is drawn in vermilion, such as the truth; None: none.
+
+    Returns:
+        H x W x 3 uint8.
+    """
+    picture = np.rint(255 * SHADES(np.clip(probability, 0, 1))[..., :3]).astype(np.uint8)
+    return picture if outline is None else overlay(picture, outline, INVISIBLE, alpha=0)
 
 
 def signed_picture(values: np.ndarray, limit: float | None = None) -> np.ndarray:
@@ -55,6 +76,48 @@ def signed_picture(values: np.ndarray, limit: float | None = None) -> np.ndarray
     share = np.clip(values / max(limit, 1e-12), -1, 1)[..., None]
     full = np.where(share > 0, np.array(VISIBLE, float), np.array(INVISIBLE, float))
     return np.rint(255 + np.abs(share) * (full - 255)).astype(np.uint8)
+
+
+def item_mask(masks: torch.Tensor, index: int, size: int | None = None) -> np.ndarray:
+    """One item's mask (or probability, cut at 0.5) of an N x 1 x S x S batch; bool, enlarged to `size`."""
+    mask = masks[index, 0].detach().cpu().numpy() > 0.5
+    return mask if size is None else enlarge(mask.astype(np.uint8), size) > 0
+
+
+def item_image(batch: Batch, index: int, size: int | None = None) -> np.ndarray:
+    """One item's image of a Batch, grey outside the photo; S x S x 3 uint8, enlarged to `size`."""
+    picture = np.rint(255 * batch["image"][index].permute(1, 2, 0).cpu().numpy()).astype(np.uint8)
+    picture[~item_mask(batch["photo"], index)] = OUTSIDE
+    return picture if size is None else cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def stage1_panels(
+    batch: Batch, found: Mapping[str, torch.Tensor], index: int, size: int = 128
+) -> dict[str, np.ndarray]:
+    """What stage 1 made of one item, beside the truth.
+
+    Args:
+        batch: the question and the truth.
+        found: probabilities of `modal_mask` and `amodal_mask`, N x 1 x S x S.
+        index: of the item.
+        size: side of a panel in pixels.
+
+    Returns:
+        title -> size x size x 3 uint8: image, given and refined visible mask against the true one, whole
+        mask against the true one, answer and truth over the image.
+    """
+    names = ("initial_mask", "modal_mask", "amodal_mask")
+    given, modal, amodal = (item_mask(batch[name], index, size) for name in names)
+    seen, whole = (item_mask(found[name], index, size) for name in names[1:])
+    image = item_image(batch, index, size)
+    return {
+        "image": image,
+        "given $M_i$": mask_errors(given, modal),
+        "refined $M_m$": mask_errors(seen, modal),
+        "whole $M_a$": mask_errors(seen | whole, amodal),
+        "answer": overlay_masks(image, seen, seen | whole),
+        "truth": overlay_masks(image, modal, amodal),
+    }
 
 
 # -------------------------------------------------------------------------------------------- templates

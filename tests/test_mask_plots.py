@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from deocc import mask_plots as P
@@ -74,3 +75,26 @@ def test_the_reliability_diagram_names_its_error():
     figure = P.reliability_diagram({"toy": found}, "N = 4")
     assert figure.axes[0].lines[1].get_label() == "toy, ECE 0.150"
     assert drawn(figure)
+
+
+def test_panels_compare_with_the_truth():
+    """An answer that misses the left half of the whole person and refines nothing."""
+    whole = torch.zeros(1, 1, 8, 8)
+    whole[..., 2:6, :] = 1
+    visible = whole.clone()
+    visible[..., :4] = 0
+    batch = {"image": torch.rand(1, 3, 8, 8), "photo": torch.ones(1, 1, 8, 8), "initial_mask": visible}
+    batch |= {"modal_mask": visible, "amodal_mask": whole}
+    batch["photo"][..., 0] = 0
+    panels = P.stage1_panels(batch, {"modal_mask": visible, "amodal_mask": visible}, 0, size=8)
+    assert (panels["refined $M_m$"] == panels["given $M_i$"]).all()
+    assert tuple(panels["whole $M_a$"][3, 1]) == INVISIBLE and tuple(panels["whole $M_a$"][3, 6]) == VISIBLE
+    assert (P.item_image(batch, 0)[:, 0] == 225).all() and P.item_image(batch, 0, 16).shape == (16, 16, 3)
+    assert not P.item_mask(batch["modal_mask"], 0)[3, 2] and P.item_mask(batch["amodal_mask"], 0, 16)[6, 4]
+
+
+def test_an_outline_marks_the_truth_alone():
+    truth = np.zeros((8, 8), bool)
+    truth[2:6, 2:6] = True
+    picture = P.probability_picture(np.full((8, 8), 0.5), truth)
+    assert tuple(picture[2, 3]) == INVISIBLE and (picture[4, 4] == picture[0, 0]).all()
