@@ -169,6 +169,7 @@ class Browsed(NamedTuple):
     """How a network's templates fit one person."""
 
     picture: np.ndarray  # H x W x 3 uint8: above the person, below the templates of most weight
+    rows: list[dict[str, np.ndarray]]  # the same as panels, title -> size x size x 3 uint8
     case: OcclusionCase
     distances: np.ndarray  # K, d_k
     weights: np.ndarray  # K, sum 1
@@ -225,10 +226,10 @@ def render_templates(
         "true M_a": overlay(shown, view.frame.crop_mask(case.amodal_mask, size), INVISIBLE),
     }
     below = template_panels(templates, weights, count, size)
-    rows = [strip(above), strip(below)]
-    width = max(row.shape[1] for row in rows)
-    rows = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
-    return Browsed(np.concatenate(rows), case, distances, weights)
+    strips = [strip(above), strip(below)]
+    width = max(row.shape[1] for row in strips)
+    padded = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in strips]
+    return Browsed(np.concatenate(padded), [above, below], case, distances, weights)
 
 
 # -------------------------------------------------------------------------------------------- figures
@@ -323,7 +324,7 @@ def reliability_diagram(found: Mapping[str, Reliability], caption: str = "") -> 
         right.plot(middle, value.counts / value.counts.sum(), **style)
     left.set(xlabel="predicted probability", ylabel="share that is person", xlim=(0, 1), ylim=(0, 1))
     right.set(xlabel="predicted probability", ylabel="share of the pixels", yscale="log", xlim=(0, 1))
-    left.legend(fontsize=8, frameon=False, loc="upper left")
+    left.legend(fontsize=8, frameon=False, loc="lower right")
     for axes in (left, right):
         axes.grid(alpha=0.3)
     if caption:

@@ -447,7 +447,7 @@ def panel_grid(
     foot = 0.32 * bool(caption) + 0.32 * bool(legend)
     height = width / columns * len(rows) + 0.3 * len({tuple(row) for row in rows}) + foot
     rect = 0.0, foot / height, 1.0, 1.0 - foot / height  # leaves `foot` inches free at the bottom
-    engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02, rect=rect)
+    engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.04, wspace=0.02, hspace=0.02, rect=rect)
     figure = Figure(figsize=(width, height), dpi=DPI, layout=engine)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     titles: list[str] = [""] * columns

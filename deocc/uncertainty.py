@@ -38,8 +38,8 @@ class Completions(NamedTuple):
     """Answers to K variations of one question, in the frame of the first, which is unvaried."""
 
     frame: Frame
-    modal: np.ndarray  # K x S x S float32, probabilities of the visible person
-    amodal: np.ndarray  # K x S x S float32, probabilities of the whole person
+    modal: np.ndarray  # K x S x S float32, probabilities of the visible person, 0 outside the photo
+    amodal: np.ndarray  # K x S x S float32, probabilities of the whole person, 0 outside the photo
 
     @property
     def mean(self) -> np.ndarray:
@@ -91,12 +91,13 @@ def complete_variations(
     for tensor in tensors:
         tensor[mirrored] = tensor[mirrored].flip(3)
     found = deoccluder.stage1(*tensors)
+    inside = views[0].frame.photo_mask(image.shape[:2], deoccluder.size)
     maps = []
     for logits in (found.modal, found.amodal):
         layers = logits[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()
         layers[mirrored] = layers[mirrored][:, :, ::-1]
         moved = [move_map(m, view.frame, views[0].frame) for m, view in zip(layers, views, strict=True)]
-        maps.append(expit(np.stack(moved)))
+        maps.append(expit(np.stack(moved)) * inside)
     return Completions(views[0].frame, *maps)
 
 

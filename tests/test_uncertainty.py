@@ -138,3 +138,9 @@ def test_picking_takes_the_first_and_then_the_farthest():
     masks[3, 4:] = True
     assert pick_different(masks, 3) == [0, 3, 2]
     assert len(pick_different(masks, 9)) == 4
+
+
+def test_nothing_is_claimed_outside_the_photo(deoccluder, question):
+    found = complete_variations(deoccluder, *question, count=2)
+    inside = found.frame.photo_mask(question[0].shape[:2], 64)
+    assert not inside.all() and not found.amodal[:, ~inside].any() and found.amodal[:, inside].any()

@@ -196,6 +196,7 @@ def test_a_higher_temperature_spreads_the_weights(browser):
     browser.temperature.value = 1.0
     assert browser.image.value != before
     assert sharp.weights.sum() == pytest.approx(1, abs=1e-5) and sharp.weights.max() > 0.9
+    assert len(sharp.rows[0]) == 6 and len(sharp.rows[1]) == 5
     assert browser.shown.weights.max() < 0.25 and "5.0 of 5 templates" in browser.caption.value
     assert sharp.distances.argmin() == sharp.weights.argmax()
 

@@ -2,7 +2,7 @@
 
 Four trainings of stage 1 (low, middle and high ratios, and all of them) from the same random weights, each
 tested on the three bands; notebook 03 draws the result. A run that is cut off goes on when it is started
-again. Defaults take about half an hour of one CPU core:
+again. Defaults take about five minutes of one CPU core; --steps 2000 is better:
 
     python tools/ratio_shift.py data/people-mini
 """
