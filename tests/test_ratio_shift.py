@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from deocc.errors import DeoccError
-from deocc.paths import PEOPLE_MINI
+from deocc.io import read_json
+from deocc.paths import PEOPLE_MINI, RESULTS
 from deocc.people import PeopleFolder
-from deocc.ratio_shift import ALL, BANDS, ShiftConfig, band_batches, run_ratio_shift, shift_matrix
+from deocc.ratio_shift import (
+    ALL,
+    BANDS,
+    GIVEN,
+    SCHEMA,
+    ShiftConfig,
+    band_batches,
+    run_ratio_shift,
+    shift_matrix,
+)
 
 QUICK = ShiftConfig(width=8, steps=2, batch_size=2, per_person=1, limit=3)
 
@@ -53,3 +63,12 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path, caplog):
 def test_it_wants_validation_people(tmp_path):
     with pytest.raises(DeoccError):
         run_ratio_shift([tmp_path], QUICK, device="cpu")
+
+
+def test_the_stored_run_is_whole():
+    stored = read_json(RESULTS / "ratio-shift-tiny.json")
+    assert stored["schema"] == SCHEMA and stored["cpu_seconds"] is not None
+    for metric in ("amodal", "invisible", "modal"):
+        for given in GIVEN:
+            assert np.isfinite(shift_matrix(stored, metric, given)).all()
+    assert all(cell["iou"]["amodal"]["n"] >= 40 for cell in stored["cells"])
