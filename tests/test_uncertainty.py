@@ -74,7 +74,10 @@ def test_a_mirrored_or_moved_question_is_answered_where_the_person_is(question):
     found = complete_variations(net, image, lopsided, 6, variation=Variation(0, 0, 0, True))
     assert found.spread.max() < 1e-5
     moved = complete_variations(net, image, lopsided, 6, variation=Variation(severity=0)).amodal > 0.5
-    assert all(mask_iou(answer, moved[0]) > 0.9 for answer in moved)
+    # a border cell is a tenth of a limb: resampling alone costs up to that; a shift by one cell costs 0.25
+    assert all(mask_iou(answer, moved[0]) > 0.85 for answer in moved)
+    centres = np.array([np.argwhere(answer).mean(0) for answer in moved])
+    assert np.abs(centres - centres[0]).max() < 0.5
 
 
 def test_at_least_one_question(deoccluder, question):
@@ -141,6 +144,7 @@ def test_picking_takes_the_first_and_then_the_farthest():
 
 
 def test_nothing_is_claimed_outside_the_photo(deoccluder, question):
-    found = complete_variations(deoccluder, *question, count=2)
-    inside = found.frame.photo_mask(question[0].shape[:2], 64)
+    image, mask = question[0], np.roll(question[1], 30, axis=1)  # near the right border
+    found = complete_variations(deoccluder, image, mask, count=2)
+    inside = found.frame.photo_mask(image.shape[:2], 64)
     assert not inside.all() and not found.amodal[:, ~inside].any() and found.amodal[:, inside].any()
