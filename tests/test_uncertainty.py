@@ -77,7 +77,7 @@ def test_a_mirrored_or_moved_question_is_answered_where_the_person_is(question):
     # a border cell is a tenth of a limb: resampling alone costs up to that; a shift by one cell costs 0.25
     assert all(mask_iou(answer, moved[0]) > 0.85 for answer in moved)
     centres = np.array([np.argwhere(answer).mean(0) for answer in moved])
-    assert np.abs(centres - centres[0]).max() < 0.5
+    assert np.abs(centres - centres[0]).max() < 1
 
 
 def test_at_least_one_question(deoccluder, question):
