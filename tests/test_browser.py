@@ -195,7 +195,7 @@ def test_a_finger_drags_it_too(studio):
     touch("touchStart", grip)
     for step in range(1, 5):
         touch("touchMove", (grip[0] - 4 * step, grip[1]))
-        studio.page.wait_for_timeout(50)  # moves that come faster than frames are merged, the last may be lost
+        studio.page.wait_for_timeout(50)  # faster moves than frames are merged
     touch("touchEnd")
     studio.wait(studio.picture, picture)
     assert abs(studio.place()[0] - x + 16) <= 1 and studio.place()[1] == y
