@@ -330,3 +330,34 @@ def reliability_diagram(found: Mapping[str, Reliability], caption: str = "") -> 
     if caption:
         figure.suptitle(caption, fontsize=9)
     return figure
+
+
+def paired_changes(
+    changes: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    caption: str = "",
+    xlabel: str = "change of the IoU",
+) -> Figure:
+    """What each option changes on the same cases: a faint point a case, the mean with two standard errors.
+
+    Args:
+        changes: title -> N x K differences to the same case without the option, N >= 2; a panel each.
+        names: of the K options, the first one on top.
+        caption: says what the cases are; N is added.
+        xlabel: name of the difference.
+    """
+    figure = Figure(figsize=(8.0, 0.9 + 0.34 * len(names)), dpi=DPI, layout="constrained")
+    panels, rows = figure.subplots(1, len(changes), sharey=True, squeeze=False)[0], np.arange(len(names))
+    for axes, (title, values), colour in zip(panels, changes.items(), LINES, strict=False):
+        apart = 2 * values.std(0, ddof=1) / np.sqrt(len(values))
+        axes.axvline(0, color="grey", lw=1)
+        axes.scatter(values, np.broadcast_to(rows, values.shape), s=9, color=_unit(colour), alpha=0.3, lw=0)
+        axes.errorbar(values.mean(0), rows, xerr=apart, fmt="D", ms=5, capsize=3, color=_unit(INK))
+        axes.set(xlabel=xlabel, title=f"{title}, N = {len(values)}")
+        axes.title.set_fontsize(9)
+        axes.grid(alpha=0.3)
+    panels[0].set_yticks(rows, names, fontsize=9)
+    panels[0].invert_yaxis()
+    if caption:
+        figure.suptitle(caption, fontsize=9)
+    return figure

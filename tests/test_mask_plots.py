@@ -98,3 +98,16 @@ def test_an_outline_marks_the_truth_alone():
     truth[2:6, 2:6] = True
     picture = P.probability_picture(np.full((8, 8), 0.5), truth)
     assert tuple(picture[2, 3]) == INVISIBLE and (picture[4, 4] == picture[0, 0]).all()
+
+
+def test_paired_changes_show_means_and_two_standard_errors():
+    values = np.array([[0.1, 0.0], [0.3, 0.0], [0.2, 0.0], [0.2, 0.0]])
+    figure = P.paired_changes({"toy": values, "other": -values}, ["up", "none"], "four cases")
+    toy, other = figure.axes
+    ends = toy.containers[0].lines[2][0].get_segments()  # the bars, from end to end
+    assert toy.containers[0].lines[0].get_xdata().tolist() == pytest.approx([0.2, 0.0])
+    reach = 2 * np.sqrt(0.02 / 3) / 2  # deviation of the first column over the root of N = 4, twice
+    assert ends[0][:, 0].tolist() == pytest.approx([0.2 - reach, 0.2 + reach])
+    assert ends[1][:, 0].tolist() == pytest.approx([0.0, 0.0])
+    assert [label.get_text() for label in toy.get_yticklabels()] == ["up", "none"] and toy.yaxis_inverted()
+    assert "N = 4" in other.get_title() and drawn(figure)

@@ -14,6 +14,7 @@ from deocc.masks import mask_box
 from deocc.occlusion import (
     CaseFolder,
     OcclusionDataset,
+    PasteOptions,
     RatioDensity,
     as_density,
     case_item,
@@ -25,6 +26,7 @@ from deocc.occlusion import (
     occlude,
     paste_cutout,
     place_occluder,
+    restyle,
     segmenter_error,
     unoccluded_case,
     write_case,
@@ -248,3 +250,27 @@ def test_flip_is_an_involution_and_onehot_ignores() -> None:
     np.testing.assert_array_equal(merge_sides(labels), [[0, 14, 14], [18, 255, 5]])
     onehot = parsing_onehot(torch.from_numpy(labels.astype(np.int64))[None])
     assert onehot.shape == (1, 19, 2, 3) and onehot[0, :, 1, 1].sum() == 0 and onehot[0, 13, 0, 1] == 1
+
+
+def test_restyled_cutouts_keep_their_place_and_change_their_look_alone() -> None:
+    hard = PasteOptions(harmonise=0.0, soft_edge=0.0, rotation=0.0, mirror=False)
+    person = dataclasses.replace(PEOPLE[0], image=PEOPLE[0].image // 2)  # darker than the occluder
+    case, rng = unoccluded_case(person), np.random.default_rng(0)
+    cutout = fit_occluder(case, OCCLUDERS[0], 0.3, rng, hard)
+    plain = paste_cutout(case, restyle(case, cutout, hard))
+    assert (plain.image == paste_cutout(case, cutout).image).all(), "no option, no change"
+    on, off = plain.occluder_mask, ~plain.occluder_mask
+    for change in ({"harmonise": 1.0}, {"colour_match": 1.0}):
+        other = paste_cutout(case, restyle(case, cutout, dataclasses.replace(hard, **change)))
+        assert (other.modal_mask == plain.modal_mask).all()
+        goal, before, after = (x.mean() for x in (person.image, plain.image[on], other.image[on]))
+        assert abs(after - goal) < 0.5 * abs(before - goal), "colours move to the photo's"
+    shaded = paste_cutout(case, restyle(case, cutout, dataclasses.replace(hard, shadow=0.6)))
+    assert (shaded.image[on] == plain.image[on]).all(), "a shadow falls beside the thing"
+    assert (shaded.image[off] <= plain.image[off]).all() and (shaded.image[off] < plain.image[off]).any()
+    soft = restyle(case, cutout, dataclasses.replace(hard, soft_edge=0.5, edge_spread=0.3))
+    assert soft.top_left == cutout.top_left and soft.alpha.shape == cutout.alpha.shape
+    between = [((0.02 < c.alpha) & (c.alpha < 0.98)).sum() for c in (cutout, soft)]
+    assert between[1] > between[0], "its border is wider"
+    again = restyle(case, cutout, dataclasses.replace(hard, soft_edge=0.5, edge_spread=0.3))
+    assert (again.alpha == soft.alpha).all(), "nothing is drawn"

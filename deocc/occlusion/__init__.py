@@ -9,6 +9,7 @@ from deocc.occlusion.case import (
     paste,
     paste_cutout,
     person_as_occluder,
+    restyle,
     unoccluded_case,
 )
 from deocc.occlusion.dataset import MIXES, Batch, OcclusionDataset, TrainingMix, case_item, collate
@@ -30,6 +31,6 @@ __all__ = [
     "OcclusionDataset", "PLACEMENTS", "PasteOptions", "Placement", "RatioDensity", "TrainingMix",
     "as_density", "case_item", "collate", "fit_occluder", "fitting_offsets", "hidden_area", "make_cases",
     "mask_faults", "occlude", "occlude_as", "occlude_with_surface", "paste", "paste_cutout",
-    "person_as_occluder", "place_occluder", "put_behind", "segmenter_error", "unoccluded_case",
-    "write_case",
+    "person_as_occluder", "place_occluder", "put_behind", "restyle", "segmenter_error",
+    "unoccluded_case", "write_case",
 ]  # fmt: skip

@@ -232,7 +232,7 @@ def fit_occluder(
         except PlacementError:
             if attempt == options.tries - 1:
                 raise
-    colours = _blend_in(colours, alpha, case, rng, options)
+    colours = _blend_in(colours, alpha, case, rng.random(), options)
     return Cutout(colours, alpha, corner, draw_shadow(options, rng))
 
 
@@ -282,16 +282,15 @@ def _place(
 
 
 def _blend_in(
-    colours: np.ndarray, alpha: np.ndarray, case: OcclusionCase, rng: np.random.Generator,
-    options: PasteOptions,
-) -> np.ndarray:  # fmt: skip
-    """Colours and sharpness moved towards the photo's; h x w x 3 uint8."""
+    colours: np.ndarray, alpha: np.ndarray, case: OcclusionCase, strength: float, options: PasteOptions
+) -> np.ndarray:
+    """Colours (by `strength` of their largest share) and sharpness like the photo's; h x w x 3 uint8."""
     image, person = case.image, case.amodal_mask
     assert person is not None
     if options.colour_match > 0:
-        colours = match_colours(colours, alpha, image, options.colour_match * rng.random())
+        colours = match_colours(colours, alpha, image, options.colour_match * strength)
     else:
-        colours = _harmonise(colours, alpha, image, options.harmonise * rng.random())
+        colours = _harmonise(colours, alpha, image, options.harmonise * strength)
     return match_sharpness(colours, alpha, image, person) if options.match_sharpness else colours
 
 
@@ -303,6 +302,25 @@ def draw_edge(options: PasteOptions, rng: np.random.Generator) -> float:
 def draw_shadow(options: PasteOptions, rng: np.random.Generator) -> float:
     """Darkening of a case's photo beside the occluder, in [0, 1]."""
     return options.shadow * rng.random() if options.shadow > 0 else 0.0
+
+
+def restyle(case: OcclusionCase, cutout: Cutout, options: PasteOptions) -> Cutout:
+    """The same cut-out in the same place, with each of the options' looks at its full strength.
+
+    For comparing looks: nothing is drawn. Edge, colours, sharpness and shadow are used; the options that
+    concern size, turn and place are not.
+
+    Args:
+        case: what it is pasted onto.
+        cutout: as fitted by `fit_occluder` with `harmonise` and `soft_edge` 0, so that its look is its own.
+        options: the looks; the edge is blurred by `soft_edge` + `edge_spread` pixels.
+    """
+    alpha, blur = cutout.alpha, options.soft_edge + options.edge_spread
+    if blur > 0:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
+    return Cutout(
+        _blend_in(cutout.colours, alpha, case, 1.0, options), alpha, cutout.top_left, options.shadow
+    )
 
 
 def paste_cutout(case: OcclusionCase, cutout: Cutout, case_id: str = "") -> OcclusionCase:
