@@ -1,4 +1,4 @@
-"""Judges recovered pictures by feature networks that no system was trained with."""
+"""Judges recovered pictures by feature networks that no painter was trained with."""
 
 from collections.abc import Sequence
 

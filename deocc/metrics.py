@@ -309,7 +309,7 @@ def perceptual_distance(predicted: Sequence[Tensor], target: Sequence[Tensor], r
     weighted by how much of them the region covers, then over the levels.
 
     Args:
-        predicted, target: levels of a network that no system was trained with, N x C x h x w each.
+        predicted, target: levels of a network that no painter was trained with, N x C x h x w each.
         region: N x 1 x H x W float {0, 1}.
 
     Returns:

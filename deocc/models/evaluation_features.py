@@ -1,4 +1,7 @@
-"""Networks that judge recovered pictures; no system is ever trained with one of them.
+"""Networks that judge recovered pictures; no painter is ever trained with one of them.
+
+EfficientNet-lite0 is also where the trunk of stage 1 and of three mask baselines starts (see
+`deocc.models.trunk`): they give masks, and no gradient of a judge reaches a painter.
 
 `Lite0Features` (EfficientNet-lite0, ImageNet) ships inside a package and works offline; `InceptionFeatures`
 is the network of FID, used through pytorch-fid when its weights are on this machine.
