@@ -241,6 +241,7 @@ def make_table(
     seed: int,
     device: str | None,
     stage1: Path | None = None,
+    precision: str | None = None,
 ) -> tuple[str, Path]:
     """Makes what a table lacks (with `training`), then prints it from stored results.
 
@@ -264,7 +265,7 @@ def make_table(
         images = images or IMAGES[preset]
         options = TableOptions(
             preset, people, images, runs, out, cases, tuple(range(seed, seed + seeds)), threads, device,
-            stage1,
+            stage1, precision,
         )  # fmt: skip
         maker = TableMaker(plan, options)
         left = maker.make(rows)

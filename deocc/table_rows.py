@@ -258,14 +258,25 @@ def schedule(preset: Preset, stage: str, images: int) -> dict[str, Any]:
     return {f"{stage}.{key}": value for key, value in changes.items()}
 
 
-def row_changes(row: TableRow, preset: str, images: int) -> dict[str, Any]:
-    """All changes of a trained row: the schedule's, then its own."""
-    chosen = preset_of(row.system, preset)
-    return schedule(chosen, SYSTEMS[row.system].stage, images) | dict(row.changes)
+def row_changes(row: TableRow, preset: str, images: int, precision: str | None = None) -> dict[str, Any]:
+    """All changes of a trained row: the schedule's and the precision's, then its own.
+
+    Args:
+        precision: of training, "no", "fp16" or "bf16"; None: the preset's.
+    """
+    chosen, stage = preset_of(row.system, preset), SYSTEMS[row.system].stage
+    exact = {} if precision is None else {f"{stage}.train.mixed_precision": precision}
+    return schedule(chosen, stage, images) | exact | dict(row.changes)
 
 
 def run_config(
-    row: TableRow, preset: str, images: int, seed: int, data: str, stage1: str = ""
+    row: TableRow,
+    preset: str,
+    images: int,
+    seed: int,
+    data: str,
+    stage1: str = "",
+    precision: str | None = None,
 ) -> dict[str, Any]:
     """Everything that the result of training a row depends on, as JSON values.
 
@@ -276,9 +287,10 @@ def run_config(
         seed: of weights, order and draws.
         data: `people_digest` of the people folders.
         stage1: digest of stage 1's weights, for stage 2.
+        precision: as `row_changes`.
     """
     recipe = SYSTEMS[row.system]
-    chosen = preset_of(row.system, preset, row_changes(row, preset, images))
+    chosen = preset_of(row.system, preset, row_changes(row, preset, images, precision))
     stage = getattr(chosen, recipe.stage)
     training = {k: v for k, v in asdict(stage.train).items() if k not in IGNORED}
     config = {

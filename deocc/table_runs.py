@@ -74,6 +74,7 @@ class TableOptions:
         threads, device: of training; None: torch's choice.
         stage1: weights of stage 1, for tables of stage 2; None: the shipped ones of the preset, else stage 1
             is trained first, with the same budget.
+        precision: of training, "no", "fp16" or "bf16"; None: the preset's.
     """
 
     preset: str
@@ -86,6 +87,7 @@ class TableOptions:
     threads: int | None = None
     device: str | None = None
     stage1: Path | None = None
+    precision: str | None = None
 
 
 # ------------------------------------------------------------------------------------------- fixed cases
@@ -184,7 +186,7 @@ class TableMaker:
     def _train_stage1(self) -> Path:
         """The run that is table 2's and table 4's "ours", with this table's first seed."""
         o, row = self.options, next(row for row in TABLE_2.rows if row.key == "ours")
-        config = run_config(row, o.preset, o.images, o.seeds[0], self.data)
+        config = run_config(row, o.preset, o.images, o.seeds[0], self.data, precision=o.precision)
         folder = _run_folder(o.runs, config)
         weights = folder / "weights.safetensors"
         with _claimed(folder) as ours:
@@ -195,7 +197,8 @@ class TableMaker:
                           o.preset)  # fmt: skip
                 train_system(
                     row.system, o.people, o.preset, folder, bool(checkpoints(folder)),
-                    row_changes(row, o.preset, o.images), seed=o.seeds[0], device=o.device, threads=o.threads,
+                    row_changes(row, o.preset, o.images, o.precision), seed=o.seeds[0], device=o.device,
+                    threads=o.threads,
                 )  # fmt: skip
         return weights
 
@@ -211,7 +214,7 @@ class TableMaker:
         """The configuration of a row; None where there are no weights to be shipped."""
         o = self.options
         if row.kind == "trained":
-            return run_config(row, o.preset, o.images, seed, self.data, self.stage1)
+            return run_config(row, o.preset, o.images, seed, self.data, self.stage1, o.precision)
         if row.kind == "shipped":
             found = _shipped(o.preset)
             return None if found is None else fixed_config(row, o.preset, "", _weights_digest(found))
@@ -287,7 +290,7 @@ class TableMaker:
 
     def _train(self, row: TableRow, seed: int, folder: Path) -> tuple[Any, dict[str, Any]]:
         o = self.options
-        changes = row_changes(row, o.preset, o.images)
+        changes = row_changes(row, o.preset, o.images, o.precision)
         trained = train_system(
             row.system, o.people, o.preset, folder, bool(checkpoints(folder)), changes, seed=seed,
             device=o.device, threads=o.threads, stage1=self.stage1_weights,
