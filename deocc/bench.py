@@ -42,8 +42,9 @@ def run_bench(
         progress: show a bar.
 
     Returns:
-        device, threads, torch, preset, input, weights, and parts: name -> median, low and high (the middle
-        half) in ms, items per second, n, and the paper's time on a V100 where it gives one.
+        device, threads, torch, preset, input (of stage 2), input_stage1, weights, and parts: name -> median,
+        low and high (the middle half) in ms, items per second, n, and the paper's time on a V100 where it
+        gives one.
     """
     torch.manual_seed(seed)
     deoccluder, weights = _networks(preset, device)
@@ -74,6 +75,7 @@ def run_bench(
         "torch": torch.__version__,
         "preset": preset,
         "input": deoccluder.size,
+        "input_stage1": deoccluder.mask_size,
         "weights": weights,
         "parameters": {
             "stage 1": count_parameters(deoccluder.mask_net),
@@ -130,9 +132,10 @@ def _occlusion_job(people: list[Person], occluders: list[Occluder], size: int, s
 
 def _stage_jobs(deoccluder: Deoccluder, case: OcclusionCase) -> tuple[Job, Job]:
     """Stage 1 and stage 2 on one picture that already lies on the device."""
-    given = deoccluder.tensors([make_view(case.image, case.modal_mask)])
-    masks = deoccluder.stage1(*given)
-    image, _, photo = given
+    view = make_view(case.image, case.modal_mask)
+    given = deoccluder.tensors([view], deoccluder.mask_size)
+    masks = deoccluder.stage1(*given).resized(deoccluder.size)
+    image, _, photo = deoccluder.tensors([view])
     return lambda call: deoccluder.stage1(*given), lambda call: deoccluder.stage2(image, photo, masks)
 
 

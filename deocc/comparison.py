@@ -28,12 +28,11 @@ from deocc.evaluation import (
 from deocc.io import PathLike, write_atomic, write_json
 from deocc.judge import PixelJudge
 from deocc.masks import Frame, person_frame
-from deocc.models import MaskCompletionNet
 from deocc.occlusion import CaseFolder, OcclusionCase, case_item, collate
 from deocc.occlusion.dataset import initial_mask
 from deocc.pipeline import Deoccluder, Given, paste_pixels
 from deocc.predictions import case_view
-from deocc.systems import AdversarySettings, ContentSettings, ContentSystem, MaskSettings, MaskSystem
+from deocc.systems import AdversarySettings, ContentSettings, ContentSystem
 from deocc.tables import METRICS, format_table, interval_text, markdown
 
 SCHEMA = "deocc.comparison/1"
@@ -71,17 +70,6 @@ def recovery_system(deoccluder: Deoccluder) -> ContentSystem:
     settings = ContentSettings(width=8, perceptual=0, style=0, style_whole=0, adversary=silent)
     system = ContentSystem(settings, deoccluder.size, deoccluder.mask_net)
     system.network = deoccluder.content_net  # the one above was only there to be replaced
-    return system
-
-
-def mask_system(network: MaskCompletionNet) -> MaskSystem:
-    """A trained stage 1 as a system that completes masks, such as `masks` of task "pixels"."""
-    silent = AdversarySettings(weight=0)
-    modal = bool(network.config["modal"])
-    system = MaskSystem(
-        MaskSettings(width=8, levels=2, templates=0, modal=modal, perceptual=0, adversary=silent)
-    )
-    system.network = network.eval()  # the one above was only there to be replaced
     return system
 
 
@@ -216,9 +204,7 @@ def _photo_masks(system: Baseline, case: OcclusionCase, given: Given) -> CasePre
     return CasePrediction(*(_maps(found[name])[0] > 0.5 for name in ("modal_mask", "amodal_mask")))
 
 
-def _photo_pixels(
-    system: Baseline, case: OcclusionCase, told: OcclusionCase, given: Given
-) -> CasePrediction:
+def _photo_pixels(system: Baseline, case: OcclusionCase, told: OcclusionCase, given: Given) -> CasePrediction:
     """A recovery baseline on the photo itself.
 
     told: the case with the masks that it is given, which a mask system may have left empty.
@@ -254,7 +240,7 @@ def predict_chunk(
             read_prediction(Path(system) / case.id, prediction_files(system, [case.id])) for case in cases
         ]
     if isinstance(system, Deoccluder):
-        answers = system.deocclude_views([case_view(case, given) for case in cases])
+        answers = system.deocclude_views([case_view(case, given) for case in cases], task == "pixels")
         return [CasePrediction(a.modal_mask, a.amodal_mask, a.parsing, a.recovered) for a in answers]
     on_photo = getattr(system, "on_photo", False)
     if task == "masks":

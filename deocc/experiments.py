@@ -473,10 +473,10 @@ def _trained_stage1(path: Path | None, preset: Preset) -> MaskCompletionNet:
             f"{path}: holds {type(network).__name__}; expected a MaskCompletionNet with parsing (mask/ours)"
         )
     size = read_metadata(path).get("input_size")
-    if size is not None and int(size) != preset.size:
+    if size is not None and not 0.5 <= int(size) / preset.size <= 2:
         raise DeoccError(
-            f"{path}: stage 1 was trained at {size} pixels, preset {preset.name} has {preset.size}; "
-            "train both stages with the same preset"
+            f"{path}: stage 1 was trained at {size} pixels, preset {preset.name} has {preset.size}: more "
+            "than twice apart; train both stages with the same preset"
         )
     return network
 

@@ -206,7 +206,7 @@ def render_templates(
     case = occlude(person, occluder, ratio, np.random.default_rng(seed))
     assert case.modal_mask is not None and case.amodal_mask is not None
     view = make_view(case.image, mask=case.modal_mask)
-    image, given, photo = deoccluder.tensors([view])
+    image, given, photo = deoccluder.tensors([view], deoccluder.mask_size)
     with torch.inference_mode(), tempered(guide, temperature):
         answer = deoccluder.stage1(image, given, photo)
         modal = answer.modal.sigmoid()

@@ -5,13 +5,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deocc.borders import finish_masks
 from deocc.errors import DeoccError
 from deocc.io import PathLike, write_image, write_mask, write_parsing
 from deocc.labels import NUM_CLASSES, parsing_onehot, swap_sides
@@ -247,21 +248,24 @@ class Deoccluder:
         device: str | torch.device | None = None,
         flip: bool = False,
         identity: dict[str, str] | None = None,
+        mask_size: int | None = None,
     ) -> None:
         """Wraps two networks.
 
         Args:
             mask_net: stage 1, `MaskCompletionNet` or a network of the same signature.
             content_net: stage 2, `ContentRecoveryNet` or a network of the same signature.
-            size: side of the square that both networks see, in pixels.
+            size: side of the square that stage 2 sees, in pixels.
             device: "cpu", "cuda", ...; None takes the GPU where there is one.
             flip: average stage 1 over the picture and its mirror image; stage 1 then takes twice as long.
             identity: names of the weights, kept beside predictions so that a resumed run can tell.
+            mask_size: side of the square that stage 1 sees; None: as stage 2.
         """
         self.device = pick_device(device)
         self.mask_net = mask_net.to(self.device).eval()
         self.content_net = content_net.to(self.device).eval()
         self.size = size
+        self.mask_size = mask_size or size
         self.flip = flip
         self.identity = dict(identity or {})
 
@@ -277,20 +281,27 @@ class Deoccluder:
             device, flip: see `Deoccluder`.
 
         Raises:
-            DeoccError: weights are missing, truncated, foreign, or of two different input sizes.
+            DeoccError: weights are missing, truncated, foreign, or do not say their input size.
         """
         chosen = pick_device(device)
         paths = find_weights(name_or_path)
         mask_net, content_net = (load_weights(path, chosen) for path in paths)
         _require_class(mask_net, MaskCompletionNet, paths[0])
         _require_class(content_net, ContentRecoveryNet, paths[1])
-        sizes = [_input_size(path) for path in paths]
-        if sizes[0] != sizes[1]:
-            raise DeoccError(
-                f"{paths[1]}: made for {sizes[1]} pixels, stage 1 for {sizes[0]}; pair weights of one preset"
-            )
+        mask_size, size = (_input_size(path) for path in paths)
         identity = {path.name: _file_digest(path) for path in paths}
-        return cls(mask_net, content_net, sizes[0], chosen, flip, identity)
+        return cls(mask_net, content_net, size, chosen, flip, identity, mask_size)
+
+    @classmethod
+    def masks_only(
+        cls, path: PathLike, device: str | torch.device | None = None, flip: bool = True
+    ) -> "Deoccluder":
+        """Stage 1 alone, for `deocclude_views(..., paint=False)`; arguments as of `from_pretrained`."""
+        chosen = pick_device(device)
+        net = load_weights(path, chosen)
+        _require_class(net, MaskCompletionNet, Path(path))
+        identity = {Path(path).name: _file_digest(Path(path))}
+        return cls(net, nn.Identity(), _input_size(Path(path)), chosen, flip, identity)
 
     # ------------------------------------------------------------------ one photo
 
@@ -321,26 +332,39 @@ class Deoccluder:
 
     # ------------------------------------------------------------------ networks
 
-    def deocclude_views(self, views: Sequence[View]) -> list[Deocclusion]:
-        """Completes several people in one batch. Args: views: N of them, in photos of any sizes."""
-        image, initial, photo = self.tensors(views)
-        masks = self.stage1(image, initial, photo)
-        recovered, invisible = self.stage2(image, photo, masks)
+    def deocclude_views(self, views: Sequence[View], paint: bool = True) -> list[Deocclusion]:
+        """Completes several people in one batch.
+
+        Args:
+            views: N of them, in photos of any sizes.
+            paint: False leaves stage 2 out; `recovered` is the photo itself then.
+        """
+        seen = self.tensors(views, self.mask_size)
+        masks = self.stage1(*seen)
+        if paint:
+            same = self.mask_size == self.size
+            image, _, photo = seen if same else self.tensors(views)
+            recovered, invisible = self.stage2(image, photo, masks if same else masks.resized(self.size))
         answers = []
         for i, view in enumerate(views):
-            one = Completion(*(kind[i] for kind in masks))
-            answers.append(_to_photo(view, one, recovered[i], invisible[i]))
+            painted = (recovered[i], invisible[i]) if paint else None
+            answers.append(_to_photo(view, Completion(*(kind[i] for kind in masks)), painted))
         return answers
 
-    def tensors(self, views: Sequence[View]) -> tuple[Tensor, Tensor, Tensor]:
+    def tensors(self, views: Sequence[View], size: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """What the networks see of N views, on their device.
+
+        Args:
+            views: N of them.
+            size: S, side of the square; None: stage 2's.
 
         Returns:
             image N x 3 x S x S in [0, 1], 0 outside the photo; initial_mask and photo N x 1 x S x S {0, 1}.
         """
-        crops = [view.frame.crop_image(view.image, self.size) for view in views]
-        masks = [view.frame.crop_mask(view.initial_mask, self.size) for view in views]
-        inside = [view.frame.photo_mask(view.image.shape[:2], self.size) for view in views]
+        size = size or self.size
+        crops = [view.frame.crop_image(view.image, size) for view in views]
+        masks = [view.frame.crop_mask(view.initial_mask, size) for view in views]
+        inside = [view.frame.photo_mask(view.image.shape[:2], size) for view in views]
         image = torch.from_numpy(np.stack(crops)).to(self.device).permute(0, 3, 1, 2).float() / 255
         initial, photo = (
             torch.from_numpy(np.stack(m)).to(self.device)[:, None].float() for m in (masks, inside)
@@ -403,6 +427,11 @@ class Completion(NamedTuple):
     parsing_modal: Tensor  # N x 20 x S x S logits, parts of the visible person
     parsing_amodal: Tensor  # N x 20 x S x S logits, parts of the whole person
 
+    def resized(self, size: int) -> "Completion":
+        """The same on a grid of size x size, averaged over areas where it becomes coarser."""
+        options: dict[str, Any] = {"mode": "bilinear", "align_corners": False, "antialias": True}
+        return Completion(*(F.interpolate(maps, (size, size), **options) for maps in self))
+
 
 def _completion(logits: MaskLogits) -> Completion:
     """Two-class logits -> log-odds, which average and interpolate as probabilities do not."""
@@ -428,15 +457,16 @@ def _array(maps: Tensor) -> np.ndarray:
     return np.ascontiguousarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
-def _to_photo(view: View, masks: Completion, recovered: Tensor, invisible: Tensor) -> Deocclusion:
-    """One view's answers (C x S x S), resampled onto the photo: log-odds linearly, then thresholded."""
-    shape = view.image.shape[:2]
-    modal, amodal = (view.frame.paste(_array(maps), shape) > 0 for maps in (masks.modal, masks.amodal))
-    size = masks.modal.shape[-1]
-    modal, amodal = restore_detail(modal, amodal | modal, view.initial_mask, view.frame, size)
+def _to_photo(view: View, masks: Completion, painted: tuple[Tensor, Tensor] | None) -> Deocclusion:
+    """One view's answers (C x S x S), resampled onto the photo; painted: stage 2's picture and hole."""
+    modal, amodal = finish_masks(
+        view.image, view.initial_mask, _array(masks.modal), _array(masks.amodal), view.frame
+    )
     hidden = amodal & ~modal
     parsing = paste_parsing(_array(masks.parsing_amodal), view.frame, amodal)
-    picture = paste_pixels(view.image, _array(recovered), _array(invisible), view.frame, hidden)
+    picture = view.image
+    if painted is not None:
+        picture = paste_pixels(view.image, *(_array(maps) for maps in painted), view.frame, hidden)
     notes = list(view.notes)
     if not modal.any():
         notes.append("stage 1 found no visible person under the mask; check that the mask covers the person")
@@ -451,33 +481,6 @@ def _window(frame: Frame, mask: np.ndarray) -> tuple[tuple[slice, slice], Frame]
     """The box of a mask as slices, and the frame as seen from the box's corner."""
     x0, y0, x1, y1 = mask_box(mask)
     return np.s_[y0:y1, x0:x1], Frame(frame.x0 - x0, frame.y0 - y0, frame.side)
-
-
-def restore_detail(
-    modal_mask: np.ndarray, amodal_mask: np.ndarray, initial_mask: np.ndarray, frame: Frame, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gives masks back the fine border of M_i that sampling it at the network's size had lost.
-
-    Where the refined mask agrees with M_i as the network saw it, M_i as it was given is the better answer;
-    where the network changed M_i, its own answer stays.
-
-    Args:
-        modal_mask, amodal_mask: H x W bool, stage 1's answers on the photo; amodal contains modal.
-        initial_mask: H x W bool, M_i at the photo's resolution.
-        frame, size: the window that the network saw, and its side in the network's pixels.
-
-    Returns:
-        Both masks, H x W bool; amodal contains modal.
-    """
-    seen = frame.paste(frame.crop_mask(initial_mask, size).astype(np.float32), initial_mask.shape) > 0.5
-    gained = initial_mask & ~seen & ~modal_mask
-    lost = ~initial_mask & seen & modal_mask
-    # a visible pixel given up beside the hidden part belongs to that part, elsewhere to the background
-    reach = 2 * max(1, round(1.5 * frame.side / size)) + 1
-    hidden = (amodal_mask & ~modal_mask).astype(np.uint8)
-    beside = cv2.dilate(hidden, np.ones((reach, reach), np.uint8)) > 0
-    modal = (modal_mask | gained) & ~lost
-    return modal, (amodal_mask & ~(lost & ~beside)) | modal
 
 
 def paste_parsing(logits: np.ndarray, frame: Frame, amodal_mask: np.ndarray) -> np.ndarray:

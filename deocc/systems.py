@@ -314,40 +314,47 @@ class RecoverySystem(_Trainable):
 
     # ---- what the network is told
 
-    def _stage1(self, image: Tensor, initial: Tensor, photo: Tensor) -> Guidance:
-        """Stage 1's answer as the pipeline hands it on: masks at 1/2, parsing by argmax."""
-        logits = self.stage1(image, initial, photo)
+    def _stage1(self, image: Tensor, initial: Tensor, photo: Tensor, coarse: bool = False) -> Guidance:
+        """Stage 1's answer as the pipeline hands it on: masks at 1/2, parsing by argmax.
+
+        coarse: labels at half resolution, as stage 1 computes them, each repeated; faster.
+        """
+        logits = self.stage1(image, initial, photo, half_parsing=coarse)
         modal, amodal = L.mask_probability(logits.modal) > 0.5, L.mask_probability(logits.amodal) > 0.5
-        parts = [p.argmax(1) * (photo[:, 0] > 0) for p in (logits.parsing_modal, logits.parsing_amodal)]
+        labels = [p.argmax(1) for p in (logits.parsing_modal, logits.parsing_amodal)]
+        if labels[0].shape[-1] != image.shape[-1]:
+            rows, columns = (torch.arange(n, device=image.device) // 2 for n in image.shape[-2:])
+            labels = [kind[:, rows[:, None], columns] for kind in labels]
+        parts = [kind * (photo[:, 0] > 0) for kind in labels]
         return Guidance((modal * photo), ((amodal | modal) * photo), *parts)
 
     @torch.no_grad()
-    def true_guidance(self, batch: Batch) -> Guidance:
-        """True masks and labels; pseudo-labels where a person has none."""
+    def true_guidance(self, batch: Batch, coarse: bool = False) -> Guidance:
+        """True masks and labels; pseudo-labels where a person has none, at half resolution where `coarse`."""
         modal, amodal = batch["modal_mask"], batch["amodal_mask"]
         labels = batch["parsing_amodal"].clone()
         bare = ~batch["has_parsing"]
         if bare.any():
             whole = amodal[bare]  # on the unoccluded photo the whole person is the visible one
-            found = self._stage1(batch["target"][bare], whole, batch["photo"][bare])
+            found = self._stage1(batch["target"][bare], whole, batch["photo"][bare], coarse)
             labels[bare] = found.parsing_amodal * (whole[:, 0] > 0)
         return Guidance(modal, amodal, labels * (modal[:, 0] > 0), labels)
 
     @torch.no_grad()
-    def predicted_guidance(self, batch: Batch) -> Guidance:
-        """Stage 1's masks and parsing from the occluded photo and M_i."""
-        return self._stage1(batch["image"], batch["initial_mask"], batch["photo"])
+    def predicted_guidance(self, batch: Batch, coarse: bool = False) -> Guidance:
+        """Stage 1's masks and parsing (at half resolution where `coarse`) from the occluded photo and M_i."""
+        return self._stage1(batch["image"], batch["initial_mask"], batch["photo"], coarse)
 
     @torch.no_grad()
     def training_guidance(self, batch: Batch) -> Guidance:
         """A mixture of both: `settings.predicted` of the items, drawn anew, see predictions."""
         predicted = torch.rand(len(batch["image"])).to(batch["image"].device) < self.settings.predicted
         if predicted.all():
-            return self.predicted_guidance(batch)
+            return self.predicted_guidance(batch, True)
         if not predicted.any():
-            return self.true_guidance(batch)
-        first = self.predicted_guidance({name: value[predicted] for name, value in batch.items()})
-        second = self.true_guidance({name: value[~predicted] for name, value in batch.items()})
+            return self.true_guidance(batch, True)
+        first = self.predicted_guidance({name: value[predicted] for name, value in batch.items()}, True)
+        second = self.true_guidance({name: value[~predicted] for name, value in batch.items()}, True)
         back = torch.cat([predicted.nonzero()[:, 0], (~predicted).nonzero()[:, 0]]).argsort()
         return Guidance(*(torch.cat([a, b])[back] for a, b in zip(first, second, strict=True)))
 

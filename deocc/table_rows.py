@@ -183,6 +183,10 @@ TABLE_3 = TablePlan(
         _painter("ovsr", "OVSR", "OVSR"),
         _painter("pcnets", "PCNets-C", "PCNets"),
         _painter("ours", "ours", "Ours"),
+        TableRow(
+            "ours_prior", "ours with a first guess of mean colours (not in the paper)", "trained",
+            "content/ours", (("content.settings.prior", True),),
+        ),
         SHIPPED_CONTENT,
     ),
     _PIXEL_COLUMNS,

@@ -30,11 +30,10 @@ from deocc.baselines import (
     NearestTemplate,
     TrueVisibleMask,
 )
-from deocc.comparison import evaluate_system, mask_system, recovery_system, training_masks
+from deocc.comparison import evaluate_system, recovery_system, training_masks
 from deocc.errors import DeoccError
 from deocc.experiments import get_preset, load_people, train_system
 from deocc.io import write_json
-from deocc.models import MaskCompletionNet, load_weights
 from deocc.occlusion import CaseFolder, make_cases, write_case
 from deocc.people import PeopleFolder
 from deocc.pipeline import Deoccluder, find_weights, pick_device
@@ -318,9 +317,7 @@ class TableMaker:
     def _stage1_system(self) -> Any:
         """Stage 1's weights as the mask system of an end-to-end evaluation."""
         assert self.stage1_weights is not None  # as the task is "pixels"
-        network = load_weights(self.stage1_weights, pick_device(self.options.device))
-        assert isinstance(network, MaskCompletionNet)
-        return mask_system(network)
+        return Deoccluder.masks_only(self.stage1_weights, self.options.device)
 
 
 def _run_folder(runs: Path, config: dict[str, Any]) -> Path:

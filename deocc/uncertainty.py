@@ -87,11 +87,11 @@ def complete_variations(
     views = [View(image, initial_mask, person_frame(initial_mask, photo=initial_mask.shape))]
     views += [_vary(views[0], variation, rng) for _ in range(count - 1)]
     mirrored = np.array([False, *(rng.random(count - 1) < 0.5)]) & variation.mirror
-    tensors = deoccluder.tensors(views)
+    tensors = deoccluder.tensors(views, deoccluder.mask_size)
     for tensor in tensors:
         tensor[mirrored] = tensor[mirrored].flip(3)
     found = deoccluder.stage1(*tensors)
-    inside = views[0].frame.photo_mask(image.shape[:2], deoccluder.size)
+    inside = views[0].frame.photo_mask(image.shape[:2], deoccluder.mask_size)
     maps = []
     for logits in (found.modal, found.amodal):
         layers = logits[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()

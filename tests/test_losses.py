@@ -378,7 +378,8 @@ def test_true_guidance_has_the_labels_and_pseudo_labels_where_there_are_none(con
 
 def test_training_mixes_true_and_predicted_guidance_in_order(content_system):
     batch = make_batch(8)
-    true, predicted = content_system.true_guidance(batch), content_system.predicted_guidance(batch)
+    true = content_system.true_guidance(batch, True)
+    predicted = content_system.predicted_guidance(batch, True)
     torch.manual_seed(3)
     told = content_system.training_guidance(batch)
     torch.manual_seed(3)
@@ -388,6 +389,17 @@ def test_training_mixes_true_and_predicted_guidance_in_order(content_system):
         source = predicted if from_stage1 else true
         assert torch.equal(told.amodal[i], source.amodal[i])
         assert torch.equal(told.parsing_amodal[i], source.parsing_amodal[i])
+
+
+def test_coarse_guidance_repeats_labels_of_half_the_resolution(content_system):
+    batch = make_batch()
+    fine, coarse = (content_system.predicted_guidance(batch, c) for c in (False, True))
+    assert torch.equal(fine.modal, coarse.modal) and torch.equal(fine.amodal, coarse.amodal)
+    labels = coarse.parsing_amodal
+    assert labels.shape == fine.parsing_amodal.shape
+    both = (batch["photo"][:, 0, ::2, ::2] * batch["photo"][:, 0, 1::2, 1::2]) > 0
+    assert both.any() and torch.equal(labels[:, ::2, ::2][both], labels[:, 1::2, 1::2][both])
+    assert (labels == fine.parsing_amodal).float().mean() > 0.7  # they differ along the borders of parts
 
 
 @pytest.mark.parametrize("masks", ["true", "predicted"])

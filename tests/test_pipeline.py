@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from deocc import pipeline
+from deocc.borders import restore_detail
 from deocc.errors import DeoccError
 from deocc.io import read_image, read_mask, read_parsing
 from deocc.labels import parsing_onehot
 from deocc.masks import Frame, person_frame
-from deocc.models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, save_weights
+from deocc.models import MaskCompletionNet, MaskLogits, save_weights
 from deocc.occlusion import CaseFolder, OcclusionCase, write_case
-from deocc.pipeline import Deoccluder, make_view, paste_parsing, paste_pixels, restore_detail
+from deocc.pipeline import Deoccluder, make_view, paste_parsing, paste_pixels
 
 SIZE = 32
 PAINT = 0.6  # the colour that `Painter` paints everywhere
@@ -261,8 +262,6 @@ def _spoil(folder: Path, how: str) -> None:
         mask.write_bytes(b"a pickle, perhaps" * 99)
     elif how == "swapped":
         shutil.copy(content, mask)
-    elif how == "other size":
-        save_weights(content, ContentRecoveryNet(8, levels=5), {"input_size": "128"})
     elif how == "no size":
         save_weights(mask, MaskCompletionNet(8, templates=(8, 16, 16), levels=4))
 
@@ -273,7 +272,6 @@ def _spoil(folder: Path, how: str) -> None:
         ("truncated", "content-tiny.safetensors cannot be read"),
         ("foreign", "mask-tiny.safetensors cannot be read"),
         ("swapped", "holds ContentRecoveryNet, MaskCompletionNet was expected"),
-        ("other size", "made for 128 pixels, stage 1 for 64"),
         ("no size", "lack input_size"),
     ],
 )

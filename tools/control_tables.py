@@ -55,7 +55,7 @@ def main(
     ours = None if no_weights else Deoccluder.from_pretrained(weights, device, flip)
     facts = {
         "command": "python tools/control_tables.py " + " ".join(map(_argument, sys.argv[1:])),
-        "weights": "none" if ours is None else f"{weights}, input {ours.size}",
+        "weights": "none" if ours is None else f"{weights}, input {ours.mask_size} and {ours.size}",
         "masks of": "tuning tenth of train" if tuning else "val",
     }
     stem = RESULTS / f"controls-{name or ('tuning' if tuning else 'val')}"

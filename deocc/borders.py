@@ -1,0 +1,154 @@
+"""Masks at the photo's own resolution: stage 1 answers on a coarse grid, the photo knows the border finer.
+
+Two sources of a finer border: M_i, where stage 1 finds it right, and the colours of the photo, where it does
+not. Not in the paper, whose masks stay on the network's grid.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.special import expit
+
+from .masks import Frame, mask_box
+from .metrics import mask_iou
+
+TRUSTED = (
+    0.9  # IoU of M_i and the refined visible mask, on the network's grid, from which M_i's border counts
+)
+REACH = 0.02  # half the guided filter's window, as a share of the frame's side: 2.5 of 128 pixels
+EPSILON = 1e-3  # its regulariser, in squared units of image values in [0, 1]
+GRID = 384  # finest grid of its coefficients along the frame's side
+
+
+def finish_masks(
+    image: np.ndarray, initial_mask: np.ndarray, modal: np.ndarray, amodal: np.ndarray, frame: Frame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stage 1's answers on the photo, with the finest border to be had.
+
+    Args:
+        image: H x W x 3 uint8.
+        initial_mask: H x W bool, M_i.
+        modal, amodal: S x S float32 log-odds of the visible and of the whole person.
+        frame: the window they lie in.
+
+    Returns:
+        Visible and whole mask, H x W bool; the whole one contains the visible one.
+    """
+    size, shape = len(modal), initial_mask.shape
+    seen = frame.crop_mask(initial_mask, size)
+    visible, whole = (frame.paste(maps, shape) for maps in (modal, amodal))
+    masks = visible > 0, (whole > 0) | (visible > 0)
+    if mask_iou(seen, modal > 0) >= TRUSTED:
+        return restore_detail(*masks, initial_mask, frame, size)
+    snapped = snap_to_image(image, visible, frame)
+    lost = masks[0] & ~snapped
+    return snapped, (masks[1] & ~(lost & ~_beside(*masks, REACH * frame.side))) | snapped
+
+
+def _beside(modal_mask: np.ndarray, amodal_mask: np.ndarray, reach: float) -> np.ndarray:
+    """Pixels near the hidden part: visible ones given up there belong to it, elsewhere to the background."""
+    side = 2 * max(1, round(reach)) + 1
+    hidden = (amodal_mask & ~modal_mask).astype(np.uint8)
+    return cv2.dilate(hidden, np.ones((side, side), np.uint8)) > 0
+
+
+def restore_detail(
+    modal_mask: np.ndarray, amodal_mask: np.ndarray, initial_mask: np.ndarray, frame: Frame, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives masks back the fine border of M_i that sampling it at the network's size had lost.
+
+    Where the refined mask agrees with M_i as the network saw it, M_i as it was given is the better answer;
+    where the network changed M_i, its own answer stays.
+
+    Args:
+        modal_mask, amodal_mask: H x W bool, stage 1's answers on the photo; amodal contains modal.
+        initial_mask: H x W bool, M_i at the photo's resolution.
+        frame, size: the window that the network saw, and its side in the network's pixels.
+
+    Returns:
+        Both masks, H x W bool; amodal contains modal.
+    """
+    seen = frame.paste(frame.crop_mask(initial_mask, size).astype(np.float32), initial_mask.shape) > 0.5
+    gained = initial_mask & ~seen & ~modal_mask
+    lost = ~initial_mask & seen & modal_mask
+    beside = _beside(modal_mask, amodal_mask, 1.5 * frame.side / size)
+    modal = (modal_mask | gained) & ~lost
+    return modal, (amodal_mask & ~(lost & ~beside)) | modal
+
+
+def snap_to_image(image: np.ndarray, log_odds: np.ndarray, frame: Frame) -> np.ndarray:
+    """Moves a soft mask's border to nearby edges of the photo, by the guided filter.
+
+    In each window the mask's probability becomes a linear function of the colours, fitted by least squares,
+    so that it changes where they change. The coefficients are found on a grid of at most `GRID` pixels a
+    frame and applied at full resolution (the fast guided filter).
+
+    Args:
+        image: H x W x 3 uint8.
+        log_odds: H x W float32 on the photo; 0 outside the frame.
+        frame: sets the window: `REACH` of its side.
+
+    Returns:
+        H x W bool.
+
+    Source: He, Sun and Tang 2010, "Guided image filtering"; He and Sun 2015 for the coarse coefficients.
+    """
+    out = np.zeros(log_odds.shape, bool)
+    inside = (log_odds > -4) & (log_odds != 0)  # beyond, no window reaches one half
+    if not inside.any():
+        return out
+    margin = round(2 * REACH * frame.side) + 2
+    x0, y0, x1, y1 = mask_box(inside)
+    window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+    photo, odds = image[window], log_odds[window]
+    soft = np.where(odds == 0, 0, expit(odds)).astype(np.float32)
+    scale = min(1.0, GRID / frame.side)
+    height, width = soft.shape
+    small = max(1, round(width * scale)), max(1, round(height * scale))
+    guide, coarse = (cv2.resize(maps, small, interpolation=cv2.INTER_AREA) for maps in (photo, soft))
+    radius = max(1, round(REACH * frame.side * scale))
+    slopes, offset = _guided_coefficients(guide.astype(np.float32) / 255, coarse, radius)
+    answer = cv2.resize(offset, (width, height))
+    for channel in range(3):  # one at a time: large photos
+        slope = np.ascontiguousarray(slopes[..., channel])
+        answer += cv2.resize(slope, (width, height)) * (photo[..., channel] / np.float32(255))
+    out[window] = answer > 0.5
+    return out
+
+
+def _guided_coefficients(guide: np.ndarray, soft: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes (h x w x 3) and offset (h x w) of the linear model of each pixel, averaged over its windows."""
+    side = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(maps: np.ndarray) -> np.ndarray:
+        return cv2.blur(maps, side)
+
+    colour, level = mean(guide), mean(soft)
+    covariance = mean(guide * soft[..., None]) - colour * level[..., None]  # with the mask, h x w x 3
+    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    second = np.stack(
+        [mean(guide[..., i] * guide[..., j]) - colour[..., i] * colour[..., j] for i, j in pairs], -1
+    )
+    second[..., [0, 3, 5]] += EPSILON
+    slopes = _solve_symmetric(second, covariance)
+    return mean(slopes), mean(level - (slopes * colour).sum(2))
+
+
+def _solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solves A x = b for symmetric positive definite 3 x 3 matrices, by cofactors.
+
+    Args:
+        matrix: ... x 6, the upper triangle row by row.
+        right: ... x 3.
+    """
+    a, b, c, d, e, f = np.moveaxis(matrix, -1, 0)
+    inverse = d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b
+    determinant = a * inverse[0] + b * inverse[1] + c * inverse[2]
+    x, y, z = np.moveaxis(right, -1, 0)
+    rows = (
+        inverse[0] * x + inverse[1] * y + inverse[2] * z,
+        inverse[1] * x + inverse[3] * y + inverse[4] * z,
+        inverse[2] * x + inverse[4] * y + inverse[5] * z,
+    )
+    return np.stack(rows, -1) / determinant[..., None]

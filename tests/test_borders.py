@@ -1,0 +1,128 @@
+"""Masks at the photo's own resolution: the guided filter against its definition, and what is trusted when."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from deocc import borders
+from deocc.borders import finish_masks, restore_detail, snap_to_image
+from deocc.masks import Frame, person_frame
+from deocc.metrics import mask_iou
+
+
+def disc(height: int, width: int, y: float, x: float, radius: float) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    return np.hypot(rows - y, columns - x) < radius
+
+
+def coloured(mask: np.ndarray, seed: int = 0) -> np.ndarray:
+    """A photo in which the mask has another colour than the rest, with noise."""
+    noise = np.random.default_rng(seed).normal(0, 6, (*mask.shape, 3))
+    return (np.where(mask[..., None], [190, 90, 60], [60, 110, 170]) + noise).clip(0, 255).astype(np.uint8)
+
+
+def naive_guided(guide: np.ndarray, soft: np.ndarray, radius: int) -> np.ndarray:
+    """He et al. 2010, eq. 19-21, window by window; inside the picture's border alone."""
+    height, width = soft.shape
+    slopes, offsets = np.zeros((height, width, 3)), np.zeros((height, width))
+    for y in range(radius, height - radius):
+        for x in range(radius, width - radius):
+            window = np.s_[y - radius : y + radius + 1, x - radius : x + radius + 1]
+            colours, values = guide[window].reshape(-1, 3), soft[window].ravel()
+            centred = colours - colours.mean(0)
+            spread = centred.T @ centred / len(values) + borders.EPSILON * np.eye(3)
+            slopes[y, x] = np.linalg.solve(spread, centred.T @ (values - values.mean()) / len(values))
+            offsets[y, x] = values.mean() - slopes[y, x] @ colours.mean(0)
+    out = np.full((height, width), np.nan)
+    for y in range(2 * radius, height - 2 * radius):
+        for x in range(2 * radius, width - 2 * radius):
+            window = np.s_[y - radius : y + radius + 1, x - radius : x + radius + 1]
+            out[y, x] = slopes[window].reshape(-1, 3).mean(0) @ guide[y, x] + offsets[window].mean()
+    return out
+
+
+def test_the_guided_filter_is_its_definition() -> None:
+    rng = np.random.default_rng(0)
+    guide, soft = rng.random((20, 24, 3)).astype(np.float32), rng.random((20, 24)).astype(np.float32)
+    slopes, offset = borders._guided_coefficients(guide, soft, 2)
+    found, wanted = (slopes * guide).sum(2) + offset, naive_guided(guide, soft, 2)
+    known = ~np.isnan(wanted)
+    assert known.sum() == 12 * 16
+    np.testing.assert_allclose(found[known], wanted[known], atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1, 3])  # 3: the frame is larger than the coefficients' grid
+def test_a_soft_border_moves_to_the_edge_of_the_colours(scale: int) -> None:
+    height, width = 260 * scale, 220 * scale
+    truth = disc(height, width, 130 * scale, 110 * scale, 60 * scale)
+    wrong = disc(height, width, 130 * scale, 112 * scale, 58.5 * scale)
+    frame = person_frame(truth)
+    distance = np.hypot(*(np.mgrid[:height, :width] - np.array([130, 112])[:, None, None] * scale)) / scale
+    odds = ((58.5 - distance) / 1.5).astype(np.float32)
+    snapped = snap_to_image(coloured(truth), odds, frame)
+    assert mask_iou(wrong, truth) < 0.97 < mask_iou(snapped, truth)
+
+
+def test_without_edges_the_border_stays() -> None:
+    mask = disc(200, 200, 100, 100, 50)
+    distance = np.hypot(*(np.mgrid[:200, :200] - 100))
+    odds = ((50 - distance) / 2).astype(np.float32)
+    flat = np.full((200, 200, 3), 128, np.uint8)
+    assert mask_iou(snap_to_image(flat, odds, person_frame(mask)), expit(odds) > 0.5) > 0.96
+
+
+def test_outside_the_frame_nothing_is_visible_and_nothing_stays_nothing() -> None:
+    image = coloured(disc(120, 120, 60, 60, 30))
+    odds = np.zeros((120, 120), np.float32)
+    odds[40:80, 40:80] = 6
+    snapped = snap_to_image(image, odds, Frame(40, 40, 40))
+    assert snapped[50:70, 50:70].all() and not snapped[:30].any() and not snapped[:, 95:].any()
+    nothing = np.full((120, 120), -9, np.float32)
+    assert not snap_to_image(image, nothing, Frame(0, 0, 120)).any()
+
+
+def answers(mask: np.ndarray, frame: Frame, size: int, sharpness: float = 8.0) -> np.ndarray:
+    return ((frame.crop_mask(mask, size).astype(np.float32) - 0.5) * sharpness).astype(np.float32)
+
+
+def test_a_mask_that_stage_1_confirms_keeps_its_own_border() -> None:
+    """Two-pixel hairs that neither the grid nor, in a flat photo, the colours know."""
+    mask = disc(300, 260, 150, 120, 70)
+    mask[148:150, 60:240] = True
+    frame, flat = person_frame(mask), np.full((300, 260, 3), 90, np.uint8)
+    answer = answers(mask, frame, 32)
+    modal, amodal = finish_masks(flat, mask, answer, answer, frame)
+    again = restore_detail(frame.paste(answer, mask.shape) > 0, frame.paste(answer, mask.shape) > 0, mask,
+                           frame, 32)  # fmt: skip
+    np.testing.assert_array_equal(modal, again[0])
+    assert mask_iou(modal, mask) > 0.99 and (modal <= amodal).all()
+
+
+def test_a_mask_that_stage_1_corrects_takes_the_photos_border() -> None:
+    truth = disc(300, 260, 150, 120, 70)
+    rough = disc(300, 260, 165, 135, 55)
+    frame = person_frame(rough)
+    answer = answers(truth, frame, 32, 4.0)
+    modal, amodal = finish_masks(coloured(truth), rough, answer, answer, frame)
+    coarse = frame.paste(answer, truth.shape) > 0
+    assert mask_iou(modal, truth) > mask_iou(coarse, truth) and mask_iou(modal, truth) > 0.97
+    assert (modal <= amodal).all()
+
+
+def test_what_is_given_up_beside_the_hidden_part_belongs_to_it() -> None:
+    """The occluder's edge lies elsewhere than stage 1 says: visible pixels become hidden, not background."""
+    person = disc(300, 260, 150, 130, 80)
+    occluder = np.zeros_like(person)
+    occluder[160:] = True
+    frame = person_frame(person)
+    image = coloured(person & ~occluder)
+    said = person & (np.arange(300)[:, None] < 162)
+    modal, amodal = finish_masks(
+        image,
+        disc(300, 260, 140, 130, 60),
+        answers(said, frame, 160, 3.0),
+        answers(person, frame, 160),
+        frame,
+    )
+    assert said[160:162].any() and modal[160:162].sum() < said[160:162].sum() / 2
+    assert amodal[160:164, 80:180].all()
