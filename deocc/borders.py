@@ -111,8 +111,8 @@ def snap_to_image(image: np.ndarray, log_odds: np.ndarray, frame: Frame) -> np.n
     slopes, offset = _guided_coefficients(guide.astype(np.float32) / 255, coarse, radius)
     answer = cv2.resize(offset, (width, height))
     for channel in range(3):  # one at a time: large photos
-        slope = np.ascontiguousarray(slopes[..., channel])
-        answer += cv2.resize(slope, (width, height)) * (photo[..., channel] / np.float32(255))
+        slope = cv2.resize(np.ascontiguousarray(slopes[..., channel]), (width, height))
+        answer = answer + slope * (photo[..., channel] / np.float32(255))
     out[window] = answer > 0.5
     return out
 

@@ -61,15 +61,21 @@ def training_masks(cases: Iterable[OcclusionCase], size: int, given: str = "moda
     return np.stack(masks)
 
 
-def recovery_system(deoccluder: Deoccluder) -> ContentSystem:
+def recovery_system(deoccluder: Deoccluder, parts: Literal["true", "seen"] = "true") -> ContentSystem:
     """Stage 2 of trained weights as a system that recovers from masks it is given, for task "pixels".
 
     The `Deoccluder` itself is a row of its own: end to end, from its own masks.
+
+    Args:
+        deoccluder: both stages.
+        parts: body parts come from true labels (stage 1's on the unoccluded photo where a person has none),
+            or are "seen" by stage 1 in the occluded photo.
     """
     silent = AdversarySettings(weight=0)
     settings = ContentSettings(width=8, perceptual=0, style=0, style_whole=0, adversary=silent)
     system = ContentSystem(settings, deoccluder.size, deoccluder.mask_net)
     system.network = deoccluder.content_net  # the one above was only there to be replaced
+    system.told = parts
     return system
 
 
@@ -185,7 +191,8 @@ def _frame_pixels(
     ]
     batch = _on(collate(items), _device(system))
     # trainable recovery systems can also run their own stage 1; here the batch says which masks hold
-    options = {"masks": "true"} if "masks" in signature(system.predict).parameters else {}
+    choice = "masks" in signature(system.predict).parameters
+    options = {"masks": getattr(system, "told", "true")} if choice else {}
     found = system.predict(batch, **options)["recovered"]
     pictures = found.detach().float().permute(0, 2, 3, 1).cpu().numpy()
     holes = _maps(batch["amodal_mask"] * (1 - batch["modal_mask"]) * batch["photo"])

@@ -298,10 +298,10 @@ class Deoccluder:
     ) -> "Deoccluder":
         """Stage 1 alone, for `deocclude_views(..., paint=False)`; arguments as of `from_pretrained`."""
         chosen = pick_device(device)
+        path = Path(path)
         net = load_weights(path, chosen)
-        _require_class(net, MaskCompletionNet, Path(path))
-        identity = {Path(path).name: _file_digest(Path(path))}
-        return cls(net, nn.Identity(), _input_size(Path(path)), chosen, flip, identity)
+        _require_class(net, MaskCompletionNet, path)
+        return cls(net, nn.Identity(), _input_size(path), chosen, flip, {path.name: _file_digest(path)})
 
     # ------------------------------------------------------------------ one photo
 
@@ -466,7 +466,8 @@ def _to_photo(view: View, masks: Completion, painted: tuple[Tensor, Tensor] | No
     parsing = paste_parsing(_array(masks.parsing_amodal), view.frame, amodal)
     picture = view.image
     if painted is not None:
-        picture = paste_pixels(view.image, *(_array(maps) for maps in painted), view.frame, hidden)
+        recovered, filled = (_array(maps) for maps in painted)
+        picture = paste_pixels(view.image, recovered, filled, view.frame, hidden)
     notes = list(view.notes)
     if not modal.any():
         notes.append("stage 1 found no visible person under the mask; check that the mask covers the person")

@@ -278,6 +278,8 @@ class RecoverySystem(_Trainable):
         discriminator: None: the PatchGAN of (picture, amodal mask) where the settings give it a weight.
     """
 
+    told = "true"  # what an evaluation tells it unless asked otherwise; see `predict`
+
     def __init__(
         self,
         settings: RecoverySettings,
@@ -344,6 +346,15 @@ class RecoverySystem(_Trainable):
     def predicted_guidance(self, batch: Batch, coarse: bool = False) -> Guidance:
         """Stage 1's masks and parsing (at half resolution where `coarse`) from the occluded photo and M_i."""
         return self._stage1(batch["image"], batch["initial_mask"], batch["photo"], coarse)
+
+    @torch.no_grad()
+    def seen_guidance(self, batch: Batch) -> Guidance:
+        """True masks; body parts as stage 1 sees them in the occluded photo, given the visible mask."""
+        modal, amodal = batch["modal_mask"], batch["amodal_mask"]
+        found = self._stage1(batch["image"], modal, batch["photo"])
+        inside = (mask[:, 0] > 0 for mask in (modal, amodal))
+        parts = (found.parsing_modal, found.parsing_amodal)
+        return Guidance(modal, amodal, *(kind * where for kind, where in zip(parts, inside, strict=True)))
 
     @torch.no_grad()
     def training_guidance(self, batch: Batch) -> Guidance:
@@ -422,14 +433,15 @@ class RecoverySystem(_Trainable):
 
         Args:
             batch: a Batch.
-            masks: "predicted" (stage 1 from M_i) or "true".
+            masks: "predicted" (stage 1 from M_i), "true", or "seen": true masks, body parts by stage 1.
 
         Returns:
             Masks (N x 1 x H x W {0, 1}), parsing (N x H x W int64), and `recovered` N x 3 x H x W: the image
             outside the invisible mask, painted inside it.
         """
         self.network.eval()
-        told = self.predicted_guidance(batch) if masks == "predicted" else self.true_guidance(batch)
+        guidance = {"predicted": self.predicted_guidance, "seen": self.seen_guidance}
+        told = guidance.get(masks, self.true_guidance)(batch)
         recovered = self.paint(batch, told)[-1]
         painted = L.composite(batch["image"], recovered, told.hole(batch["photo"]))
         return {

@@ -338,6 +338,9 @@ def test_trained_weights_recover_from_given_masks_and_end_to_end(
     ours = Deoccluder.from_pretrained(tiny_weights, device="cpu")
     options: dict[str, Any] = {"task": "pixels", "perceptual": False, "size": ours.size}
     given = evaluate_system(recovery_system(ours), cases, given="modal", **options)["metrics"]
+    seen = evaluate_system(recovery_system(ours, "seen"), cases, given="modal", **options)["metrics"]
+    assert seen["recovered_psnr"]["value"] != given["recovered_psnr"]["value"]
+    assert seen["amodal_iou"]["value"] == given["amodal_iou"]["value"]
     assert given["invisible_iou"]["value"] == 1 and given["recovered_psnr"]["n"] == 5
     told = evaluate_system(recovery_system(ours), cases, masks=ours, **options)["metrics"]
     alone = evaluate_system(ours, cases, **options)["metrics"]

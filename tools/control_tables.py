@@ -69,7 +69,10 @@ def main(
     if pixels:
         painters = [MeanColour(), Telea(), Telea("person"), NavierStokes(), Biharmonic(), PatchMatch()]
         rows = {system.name: system for system in painters}
-        told = rows if ours is None else rows | {"ours": recovery_system(ours)}
+        told: dict[str, Any] = dict(rows)
+        if ours is not None:
+            told["ours"] = recovery_system(ours)
+            told["ours, parts as stage 1 sees them"] = recovery_system(ours, "seen")
         _save(evaluate_systems(told, folder, "pixels", "modal", **common), stem, "pixels-true")
         if ours is not None:
             result = evaluate_systems(rows | last, folder, "pixels", "initial", masks=ours, **common)
