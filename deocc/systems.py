@@ -278,6 +278,7 @@ class RecoverySystem(_Trainable):
         discriminator: None: the PatchGAN of (picture, amodal mask) where the settings give it a weight.
     """
 
+    helpers = ("stage1",)  # frozen networks, see `deocc.training.System`
     told = "true"  # what an evaluation tells it unless asked otherwise; see `predict`
 
     def __init__(

@@ -46,6 +46,8 @@ class System(Protocol):
         discriminator: its adversary, or None.
         step: `train` writes the number of the current step here before each call, so that costly terms
             can run on some steps only.
+        helpers: where there are any, names of attributes that hold frozen networks; training calls copies of
+            them in its own precision.
     """
 
     network: nn.Module
@@ -442,6 +444,11 @@ class _Run:
         if self.config.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.network).to(self.accelerator.device).eval().requires_grad_(False)
+        for name in getattr(system, "helpers", ()):  # copies, for the precision stays with them
+            helper = copy.deepcopy(getattr(system, name))
+            if self.config.channels_last:
+                helper.to(memory_format=torch.channels_last)
+            setattr(system, name, self.accelerator.prepare_model(helper, evaluation_mode=True))
         system.network, self.optimizer = prepare(self.network, make_optimizer(self.network, self.config))
         self.optimizer_d = None
         if self.discriminator is not None:

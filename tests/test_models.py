@@ -29,7 +29,7 @@ from deocc.models import (
     read_metadata,
     save_weights,
 )
-from deocc.models.attention import hidden_index
+from deocc.models.attention import hidden_index, nearest_to
 from deocc.models.trunk import Lite0Trunk, pretrained_parameters
 
 
@@ -671,3 +671,11 @@ class TestTrunk:
     def test_unknown_trunk(self):
         with pytest.raises(DeoccError, match="trunk 'vgg'"):
             MaskCompletionNet(8, trunk="vgg")
+
+
+def test_label_maps_shrink_as_nearest_exact_does() -> None:
+    maps = torch.rand(2, 3, 24, 36)
+    for rows, columns in ((8, 12), (12, 18), (24, 36), (6, 9), (5, 7), (48, 72)):
+        feature = torch.zeros(2, 4, rows, columns)
+        wanted = F.interpolate(maps, (rows, columns), mode="nearest-exact")
+        assert torch.equal(nearest_to(feature, maps)[0], wanted)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from deocc.errors import DeoccError
 from deocc.experiments import (
@@ -373,6 +374,24 @@ def test_half_precision_trains(data, tmp_path):
     run = config(mixed_precision="bf16", steps=2)
     result = train(make_system(data), data, run, tmp_path, device="cpu")
     assert result.steps == 2 and all(p.dtype == torch.float32 for p in result.ema.parameters())
+
+
+def test_frozen_helpers_are_copied_and_run_in_the_precision_of_training(data, tmp_path):
+    system = make_system(data)
+    helper = nn.Sequential(nn.Conv2d(3, 1, 3)).requires_grad_(False)
+    system.guide, system.helpers = helper, ("guide",)
+    seen = []
+    helper[0].register_forward_hook(lambda module, given, out: seen.append(out.dtype))
+    losses = system.losses
+
+    def guided(batch):
+        assert system.guide is not helper and system.guide(batch["image"]).dtype == torch.float32
+        return losses(batch)
+
+    system.losses = guided
+    train(system, data, config(mixed_precision="bf16", steps=1), tmp_path / "run")
+    helper(torch.zeros(1, 3, 8, 8))
+    assert seen == [torch.bfloat16, torch.float32]
 
 
 def test_minutes_limit_a_run(data, tmp_path):

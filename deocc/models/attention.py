@@ -197,4 +197,13 @@ def hidden_index(visible: Tensor) -> Tensor:
 
 def nearest_to(feature: Tensor, *maps: Tensor) -> list[Tensor]:
     """Label maps at the feature's size and dtype, by the nearest pixel centre."""
-    return [upsample_to(x.to(feature.dtype), feature, mode="nearest-exact") for x in maps]
+    return [_nearest(x, feature).to(feature.dtype) for x in maps]
+
+
+def _nearest(x: Tensor, like: Tensor) -> Tensor:
+    """`upsample_to` in mode "nearest-exact"; a strided view, many times as fast, where the sizes divide."""
+    (height, width), (rows, columns) = x.shape[-2:], like.shape[-2:]
+    if height % rows or width % columns:
+        return upsample_to(x, like, mode="nearest-exact")
+    down, right = height // rows, width // columns
+    return x[..., down // 2 :: down, right // 2 :: right]
