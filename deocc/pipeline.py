@@ -75,13 +75,14 @@ class Deocclusion:
         """The hidden share of the person, as predicted; in [0, 1]."""
         return float(self.invisible_mask.sum() / max(int(self.amodal_mask.sum()), 1))
 
-    def save(self, folder: PathLike) -> Path:
-        """Writes modal.png, amodal.png, parsing.png and recovered.png into `folder`."""
+    def save(self, folder: PathLike, picture: bool = True) -> Path:
+        """Writes modal.png, amodal.png, parsing.png and, where wanted, recovered.png into `folder`."""
         folder = Path(folder)
         write_mask(folder / "modal.png", self.modal_mask)
         write_mask(folder / "amodal.png", self.amodal_mask)
         write_parsing(folder / "parsing.png", self.parsing)
-        write_image(folder / "recovered.png", self.recovered)
+        if picture:
+            write_image(folder / "recovered.png", self.recovered)
         return folder
 
 

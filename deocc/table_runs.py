@@ -37,7 +37,7 @@ from deocc.io import write_json
 from deocc.occlusion import CaseFolder, make_cases, write_case
 from deocc.people import PeopleFolder
 from deocc.pipeline import Deoccluder, find_weights, pick_device
-from deocc.predictions import cases_digest
+from deocc.predictions import case_view, cases_digest
 from deocc.table_rows import (
     TABLE_2,
     TablePlan,
@@ -314,10 +314,18 @@ class TableMaker:
         return _compact(evaluate_system(system, self.cases, "row", **options))
 
     @cached_property
-    def _stage1_system(self) -> Any:
-        """Stage 1's weights as the mask system of an end-to-end evaluation."""
+    def _stage1_system(self) -> Path:
+        """What stage 1 says about the cases, as a prediction folder: every row starts from the same masks."""
         assert self.stage1_weights is not None  # as the task is "pixels"
-        return Deoccluder.masks_only(self.stage1_weights, self.options.device)
+        out = self.options.runs / f"masks-{self.stage1}-{self.cases_digest}"
+        if not out.exists():
+            deoccluder = Deoccluder.masks_only(self.stage1_weights, self.options.device)
+            part = out.with_name(f".{out.name}.{os.getpid()}")
+            for case in tqdm(self.cases, "masks of stage 1", unit="case"):
+                deoccluder.deocclude_views([case_view(case, "initial")], False)[0].save(part / case.id, False)
+            if not out.exists():  # another process may have been as quick
+                part.rename(out)
+        return out
 
 
 def _run_folder(runs: Path, config: dict[str, Any]) -> Path:
