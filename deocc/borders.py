@@ -16,7 +16,7 @@ from .metrics import mask_iou
 TRUSTED = (
     0.9  # IoU of M_i and the refined visible mask, on the network's grid, from which M_i's border counts
 )
-REACH = 0.02  # half the guided filter's window, as a share of the frame's side: 2.5 of 128 pixels
+REACH = 0.016  # half the guided filter's window, as a share of the frame's side: 2 of 128 pixels
 EPSILON = 1e-3  # its regulariser, in squared units of image values in [0, 1]
 GRID = 384  # finest grid of its coefficients along the frame's side
 
