@@ -26,6 +26,7 @@ GIVEN = {
         "modal": "the true masks",
     },
 }
+PRECISIONS = {"no": "32-bit floats", "bf16": "bfloat16", "fp16": "16-bit floats"}
 Result = dict[str, Any]
 
 
@@ -165,8 +166,12 @@ def _differences(row: TableRow, result: Result) -> list[str]:
     if row.kind != "trained":
         return []
     old = result["config"]
-    new = run_config(row, old["preset"], old["images"], old["seed"], old["data"], old["stage1"])
-    return setting_differences(old, new)
+    given = (old["preset"], old["images"], old["seed"], old["data"], old["stage1"])
+    return setting_differences(old, run_config(row, *given, precision=_precision(result)))
+
+
+def _precision(result: Result) -> str:
+    return str(result["config"]["training"]["mixed_precision"])
 
 
 # ------------------------------------------------------------------------------------------------- numbers
@@ -232,7 +237,8 @@ def table_json(table: TableResult) -> dict[str, Any]:
         "images": table.setup.images or None, "data_digest": table.setup.data,
         "people": first["people"] if first else [], "data": trained[0].get("data", "") if trained else "",
         "cases": first["cases"] if first else None, "notes": table.notes,
-        "devices": sorted({r["device"] for r in trained}), "frechet": _frechet_facts(everything, plan),
+        "devices": sorted({r["device"] for r in trained}),
+        "precisions": sorted({_precision(r) for r in trained}), "frechet": _frechet_facts(everything, plan),
     }  # fmt: skip
     return head | {"given": {given: _given_rows(table, given) for given in plan.givens}}
 
@@ -333,6 +339,8 @@ def _facts(value: dict[str, Any]) -> list[str]:
     seeds = max((row["seeds"] for row in trained), default=0)
     images = f"{value['images']:,} training images a system" if value["images"] else "no trained row yet"
     machine = f", on {' and '.join(value['devices'])}" if value["devices"] else ""
+    if known := [PRECISIONS.get(name, name) for name in value["precisions"]]:
+        machine += f", in {' and '.join(known)}"
     told = f" ({value['data']})" if value["data"] else ""
     return [
         f"{images}{machine}; {seeds} seed{'s' if seeds != 1 else ''}; trained on {', '.join(value['people'])}"

@@ -258,6 +258,14 @@ def test_seeds_become_mean_and_standard_deviation():
     assert cell("invisible_iou", None) == ""
 
 
+def test_the_precision_of_training_is_said_and_is_no_earlier_configuration():
+    row = TABLE_4.rows[0]
+    result = made_up(row, 0, [0.2, 0.4], config=run_config(row, "tiny", IMAGES, 0, "d", precision="bf16"))
+    assert result["config"]["training"]["mixed_precision"] == "bf16"
+    table = collect(TABLE_4, "tiny", [result])
+    assert not table.notes and "bfloat16" in format_report(table_json(table), TABLE_4)
+
+
 def test_systems_are_compared_case_by_case():
     row = TABLE_4.rows[0]
     ours = [made_up(row, 0, [0.5, 0.1, 0.9, 0.3])]
