@@ -11,6 +11,7 @@ from deocc import __version__
 from deocc.errors import DeoccError
 from deocc.evaluation import FILES as EVALUATED
 from deocc.io import PathLike, read_json, require_writable, whole_folder, write_json
+from deocc.memory import keep_freed_memory
 from deocc.occlusion import CaseFolder, OcclusionCase
 from deocc.occlusion.dataset import initial_mask
 from deocc.pipeline import Deoccluder, Given, View, make_view
@@ -57,6 +58,7 @@ def predict_cases(
     out = require_writable(out)
     settings = _settings(deoccluder, folder, given, segmenter)
     _check_folder(out, folder, settings, overwrite)
+    keep_freed_memory()
     todo = [i for i, name in enumerate(folder.ids) if overwrite or not _is_done(out / name)]
     for i in tqdm(todo, desc="checking cases", unit="case", disable=not progress, leave=False):
         initial_mask(folder[i], given)

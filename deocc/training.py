@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
 from .errors import DeoccError
+from .memory import keep_freed_memory
 from .models.trunk import pretrained_parameters
 from .occlusion import collate
 
@@ -405,6 +406,7 @@ def train(
     Raises:
         DeoccError: `out` holds another run and `resume` is off; a loss is not finite.
     """
+    keep_freed_memory()
     return _Run(system, data, config, Path(out), resume, evaluate, device).run()
 
 

@@ -1,6 +1,9 @@
 """Training: order of items, schedule, averages, exact resume, and runs of both stages end to end."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -467,3 +470,26 @@ def test_training_can_start_from_weights(folder, stage1, tmp_path):
 def test_every_preset_has_every_stage():
     for preset in PRESETS.values():
         assert all(hasattr(preset, recipe.stage) for recipe in SYSTEMS.values())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_memory_is_kept_where_asked():
+    """Fresh pages a step of a convolution; in a process of its own, for the allocator's settings stay."""
+    code = """
+import resource, sys, torch
+torch.set_num_threads(1)
+from deocc.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+net, x = torch.nn.Conv2d(1, 32, 3), torch.zeros(8, 1, 200, 200)
+for step in range(6):
+    if step == 3:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    net(x).sum().backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    run = [sys.executable, "-c", code]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    ran = [subprocess.run([*run, how], capture_output=True, check=True, env=clean) for how in ("no", "keep")]
+    asked, kept = (int(process.stdout) for process in ran)
+    assert kept < asked / 4
