@@ -248,7 +248,11 @@ def predict_chunk(
         ]
     if isinstance(system, Deoccluder):
         answers = system.deocclude_views([case_view(case, given) for case in cases], task == "pixels")
-        return [CasePrediction(a.modal_mask, a.amodal_mask, a.parsing, a.recovered) for a in answers]
+        painted = [a.recovered if task == "pixels" else None for a in answers]
+        return [
+            CasePrediction(a.modal_mask, a.amodal_mask, a.parsing, picture)
+            for a, picture in zip(answers, painted, strict=True)
+        ]
     on_photo = getattr(system, "on_photo", False)
     if task == "masks":
         if on_photo:

@@ -342,6 +342,8 @@ def test_trained_weights_recover_from_given_masks_and_end_to_end(
     assert seen["recovered_psnr"]["value"] != given["recovered_psnr"]["value"]
     assert seen["amodal_iou"]["value"] == given["amodal_iou"]["value"]
     assert given["invisible_iou"]["value"] == 1 and given["recovered_psnr"]["n"] == 5
+    masks = evaluate_system(ours, cases, task="masks", size=ours.size)["metrics"]
+    assert "amodal_iou" in masks and "recovered_psnr" not in masks  # nothing was painted
     told = evaluate_system(recovery_system(ours), cases, masks=ours, **options)["metrics"]
     alone = evaluate_system(ours, cases, **options)["metrics"]
     assert told["amodal_iou"]["value"] == alone["amodal_iou"]["value"]  # the masks are the same
