@@ -41,6 +41,7 @@ def main(
     no_weights: Annotated[bool, typer.Option("--no-weights", help="The controls alone.")] = False,
     flip: Annotated[bool, typer.Option(help="Average stage 1 over the mirror image.")] = True,
     tuning: Annotated[bool, typer.Option("--tuning", help="Cases of the tenth of train held out.")] = False,
+    completion: Annotated[bool, typer.Option(help="Masks.")] = True,
     pixels: Annotated[bool, typer.Option(help="Recovery too.")] = True,
     perceptual: Annotated[bool, typer.Option(help="Feature networks too.")] = True,
     per_person: int = 3,
@@ -63,7 +64,7 @@ def main(
     common |= {"progress": True, "size": SIDE if ours is None else ours.size}
     masks = [InitialMask(), mean, ConvexHull(), template]
     last = {} if ours is None else {"ours": ours}
-    for given in ("modal", "initial"):
+    for given in ("modal", "initial") if completion else ():
         rows = {system.name: system for system in masks} | last
         _save(evaluate_systems(rows, folder, "masks", given, **common), stem, f"masks-{given}")
     if pixels:
