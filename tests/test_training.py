@@ -449,9 +449,9 @@ def test_stage_2_trains_on_stage_1(folder, stage1, tmp_path):
     assert {"l1_hole", "l1_valid", "style", "perceptual", "adversarial", "discriminator"} <= losses
 
 
-def test_stage_2_refuses_a_stage_1_of_another_size(folder, stage1, tmp_path):
-    with pytest.raises(DeoccError, match="trained at 32"):
-        larger = {**CHANGES, "size": 64}
+def test_stage_2_refuses_a_stage_1_of_quite_another_size(folder, stage1, tmp_path):
+    with pytest.raises(DeoccError, match="trained at 32 pixels, preset tiny has 80"):
+        larger = {**CHANGES, "size": 80}
         train_system("content/ours", [folder], "tiny", tmp_path, changes=larger, steps=1, stage1=stage1)
 
 
