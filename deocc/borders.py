@@ -13,9 +13,7 @@ from scipy.special import expit
 from .masks import Frame, mask_box
 from .metrics import mask_iou
 
-TRUSTED = (
-    0.9  # IoU of M_i and the refined visible mask, on the network's grid, from which M_i's border counts
-)
+TRUSTED = 0.9  # IoU of M_i and the refined visible mask, on the network's grid; from here M_i's border counts
 REACH = 0.016  # half the guided filter's window, as a share of the frame's side: 2 of 128 pixels
 EPSILON = 1e-3  # its regulariser, in squared units of image values in [0, 1]
 GRID = 384  # finest grid of its coefficients along the frame's side
@@ -41,16 +39,21 @@ def finish_masks(
     masks = visible > 0, (whole > 0) | (visible > 0)
     if mask_iou(seen, modal > 0) >= TRUSTED:
         return restore_detail(*masks, initial_mask, frame, size)
-    snapped = snap_to_image(image, visible, frame)
-    lost = masks[0] & ~snapped
-    return snapped, (masks[1] & ~(lost & ~_beside(*masks, REACH * frame.side))) | snapped
+    return _with_visible(*masks, snap_to_image(image, visible, frame), REACH * frame.side)
 
 
-def _beside(modal_mask: np.ndarray, amodal_mask: np.ndarray, reach: float) -> np.ndarray:
-    """Pixels near the hidden part: visible ones given up there belong to it, elsewhere to the background."""
+def _with_visible(
+    modal_mask: np.ndarray, amodal_mask: np.ndarray, better: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both masks with a better visible one; all are H x W bool.
+
+    Visible pixels given up within `reach` photo pixels of the hidden part belong to it, elsewhere to the
+    background.
+    """
     side = 2 * max(1, round(reach)) + 1
     hidden = (amodal_mask & ~modal_mask).astype(np.uint8)
-    return cv2.dilate(hidden, np.ones((side, side), np.uint8)) > 0
+    beside = cv2.dilate(hidden, np.ones((side, side), np.uint8)) > 0
+    return better, (amodal_mask & ~(modal_mask & ~better & ~beside)) | better
 
 
 def restore_detail(
@@ -72,9 +75,8 @@ def restore_detail(
     seen = frame.paste(frame.crop_mask(initial_mask, size).astype(np.float32), initial_mask.shape) > 0.5
     gained = initial_mask & ~seen & ~modal_mask
     lost = ~initial_mask & seen & modal_mask
-    beside = _beside(modal_mask, amodal_mask, 1.5 * frame.side / size)
-    modal = (modal_mask | gained) & ~lost
-    return modal, (amodal_mask & ~(lost & ~beside)) | modal
+    better = (modal_mask | gained) & ~lost
+    return _with_visible(modal_mask, amodal_mask, better, 1.5 * frame.side / size)
 
 
 def snap_to_image(image: np.ndarray, log_odds: np.ndarray, frame: Frame) -> np.ndarray:
