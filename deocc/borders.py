@@ -126,31 +126,12 @@ def _guided_coefficients(guide: np.ndarray, soft: np.ndarray, radius: int) -> tu
     def mean(maps: np.ndarray) -> np.ndarray:
         return cv2.blur(maps, side)
 
+    def outer(colours: np.ndarray) -> np.ndarray:
+        return colours[..., :, None] * colours[..., None, :]
+
     colour, level = mean(guide), mean(soft)
-    covariance = mean(guide * soft[..., None]) - colour * level[..., None]  # with the mask, h x w x 3
-    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-    second = np.stack(
-        [mean(guide[..., i] * guide[..., j]) - colour[..., i] * colour[..., j] for i, j in pairs], -1
-    )
-    second[..., [0, 3, 5]] += EPSILON
-    slopes = _solve_symmetric(second, covariance)
+    with_mask = mean(guide * soft[..., None]) - colour * level[..., None]  # covariance, h x w x 3
+    products = outer(guide)
+    among = mean(products.reshape(*soft.shape, 9)).reshape(products.shape) - outer(colour)
+    slopes = np.linalg.solve(among + EPSILON * np.eye(3, dtype=np.float32), with_mask[..., None])[..., 0]
     return mean(slopes), mean(level - (slopes * colour).sum(2))
-
-
-def _solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solves A x = b for symmetric positive definite 3 x 3 matrices, by cofactors.
-
-    Args:
-        matrix: ... x 6, the upper triangle row by row.
-        right: ... x 3.
-    """
-    a, b, c, d, e, f = np.moveaxis(matrix, -1, 0)
-    inverse = d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b
-    determinant = a * inverse[0] + b * inverse[1] + c * inverse[2]
-    x, y, z = np.moveaxis(right, -1, 0)
-    rows = (
-        inverse[0] * x + inverse[1] * y + inverse[2] * z,
-        inverse[1] * x + inverse[3] * y + inverse[4] * z,
-        inverse[2] * x + inverse[4] * y + inverse[5] * z,
-    )
-    return np.stack(rows, -1) / determinant[..., None]
