@@ -640,7 +640,8 @@ def _start_from(system: System, path: Path) -> None:
     """Fills the network from a file; a trunk or a prior, and what joins it, may be missing there."""
     classes = CLASSES | trained.NETWORKS | painters.NETWORKS
     loaded, network = load_weights(path, classes=classes), system.network
-    plain = [{**getattr(net, "config", {}), "trunk": "", "prior": ""} for net in (loaded, network)]
+    optional = {"trunk": "", "prior": "", "soft_parts": ""}
+    plain = [{**getattr(net, "config", {}), **optional} for net in (loaded, network)]
     if type(loaded) is not type(network) or plain[0] != plain[1]:
         raise DeoccError(
             f"{path}: holds {type(loaded).__name__} with {getattr(loaded, 'config', None)}; this run trains "

@@ -85,6 +85,19 @@ def parsing_onehot(parsing: Tensor) -> Tensor:
     return (parsing[:, None] == classes[None, :, None, None]).float()
 
 
+def parts_of_logits(logits: Tensor, soft: bool = False) -> Tensor:
+    """Parts of a parsing branch's answer, as stage 2 is told them.
+
+    Args:
+        logits: N x 20 x H x W.
+        soft: their probabilities instead of the likeliest class.
+
+    Returns:
+        N x 19 x H x W float, {0, 1} or [0, 1]; what the sum lacks of 1 is background.
+    """
+    return logits.float().softmax(1)[:, 1:] if soft else parsing_onehot(logits.argmax(1))
+
+
 def colorize(parsing: np.ndarray) -> np.ndarray:
     """Colours a label map by `PALETTE`. H x W uint8 -> H x W x 3 uint8; 255 becomes light grey."""
     table = np.full((256, 3), 200, np.uint8)

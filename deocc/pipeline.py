@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from deocc.borders import finish_masks
 from deocc.errors import DeoccError
 from deocc.io import PathLike, write_image, write_mask, write_parsing
-from deocc.labels import NUM_CLASSES, parsing_onehot, swap_sides
+from deocc.labels import NUM_CLASSES, parts_of_logits, swap_sides
 from deocc.masks import Box, Frame, mask_box, person_frame
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, load_weights, read_metadata
+from deocc.models.content_recovery import wants_soft_parts
 from deocc.occlusion import CaseFolder
 from deocc.paths import WEIGHTS
 from deocc.segmenters import segment
@@ -401,7 +402,8 @@ class Deoccluder:
         modal, amodal = masks.modal > 0, masks.amodal > 0
         invisible = (amodal & ~modal).float() * photo
         valid = photo * (1 - invisible)
-        parts = [parsing_onehot(p.argmax(1)) * photo for p in (masks.parsing_modal, masks.parsing_amodal)]
+        logits = masks.parsing_modal, masks.parsing_amodal
+        parts = [parts_of_logits(maps, wants_soft_parts(self.content_net)) * photo for maps in logits]
         return self.content_net(image, valid, (amodal | modal).float() * photo, *parts), invisible
 
     def predict_cases(

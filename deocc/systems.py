@@ -15,10 +15,13 @@ from torch import Tensor, nn
 
 from . import losses as L
 from .errors import DeoccError
-from .labels import parsing_onehot
+from .labels import NUM_CLASSES, parsing_onehot, parts_of_logits
 from .models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, PatchDiscriminator, encoder_levels
+from .models.content_recovery import wants_soft_parts
 from .models.features import VGGFeatures
 from .training import Batch, Prediction, frozen
+
+NUM_PARTS = NUM_CLASSES - 1  # without background
 
 
 @dataclass(frozen=True)
@@ -248,7 +251,8 @@ class ContentSettings(RecoverySettings):
 
     attention: str = "fusion"  # row of table 6: "none", "body", "spatial", "cascade", "fusion"
     alpha: float = 0.3  # share of the background kept in I' (eq. 4 of stage 2, table 5)
-    prior: bool = False  # blends in the mean colours of body parts; ours, not the paper's
+    prior: bool = False  # a first guess from visible body parts (`part_prior`); ours, not the paper's
+    soft_parts: bool = False  # stage 1 hands on probabilities of body parts, not labels; ours
 
 
 class Guidance(NamedTuple):
@@ -258,10 +262,25 @@ class Guidance(NamedTuple):
     amodal: Tensor  # N x 1 x H x W {0, 1}, contains modal
     parsing_modal: Tensor  # N x H x W int64
     parsing_amodal: Tensor  # N x H x W int64
+    odds: Tensor | None = None  # N x 38 x H x W in [0, 1]: probabilities of the 19 parts of P_m, then of P_a
+
+    def parts(self) -> tuple[Tensor, Tensor]:
+        """P_m and P_a, N x 19 x H x W: probabilities where there are some, else one-hots."""
+        if self.odds is not None:
+            return self.odds[:, :NUM_PARTS], self.odds[:, NUM_PARTS:]
+        return parsing_onehot(self.parsing_modal), parsing_onehot(self.parsing_amodal)
 
     def hole(self, photo: Tensor) -> Tensor:
         """The invisible mask inside the photo: what is painted."""
         return self.amodal * (1 - self.modal) * photo
+
+
+def _joined(first: Guidance, second: Guidance, order: Tensor) -> Guidance:
+    """The items of both in a new order."""
+    maps = [torch.cat([a, b])[order] for a, b in zip(first[:4], second[:4], strict=True)]
+    if first.odds is None and second.odds is None:
+        return Guidance(*maps)
+    return Guidance(*maps, torch.cat([torch.cat(told.parts(), 1) for told in (first, second)])[order])
 
 
 class RecoverySystem(_Trainable):
@@ -324,12 +343,15 @@ class RecoverySystem(_Trainable):
         """
         logits = self.stage1(image, initial, photo, half_parsing=coarse)
         modal, amodal = L.mask_probability(logits.modal) > 0.5, L.mask_probability(logits.amodal) > 0.5
-        labels = [p.argmax(1) for p in (logits.parsing_modal, logits.parsing_amodal)]
-        if labels[0].shape[-1] != image.shape[-1]:
+        parsing = logits.parsing_modal, logits.parsing_amodal
+        maps = [kind.argmax(1) for kind in parsing]
+        if wants_soft_parts(self.network):
+            maps.append(torch.cat([parts_of_logits(kind, soft=True) for kind in parsing], 1))
+        if maps[0].shape[-1] != image.shape[-1]:
             rows, columns = (torch.arange(n, device=image.device) // 2 for n in image.shape[-2:])
-            labels = [kind[:, rows[:, None], columns] for kind in labels]
-        parts = [kind * (photo[:, 0] > 0) for kind in labels]
-        return Guidance((modal * photo), ((amodal | modal) * photo), *parts)
+            maps = [kind[..., rows[:, None], columns] for kind in maps]
+        maps = [kind * (photo[:, 0] > 0 if kind.ndim == 3 else photo) for kind in maps]
+        return Guidance((modal * photo), ((amodal | modal) * photo), *maps)
 
     @torch.no_grad()
     def true_guidance(self, batch: Batch, coarse: bool = False) -> Guidance:
@@ -353,9 +375,12 @@ class RecoverySystem(_Trainable):
         """True masks; body parts as stage 1 sees them in the occluded photo, given the visible mask."""
         modal, amodal = batch["modal_mask"], batch["amodal_mask"]
         found = self._stage1(batch["image"], modal, batch["photo"])
-        inside = (mask[:, 0] > 0 for mask in (modal, amodal))
-        parts = (found.parsing_modal, found.parsing_amodal)
-        return Guidance(modal, amodal, *(kind * where for kind, where in zip(parts, inside, strict=True)))
+        labels = found.parsing_modal * (modal[:, 0] > 0), found.parsing_amodal * (amodal[:, 0] > 0)
+        if found.odds is None:
+            return Guidance(modal, amodal, *labels)
+        inside = modal, amodal
+        odds = torch.cat([part * mask for part, mask in zip(found.parts(), inside, strict=True)], 1)
+        return Guidance(modal, amodal, *labels, odds)
 
     @torch.no_grad()
     def training_guidance(self, batch: Batch) -> Guidance:
@@ -368,7 +393,7 @@ class RecoverySystem(_Trainable):
         first = self.predicted_guidance({name: value[predicted] for name, value in batch.items()}, True)
         second = self.true_guidance({name: value[~predicted] for name, value in batch.items()}, True)
         back = torch.cat([predicted.nonzero()[:, 0], (~predicted).nonzero()[:, 0]]).argsort()
-        return Guidance(*(torch.cat([a, b])[back] for a, b in zip(first, second, strict=True)))
+        return _joined(first, second, back)
 
     # ---- losses
 
@@ -473,14 +498,14 @@ class ContentSystem(RecoverySystem):
             levels=encoder_levels(size),
             alpha=settings.alpha,
             prior=settings.prior,
+            soft_parts=settings.soft_parts,
         )
         super().__init__(settings, network, stage1)
 
     def inputs(self, batch: Batch, told: Guidance) -> tuple[Tensor, ...]:
         """Image, M_v, M_a, P_m and P_a as `ContentRecoveryNet` takes them, in that order."""
         valid = batch["photo"] - told.hole(batch["photo"])
-        parts = (parsing_onehot(p) for p in (told.parsing_modal, told.parsing_amodal))
-        return batch["image"], valid, told.amodal, *parts
+        return batch["image"], valid, told.amodal, *told.parts()
 
     def paint(self, batch: Batch, told: Guidance) -> list[Tensor]:
         """I_o of eq. 5, alone."""

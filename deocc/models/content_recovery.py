@@ -73,8 +73,10 @@ class ContentRecoveryNet(nn.Module):
         attention: row of table 6: "none", "body", "spatial", "cascade" or "fusion"; None means "none".
         levels: of the encoder, 1 to 7; `encoder_levels(size)` fits them to the input.
         alpha: share of the background kept in I', 0 to 1 (table 5; the released code's 0.3).
-        prior: blend the picture with `part_prior` by a share that the network chooses for each pixel; ours,
-            not the paper's.
+        prior: refine the picture at full resolution, knowing `part_prior`, and blend the two by a share that
+            the network chooses for each pixel; ours, not the paper's.
+        soft_parts: the network was trained on probabilities of body parts where stage 1 gives them; nothing
+            here depends on it, callers do.
 
     Raises:
         DeoccError: for an unknown attention, levels or alpha out of range.
@@ -92,13 +94,14 @@ class ContentRecoveryNet(nn.Module):
         levels: int = 7,
         alpha: float = 0.3,
         prior: bool = False,
+        soft_parts: bool = False,
     ) -> None:
         super().__init__()
         attention = "none" if attention is None else attention
         _check(attention, levels, alpha)
         self.config: dict[str, Any] = {
             "width": width, "parts": parts, "attention": attention, "levels": levels, "alpha": alpha,
-            "prior": prior,
+            "prior": prior, "soft_parts": soft_parts,
         }  # fmt: skip
         self.parts, self.alpha = parts, alpha
         widths = [3, *(factor * width for factor in GROWTH[:levels])]  # widths[k]: after encoder level k
@@ -110,7 +113,7 @@ class ContentRecoveryNet(nn.Module):
             joined = (widths[k], widths[k - 1])
             self.decoder[str(k)] = PartialLayer(joined, out if k == 1 else widths[k - 1], 3, 1, 0.2)
         self.head = conv3x3(out, 3)
-        self.blend = _first_third(conv3x3(out, 1)) if prior else None
+        self.refine = Refinement(out) if prior else None
         self.encoder_attention = _attentions(attention, parts, {k: widths[k] for k in range(1, levels + 1)})
         self.decoder_attention = _attentions(
             attention, parts, {k: widths[k - 1] for k in range(2, levels + 1)}
@@ -130,7 +133,7 @@ class ContentRecoveryNet(nn.Module):
             image: N x 3 x H x W in [0, 1], occluded.
             valid_mask: M_v, N x 1 x H x W {0, 1}; 0 in the invisible part and outside the photo.
             amodal_mask: M_a, N x 1 x H x W, {0, 1} or soft.
-            parsing_modal_onehot, parsing_amodal_onehot: N x parts x H x W {0, 1}.
+            parsing_modal_onehot, parsing_amodal_onehot: N x parts x H x W {0, 1}, or probabilities.
 
         Returns:
             N x 3 x H x W in [0, 1].
@@ -149,11 +152,13 @@ class ContentRecoveryNet(nn.Module):
             x, valid = upsample_to(x, skip, "nearest"), upsample_to(valid, skip, "nearest")
             x, valid = self.decoder[k](torch.cat([x, skip], 1), torch.cat([valid, skip_valid], 1), masks)
             x, valid = _attend(self.decoder_attention, k, x, valid, guide)
+        if self.refine is None:
+            return self.head(x).sigmoid()
+        with torch.no_grad():
+            guess = part_prior(image, valid_mask, amodal_mask, parsing_modal_onehot, parsing_amodal_onehot)
+        x, share = self.refine(x, guess, masks, parsing_amodal_onehot)
         painted = self.head(x).sigmoid()
-        if self.blend is None:
-            return painted
-        guess = part_prior(image, valid_mask, amodal_mask, parsing_modal_onehot, parsing_amodal_onehot)
-        return torch.lerp(guess.to(painted.dtype), painted, self.blend(x).sigmoid())
+        return torch.lerp(guess.to(painted.dtype), painted, share.to(painted.dtype))
 
     def _check_inputs(
         self, image: Tensor, valid: Tensor, amodal: Tensor, modal_p: Tensor, amodal_p: Tensor
@@ -165,12 +170,48 @@ class ContentRecoveryNet(nn.Module):
         require_maps("parsing_amodal_onehot", amodal_p, self.parts, image)
 
 
-def _first_third(conv: nn.Conv2d) -> nn.Conv2d:
-    """A convolution that begins as the logit of 1/3 everywhere, the best constant share we measured."""
-    nn.init.zeros_(conv.weight)
-    assert conv.bias is not None
-    nn.init.constant_(conv.bias, -0.7)
-    return conv
+class Refinement(nn.Module):
+    """Lets the decoder's last feature know the first guess, and chooses how much of the guess stays.
+
+    It begins as the identity, with a share of 1/3 everywhere, the best constant one we measured.
+
+    Args:
+        channels: of the decoder's last feature.
+        width: of the hidden layers.
+    """
+
+    def __init__(self, channels: int, width: int = 16) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(
+            conv3x3(channels + 6, width), nn.LeakyReLU(0.2), conv3x3(width, width), nn.LeakyReLU(0.2)
+        )
+        self.change = conv3x3(width, channels)
+        self.share = conv3x3(width, 1)
+        for conv, bias in ((self.change, 0.0), (self.share, -0.7)):
+            nn.init.zeros_(conv.weight)
+            assert conv.bias is not None
+            nn.init.constant_(conv.bias, bias)
+
+    def forward(self, x: Tensor, guess: Tensor, masks: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        """Changes the feature and weighs the network's picture.
+
+        Args:
+            x: N x C x H x W.
+            guess: N x 3 x H x W in [0, 1].
+            masks: M_v and M_a, N x 2 x H x W.
+            parts: N x parts x H x W in [0, 1]; how sure they are is what counts here.
+
+        Returns:
+            N x C x H x W, and the share of the network's picture, N x 1 x H x W in [0, 1].
+        """
+        sure = parts.amax(1, keepdim=True)
+        hidden = self.hidden(torch.cat([map_.to(x.dtype) for map_ in (x, guess, masks, sure)], 1))
+        return x + self.change(hidden), self.share(hidden).sigmoid()
+
+
+def wants_soft_parts(network: nn.Module) -> bool:
+    """Whether a network of stage 2 is told probabilities of body parts where they are predicted."""
+    return bool(getattr(getattr(network, "module", network), "config", {}).get("soft_parts"))
 
 
 def mix_background(image: Tensor, amodal_mask: Tensor, alpha: float) -> Tensor:

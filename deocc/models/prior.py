@@ -1,4 +1,4 @@
-"""A first guess without learning: each hidden body part in the mean colour of its visible pixels."""
+"""A first guess without learning: every hidden body part continues from what is visible of it."""
 
 from __future__ import annotations
 
@@ -8,72 +8,85 @@ from torch import Tensor
 
 from ..labels import FLIP_PAIRS
 
-ENOUGH = 12 / 128**2  # share of the frame that a part must show for its mean to count
-LEVELS = 6  # of the pyramid
+DECAY = 0.5  # weight of a pyramid level over that of the next finer one
+TWIN = 0.25  # weight of a pixel of the twin part, a left leg's for a right one
+LITTLE = 1e-5  # evidence, in pixels beside the hole, below which a part is continued as the whole person
 
 
 def part_prior(
     image: Tensor,
     valid_mask: Tensor,
     amodal_mask: Tensor,
-    parsing_modal_onehot: Tensor,
-    parsing_amodal_onehot: Tensor,
+    parsing_modal: Tensor,
+    parsing_amodal: Tensor,
 ) -> Tensor:
     """Paints the person from what is visible of it.
 
-    A pixel of a part of which enough is visible gets that part's mean colour; else that of its twin on the
-    other side; else a smooth continuation of the visible person (`push_pull`).
+    Part k has at each pixel the colour of its visible pixels and, at less weight, of its twin's on the other
+    side, near ones counting more (`spread`); a part of which nothing shows has the colour of the visible
+    person, found alike. A hidden pixel is the mean of its parts' colours by their probability: where the part
+    is in doubt, so is the colour, and the mean is the guess of least squared error. Colours are found at half
+    resolution.
 
     Args:
         image: N x 3 x H x W in [0, 1].
         valid_mask, amodal_mask: N x 1 x H x W {0, 1}.
-        parsing_modal_onehot, parsing_amodal_onehot: N x 19 x H x W {0, 1}, classes 1 to 19.
+        parsing_modal, parsing_amodal: N x 19 x H x W, classes 1 to 19: one-hot or probabilities; what they
+            lack of a sum of 1 counts as the person as a whole.
 
     Returns:
-        N x 3 x H x W in [0, 1]; known pixels of the person are the image's.
+        N x 3 x H x W float32 in [0, 1]; known pixels of the person are the image's.
 
     Differs from the paper: it has no such thing.
     """
+    image, parsing_modal, parsing_amodal = image.float(), parsing_modal.float(), parsing_amodal.float()
     seen = valid_mask * (amodal_mask > 0.5)  # N x 1 x H x W: the visible person
-    smooth = push_pull(image, seen)
-    colours, known = _part_means(image, parsing_modal_onehot * seen)  # N x 19 x 3, N x 19
-    share = parsing_amodal_onehot * known[:, :, None, None]  # N x 19 x H x W
-    flat = torch.einsum("nphw,npc->nchw", share, colours)
-    covered = share.sum(1, keepdim=True)
-    guess = flat + smooth * (1 - covered)
+    small = F.avg_pool2d(image * seen, 2, ceil_mode=True)  # colours, each weighted by what is seen of it
+    whole = spread(torch.cat([small, F.avg_pool2d(seen, 2, ceil_mode=True)], 1))
+    person = whole[:, :3] / whole[:, 3:].clamp_min(1e-9)  # N x 3 x h x w
+    evidence = _with_twins(F.avg_pool2d(parsing_modal * seen, 2, ceil_mode=True))  # N x P x h x w
+    parts = evidence.shape[1]
+    coloured = evidence[:, :, None] * (small / F.avg_pool2d(seen, 2, ceil_mode=True).clamp_min(1e-6))[:, None]
+    sums = spread(torch.cat([coloured.flatten(1, 2), evidence], 1))
+    weight = sums[:, 3 * parts :, None]  # N x P x 1 x h x w
+    colours = sums[:, : 3 * parts].unflatten(1, (parts, 3)) + LITTLE * person[:, None]
+    share = F.avg_pool2d(parsing_amodal, 2, ceil_mode=True)
+    rest = (1 - share.sum(1, keepdim=True)).clamp_min(0)
+    guess = (share[:, :, None] * colours / (weight + LITTLE)).sum(1) + rest * person
+    guess = F.interpolate(guess, size=image.shape[-2:], mode="bilinear", align_corners=False)
     return torch.where(seen > 0, image, guess)
 
 
-def _part_means(image: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean colour of each part, N x P x 3, and whether it or its twin shows enough, N x P {0, 1}."""
-    count = parts.sum((2, 3))  # N x P
-    colours = torch.einsum("nphw,nchw->npc", parts, image) / count.clamp_min(1)[..., None]
-    known = (count > ENOUGH * image.shape[-1] * image.shape[-2]).to(image.dtype)
-    twin = torch.arange(parts.shape[1], device=image.device)
+def _with_twins(evidence: Tensor) -> Tensor:
+    """Adds each part's twin at the weight TWIN; N x P x h x w."""
+    twin = torch.arange(evidence.shape[1], device=evidence.device)
     for left, right in FLIP_PAIRS:
         if max(left, right) <= len(twin):
             twin[left - 1], twin[right - 1] = right - 1, left - 1
-    borrowed = (1 - known) * known[:, twin]
-    colours = torch.where(borrowed[..., None] > 0, colours[:, twin], colours)
-    return colours, known + borrowed
+    paired = (twin != torch.arange(len(twin), device=twin.device))[:, None, None]
+    return evidence + TWIN * paired * evidence[:, twin]
 
 
-def push_pull(image: Tensor, known: Tensor, levels: int = LEVELS) -> Tensor:
-    """Continues known pixels smoothly: means at ever coarser scales fill what finer ones leave open.
+def spread(maps: Tensor, decay: float = DECAY) -> Tensor:
+    """Sums over all pixels with weights that fall with the distance, by a pyramid of means.
+
+    The quotient of spread values times weights and spread weights is inverse distance interpolation
+    (Shepard 1968) in a time that grows with the number of pixels, not with its square.
 
     Args:
-        image: N x C x H x W.
-        known: N x 1 x H x W {0, 1}; where an image knows nothing, the result is 0.
-        levels: halvings of the resolution.
+        maps: N x C x H x W.
+        decay: weight of a level over that of the next finer one; a pixel counts at distance r about
+            r^(log2(decay) - 2) as much as at distance 1.
 
-    Source: Gortler et al. 1996.
+    Returns:
+        N x C x H x W.
     """
-    if levels == 0 or min(image.shape[-2:]) <= 2:
-        total = known.sum((2, 3), keepdim=True)
-        mean = (image * known).sum((2, 3), keepdim=True) / total.clamp_min(1e-6)
-        return torch.where(known > 0, image, mean)
-    share = F.avg_pool2d(known, 2, ceil_mode=True)
-    coarse = F.avg_pool2d(image * known, 2, ceil_mode=True) / share.clamp_min(1e-6)
-    filled = push_pull(coarse, (share > 0).to(image.dtype), levels - 1)
-    up = F.interpolate(filled, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.where(known > 0, image, up)
+    levels = [maps]
+    while max(levels[-1].shape[-2:]) > 1:
+        levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
+    total = levels.pop()
+    for level in reversed(levels):
+        total = level + decay * F.interpolate(
+            total, size=level.shape[-2:], mode="bilinear", align_corners=False
+        )
+    return total
