@@ -184,8 +184,9 @@ TABLE_3 = TablePlan(
         _painter("pcnets", "PCNets-C", "PCNets"),
         _painter("ours", "ours", "Ours"),
         TableRow(
-            "ours_prior", "ours with a first guess of mean colours (not in the paper)", "trained",
-            "content/ours", (("content.settings.prior", True),),
+            "ours_prior", "ours with a first guess from visible parts (not in the paper)", "trained",
+            "content/ours",
+            (("content.settings.prior", True), ("content.settings.soft_parts", True)),
         ),
         SHIPPED_CONTENT,
     ),

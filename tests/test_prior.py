@@ -1,11 +1,13 @@
-"""The first guess of stage 2 without learning: mean colours of body parts, smooth continuation elsewhere."""
+"""The first guess of stage 2 without learning: visible pixels of each part, near ones counting more."""
 
+import pytest
 import torch
 
 from deocc.models import ContentRecoveryNet
-from deocc.models.prior import part_prior, push_pull
+from deocc.models.prior import DECAY, part_prior, spread
 
 SIZE = 32
+UPPER, LEFT, RIGHT = 4, 15, 16  # channels of the parts below
 
 
 def inputs() -> tuple[torch.Tensor, ...]:
@@ -13,9 +15,9 @@ def inputs() -> tuple[torch.Tensor, ...]:
     amodal = torch.zeros(1, 1, SIZE, SIZE)
     amodal[..., 4:28, 8:24] = 1
     parts = torch.zeros(1, 19, SIZE, SIZE)
-    parts[:, 4, 4:16, 8:24] = 1
-    parts[:, 15, 16:28, 8:16] = 1
-    parts[:, 16, 16:28, 16:24] = 1
+    parts[:, UPPER, 4:16, 8:24] = 1
+    parts[:, LEFT, 16:28, 8:16] = 1
+    parts[:, RIGHT, 16:28, 16:24] = 1
     hole = torch.zeros(1, 1, SIZE, SIZE)
     hole[..., 10:28, 16:24] = 1
     target = torch.zeros(1, 3, SIZE, SIZE)
@@ -25,39 +27,78 @@ def inputs() -> tuple[torch.Tensor, ...]:
     return target * (1 - hole) + occluder, 1 - hole, amodal, parts * (1 - hole), parts, target
 
 
-def test_hidden_parts_get_the_mean_colour_of_their_visible_pixels_or_of_their_twin():
+def test_hidden_parts_get_the_colour_of_their_visible_pixels_or_of_their_twin():
     *given, target = inputs()
     guess = part_prior(*given)
-    inside = given[2].expand_as(guess) > 0
-    assert torch.allclose(guess[inside], target[inside], atol=1e-6)
+    seen = (given[1] * given[2]).expand_as(guess) > 0
+    assert torch.equal(guess[seen], target[seen])
+    assert torch.allclose(guess[..., 11:14, 17:23], target[..., 11:14, 17:23], atol=0.01)  # the upper part
+    assert torch.allclose(guess[..., 18:27, 17:23], target[..., 18:27, 17:23], atol=0.01)  # the hidden leg
 
 
-def test_a_part_of_which_nothing_shows_is_continued_smoothly_and_the_occluder_never_seen():
+def test_where_the_part_is_in_doubt_the_guess_is_the_mean_by_probability():
+    image, valid, amodal, modal, parts, _ = inputs()
+    unsure = parts.clone()
+    unsure[:, UPPER, 18:28, 16:24], unsure[:, RIGHT, 18:28, 16:24] = 0.75, 0.25
+    guess = part_prior(image, valid, amodal, modal, unsure)[0, :, 20:26, 18:22]
+    assert torch.allclose(guess.mean((1, 2)), torch.tensor([0.25, 0.0, 0.75]), atol=0.01)
+
+
+def test_near_pixels_count_more_than_far_ones_of_the_same_part():
+    image = torch.zeros(1, 3, SIZE, SIZE)
+    image[:, 0, :10] = 1  # the upper part is red above, green below, hidden between
+    image[:, 1, 22:] = 1
+    amodal = torch.ones(1, 1, SIZE, SIZE)
+    valid = amodal.clone()
+    valid[..., 10:22, :] = 0
+    parts = torch.zeros(1, 19, SIZE, SIZE)
+    parts[:, UPPER] = 1
+    guess = part_prior(image, valid, amodal, parts * valid, parts)[0, :, :, 16]
+    red = guess[0, 10:22]
+    assert (red.diff() < 0).all() and red[0] > 0.75 and red[-1] < 0.25
+    assert torch.allclose(guess[:2, 10:22].sum(0), torch.ones(12), atol=1e-3)  # nothing of the hole's black
+
+
+def test_a_part_of_which_nothing_shows_is_the_person_continued_and_the_occluder_never_seen():
     image, valid, amodal, modal, parts, _ = inputs()
     parts = parts.clone()
-    parts[:, 8], parts[:, 16] = parts[:, 16], 0  # the hidden leg is a part without a visible pixel
+    parts[:, 8], parts[:, RIGHT] = parts[:, RIGHT], 0  # the hidden leg is a part without a visible pixel
     guess = part_prior(image, valid, amodal, modal, parts)
     other = part_prior(torch.where(valid > 0, image, torch.rand_like(image)), valid, amodal, modal, parts)
-    assert torch.equal(guess, other) and guess[:, 1].max() < 1e-6  # green is the occluder's alone
-    hidden = guess[0, :, 22, 20]
-    assert 0 < hidden[0] <= 1 and torch.isfinite(guess).all()
+    assert torch.equal(guess, other)
+    hidden = guess[0, :, 18:27, 17:23]
+    assert hidden[1].max() < 1e-6 and hidden[0].min() > 0.1 and hidden[2].min() > 0.01  # green: occluder only
+    nothing = torch.zeros_like(amodal)
+    assert torch.isfinite(part_prior(image, nothing, amodal, modal, parts)).all()
 
 
-def test_push_pull_keeps_what_is_known_and_continues_a_constant():
-    known = (torch.rand(2, 1, 21, 32) > 0.9).float()
-    filled = push_pull(torch.full((2, 3, 21, 32), 0.3) * known, known)
-    assert torch.allclose(filled, torch.full_like(filled, 0.3), atol=1e-5)
-    assert torch.equal(push_pull(filled, torch.zeros_like(known)), torch.zeros_like(filled))
+@pytest.mark.parametrize("size", [(32, 32), (21, 13), (1, 7)])
+def test_spread_weighs_by_distance_and_interpolates_a_constant(size: tuple[int, int]):
+    torch.manual_seed(0)
+    known = (torch.rand(2, 1, *size) > 0.7).float()
+    known[..., 0, 0] = 1
+    sums = spread(torch.cat([0.3 * known, known], 1))
+    assert torch.allclose(sums[:, :1] / sums[:, 1:], torch.full_like(known, 0.3), atol=1e-5)
 
 
-def test_the_network_begins_near_its_prior_and_learns_the_share():
+def test_spread_falls_as_its_docstring_says():
+    point = torch.zeros(1, 1, 512, 512)
+    point[..., 255, 255] = 1
+    row = spread(point)[0, 0, 255]
+    near, far = row[255 + 8 : 255 + 17].mean(), row[255 + 64 : 255 + 129].mean()  # eight times as far
+    assert far / near == pytest.approx(8 ** (torch.log2(torch.tensor(DECAY)) - 2).item(), rel=0.3)
+
+
+def test_the_network_begins_near_its_guess_and_learns_the_share():
     torch.manual_seed(0)
     *given, target = inputs()
     net = ContentRecoveryNet(8, levels=4, prior=True)
     plain = ContentRecoveryNet(8, levels=4)
-    assert set(net.state_dict()) - set(plain.state_dict()) == {"blend.weight", "blend.bias"}
+    extra = set(net.state_dict()) - set(plain.state_dict())
+    assert extra and all(name.startswith("refine.") for name in extra)
     picture = net(*given)
     hole = (given[1] == 0).expand_as(picture)
     assert (picture - target)[hole].abs().mean() < 0.5 * (plain(*given) - target)[hole].abs().mean()
     (picture - target).square().mean().backward()
-    assert net.blend.bias.grad.abs() > 0 and net.head.weight.grad.abs().sum() > 0
+    assert net.refine.share.bias.grad.abs() > 0 and net.head.weight.grad.abs().sum() > 0
+    assert net.refine.change.weight.grad.abs().sum() > 0
