@@ -41,6 +41,12 @@ Weights = Annotated[
 Flip = Annotated[
     bool, typer.Option(help="Average stage 1 over the mirror image: better, and stage 1 half as fast.")
 ]
+Texture = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="Share of the visible clothes' fine detail that hidden ones get; 0: smooth."
+    ),
+]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Cases at once.")]
 Segmenter = Annotated[
     str,
@@ -85,10 +91,10 @@ def _seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _load(weights: str, device: str, flip: bool = False) -> Any:
+def _load(weights: str, device: str, flip: bool, texture: float) -> Any:
     from deocc.pipeline import Deoccluder
 
-    return Deoccluder.from_pretrained(weights, device, flip)
+    return Deoccluder.from_pretrained(weights, device, flip, texture)
 
 
 # ------------------------------------------------------------------ use
@@ -99,6 +105,7 @@ def demo(
     out: Out = Path("deocc-demo"),
     weights: Weights = "small",
     flip: Flip = True,
+    texture: Texture = 0.5,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -108,7 +115,7 @@ def demo(
 
     require_writable(out)
     _seed_everything(seed)
-    metrics = run_demo(_load(weights, device, flip), out, seed=seed)
+    metrics = run_demo(_load(weights, device, flip, texture), out, seed=seed)
     for given, means in metrics["mean"].items():
         words = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
         typer.echo(f"given {given}: {words} (mean of {metrics['cases']} cases)")
@@ -130,6 +137,7 @@ def deocclude(
     segmenter: Segmenter = "auto",
     weights: Weights = "small",
     flip: Flip = True,
+    texture: Texture = 0.5,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -141,7 +149,7 @@ def deocclude(
     from deocc.commands import deocclude_photo
 
     _seed_everything(seed)
-    result = deocclude_photo(photo, out, lambda: _load(weights, device, flip), mask, box, segmenter)
+    result = deocclude_photo(photo, out, lambda: _load(weights, device, flip, texture), mask, box, segmenter)
     for note in result["notes"]:
         typer.echo(f"note: {note}")
     typer.echo(f"hidden share of the person: {result['occlusion_ratio']:.0%}; written to {out}")
@@ -161,6 +169,7 @@ def predict(
     segmenter: Segmenter = "auto",
     weights: Weights = "small",
     flip: Flip = True,
+    texture: Texture = 0.5,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the predictions of another run.")
     ] = False,
@@ -174,7 +183,9 @@ def predict(
     require_writable(out)
     folder = CaseFolder(cases)
     _seed_everything(seed)
-    done = _load(weights, device, flip).predict_cases(folder, out, given, batch, segmenter, overwrite)
+    done = _load(weights, device, flip, texture).predict_cases(
+        folder, out, given, batch, segmenter, overwrite
+    )
     typer.echo(f"{len(done)} of {len(folder)} cases predicted now, all {len(folder)} are in {out}")
 
 

@@ -34,6 +34,7 @@ from deocc.pipeline import Deoccluder, Given, paste_pixels
 from deocc.predictions import case_view
 from deocc.systems import AdversarySettings, ContentSettings, ContentSystem
 from deocc.tables import METRICS, format_table, interval_text, markdown
+from deocc.texture import transfer_texture
 
 SCHEMA = "deocc.comparison/1"
 Task = Literal["masks", "pixels"]
@@ -76,6 +77,7 @@ def recovery_system(deoccluder: Deoccluder, parts: Literal["true", "seen"] = "tr
     system = ContentSystem(settings, deoccluder.size, deoccluder.mask_net)
     system.network = deoccluder.content_net  # the one above was only there to be replaced
     system.told = parts
+    system.texture = deoccluder.texture
     return system
 
 
@@ -193,16 +195,34 @@ def _frame_pixels(
     # trainable recovery systems can also run their own stage 1; here the batch says which masks hold
     choice = "masks" in signature(system.predict).parameters
     options = {"masks": getattr(system, "told", "true")} if choice else {}
-    found = system.predict(batch, **options)["recovered"]
-    pictures = found.detach().float().permute(0, 2, 3, 1).cpu().numpy()
+    found = system.predict(batch, **options)
+    pictures = found["recovered"].detach().float().permute(0, 2, 3, 1).cpu().numpy()
     holes = _maps(batch["amodal_mask"] * (1 - batch["modal_mask"]) * batch["photo"])
-    return [_painted(*parts) for parts in zip(told, pictures, holes, frames, strict=True)]
+    answers = [_painted(*parts) for parts in zip(told, pictures, holes, frames, strict=True)]
+    if not getattr(system, "texture", 0.0):
+        return answers
+    parts = [kind.to(torch.uint8).cpu().numpy() for kind in found["parsing_amodal"]]
+    return [_textured(*four, system.texture) for four in zip(answers, cases, parts, frames, strict=True)]
 
 
 def _painted(told: OcclusionCase, picture: np.ndarray, hole: np.ndarray, frame: Frame) -> CasePrediction:
     assert told.invisible_mask is not None
     recovered = paste_pixels(told.image, picture, hole, frame, told.invisible_mask)
     return CasePrediction(told.modal_mask, told.amodal_mask, None, recovered)
+
+
+def _textured(
+    answer: CasePrediction, case: OcclusionCase, parts: np.ndarray, frame: Frame, gain: float
+) -> CasePrediction:
+    """The answer with texture, as the pipeline adds it; parts: S x S uint8."""
+    assert answer.recovered is not None and answer.modal_mask is not None and answer.amodal_mask is not None
+    parsing = frame.paste(parts, case.image.shape[:2], mode="nearest")
+    return replace(
+        answer,
+        recovered=transfer_texture(
+            case.image, answer.recovered, answer.modal_mask, answer.amodal_mask, parsing, gain
+        ),
+    )
 
 
 def _photo_masks(system: Baseline, case: OcclusionCase, given: Given) -> CasePrediction:

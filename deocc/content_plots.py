@@ -83,7 +83,7 @@ def ask(deoccluder: Deoccluder, case: OcclusionCase, masks: str = "true") -> Que
     start = case.modal_mask if masks == "true" else case.initial_mask
     if start is None or case.amodal_mask is None:
         raise DeoccError(f"case {case.id}: {given}.png or amodal.png is missing; give a case that has both")
-    frame = person_frame(start)
+    frame = person_frame(start, photo=start.shape)
     item = case_item(case, deoccluder.size, given, frame)
     batch = {name: value.to(deoccluder.device) for name, value in collate([item]).items()}
     system = recovery_system(deoccluder)

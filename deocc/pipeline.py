@@ -22,6 +22,7 @@ from deocc.models.content_recovery import wants_soft_parts
 from deocc.occlusion import CaseFolder
 from deocc.paths import WEIGHTS
 from deocc.segmenters import segment
+from deocc.texture import GAIN, transfer_texture
 
 log = logging.getLogger("deocc")
 
@@ -251,6 +252,7 @@ class Deoccluder:
         flip: bool = False,
         identity: dict[str, str] | None = None,
         mask_size: int | None = None,
+        texture: float = 0.0,
     ) -> None:
         """Wraps two networks.
 
@@ -262,25 +264,37 @@ class Deoccluder:
             flip: average stage 1 over the picture and its mirror image; stage 1 then takes twice as long.
             identity: names of the weights, kept beside predictions so that a resumed run can tell.
             mask_size: side of the square that stage 1 sees; None: as stage 2.
+            texture: share of the visible clothes' fine detail that hidden pixels get, 0 to 1; see
+                `deocc.texture.transfer_texture`.
+
+        Raises:
+            DeoccError: the device is not to be had, or `texture` is out of range.
         """
+        if not 0 <= texture <= 1:
+            raise DeoccError(f"texture is {texture}; expected a share from 0 to 1; 0 leaves it out")
         self.device = pick_device(device)
         self.mask_net = mask_net.to(self.device).eval()
         self.content_net = content_net.to(self.device).eval()
         self.size = size
         self.mask_size = mask_size or size
         self.flip = flip
+        self.texture = texture
         self.identity = dict(identity or {})
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: PathLike = "small", device: str | torch.device | None = None, flip: bool = True
+        cls,
+        name_or_path: PathLike = "small",
+        device: str | torch.device | None = None,
+        flip: bool = True,
+        texture: float = GAIN,
     ) -> "Deoccluder":
         """Loads both stages.
 
         Args:
             name_or_path: bundled weights ("small"), or a folder with one mask*.safetensors and one
                 content*.safetensors.
-            device, flip: see `Deoccluder`.
+            device, flip, texture: see `Deoccluder`.
 
         Raises:
             DeoccError: weights are missing, truncated, foreign, or do not say their input size.
@@ -292,7 +306,7 @@ class Deoccluder:
         _require_class(content_net, ContentRecoveryNet, paths[1])
         mask_size, size = (_input_size(path) for path in paths)
         identity = {path.name: _file_digest(path) for path in paths}
-        return cls(mask_net, content_net, size, chosen, flip, identity, mask_size)
+        return cls(mask_net, content_net, size, chosen, flip, identity, mask_size, texture)
 
     @classmethod
     def masks_only(
@@ -350,7 +364,7 @@ class Deoccluder:
         answers = []
         for i, view in enumerate(views):
             painted = (recovered[i], invisible[i]) if paint else None
-            answers.append(_to_photo(view, Completion(*(kind[i] for kind in masks)), painted))
+            answers.append(_to_photo(view, Completion(*(kind[i] for kind in masks)), painted, self.texture))
         return answers
 
     def tensors(self, views: Sequence[View], size: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -460,7 +474,9 @@ def _array(maps: Tensor) -> np.ndarray:
     return np.ascontiguousarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
-def _to_photo(view: View, masks: Completion, painted: tuple[Tensor, Tensor] | None) -> Deocclusion:
+def _to_photo(
+    view: View, masks: Completion, painted: tuple[Tensor, Tensor] | None, texture: float
+) -> Deocclusion:
     """One view's answers (C x S x S), resampled onto the photo; painted: stage 2's picture and hole."""
     modal, amodal = finish_masks(
         view.image, view.initial_mask, _array(masks.modal), _array(masks.amodal), view.frame
@@ -471,6 +487,7 @@ def _to_photo(view: View, masks: Completion, painted: tuple[Tensor, Tensor] | No
     if painted is not None:
         recovered, filled = (_array(maps) for maps in painted)
         picture = paste_pixels(view.image, recovered, filled, view.frame, hidden)
+        picture = transfer_texture(view.image, picture, modal, amodal, parsing, texture)
     notes = list(view.notes)
     if not modal.any():
         notes.append("stage 1 found no visible person under the mask; check that the mask covers the person")

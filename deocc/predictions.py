@@ -93,7 +93,7 @@ def _settings(deoccluder: Deoccluder, folder: CaseFolder, given: Given, segmente
     """What a prediction depends on; two runs may share a folder only when they agree in it."""
     settings: dict[str, Any] = {
         "deocc": __version__, "weights": deoccluder.identity, "given": given, "flip": deoccluder.flip,
-        "cases": cases_digest(folder),
+        "texture": deoccluder.texture, "cases": cases_digest(folder),
     }  # fmt: skip
     return settings | ({"segmenter": segmenter} if given == "box" else {})
 

@@ -277,10 +277,11 @@ class Guidance(NamedTuple):
 
 def _joined(first: Guidance, second: Guidance, order: Tensor) -> Guidance:
     """The items of both in a new order."""
-    maps = [torch.cat([a, b])[order] for a, b in zip(first[:4], second[:4], strict=True)]
-    if first.odds is None and second.odds is None:
-        return Guidance(*maps)
-    return Guidance(*maps, torch.cat([torch.cat(told.parts(), 1) for told in (first, second)])[order])
+    a, b, c, d = (torch.cat(pair)[order] for pair in zip(first[:4], second[:4], strict=True))
+    odds = None
+    if first.odds is not None or second.odds is not None:
+        odds = torch.cat([torch.cat(told.parts(), 1) for told in (first, second)])[order]
+    return Guidance(a, b, c, d, odds)
 
 
 class RecoverySystem(_Trainable):
@@ -299,6 +300,7 @@ class RecoverySystem(_Trainable):
 
     helpers = ("stage1",)  # frozen networks, see `deocc.training.System`
     told = "true"  # what an evaluation tells it unless asked otherwise; see `predict`
+    texture = 0.0  # share of visible detail that an evaluation adds, see `deocc.texture`
 
     def __init__(
         self,

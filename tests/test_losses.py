@@ -402,6 +402,36 @@ def test_coarse_guidance_repeats_labels_of_half_the_resolution(content_system):
     assert (labels == fine.parsing_amodal).float().mean() > 0.7  # they differ along the borders of parts
 
 
+def test_soft_parts_are_probabilities_where_predicted_and_one_hot_where_true(mask_system):
+    torch.manual_seed(0)
+    settings = replace(TINY.content.settings, prior=True, soft_parts=True)
+    system, batch = ContentSystem(settings, SIZE, mask_system.network), make_batch(8)
+    assert system.network.config["soft_parts"]
+    true, seen = system.true_guidance(batch), system.seen_guidance(batch)
+    predicted = system.predicted_guidance(batch, True)
+    assert true.odds is None and all(torch.equal(p, p.round()) for p in true.parts())
+    for told, whole in ((predicted, batch["photo"]), (seen, batch["amodal_mask"])):
+        modal, amodal = told.parts()
+        assert modal.shape == amodal.shape == (8, 19, SIZE, SIZE)
+        assert 0 <= amodal.min() and amodal.sum(1).max() <= 1 + 1e-5
+        assert not torch.equal(amodal, amodal.round()) and (amodal * (1 - whole) == 0).all()
+    likeliest = predicted.parts()[1].argmax(1) + 1
+    named = predicted.parsing_amodal > 0
+    assert torch.equal(likeliest[named], predicted.parsing_amodal[named])
+    torch.manual_seed(3)
+    told = system.training_guidance(batch)
+    torch.manual_seed(3)
+    drawn = torch.rand(8) < settings.predicted
+    coarse = system.true_guidance(batch, True)
+    assert 0 < drawn.sum() < 8
+    for i, from_stage1 in enumerate(drawn.tolist()):
+        source = predicted if from_stage1 else coarse
+        assert torch.equal(told.parts()[1][i], source.parts()[1][i])
+    system.network.train()
+    terms = system.losses(batch)
+    assert all(torch.isfinite(value) for value in terms.values())
+
+
 @pytest.mark.parametrize("masks", ["true", "predicted"])
 def test_recovered_pictures_keep_known_pixels(content_system, masks):
     batch = make_batch()

@@ -117,6 +117,19 @@ def test_stage_two_is_asked_about_what_stage_one_answered(known: Deoccluder) -> 
     assert torch.equal(whole, visible)
 
 
+def test_stage_two_hears_probabilities_of_parts_where_it_was_trained_on_them(known: Deoccluder) -> None:
+    image, mask = photo_and_mask(40, 25, 3)
+    view = make_view(image, mask)
+    known.content_net.config = {"soft_parts": True}
+    known.deocclude_views([view])
+    *_, whole = known.content_net.asked
+    photo = torch.from_numpy(view.frame.photo_mask(mask.shape, SIZE))[None, None].float()
+    initial = torch.from_numpy(view.frame.crop_mask(mask, SIZE))[None, None].float()
+    logits = Halves()(whole[:, :3], initial, photo).parsing_amodal
+    assert torch.allclose(whole, logits.softmax(1)[:, 1:] * photo, atol=1e-6)
+    assert 0 < whole.amax() < 1
+
+
 def test_flip_averaging_makes_stage_one_blind_to_mirroring() -> None:
     torch.manual_seed(1)
     net = MaskCompletionNet(8, templates=torch.rand(4, 16, 16), levels=4)
