@@ -253,6 +253,7 @@ class ContentSettings(RecoverySettings):
     alpha: float = 0.3  # share of the background kept in I' (eq. 4 of stage 2, table 5)
     prior: bool = False  # a first guess from visible body parts (`part_prior`); ours, not the paper's
     soft_parts: bool = False  # stage 1 hands on probabilities of body parts, not labels; ours
+    log_mse: float = 0.0  # logarithm of each case's squared error over the given invisible mask; ours
 
 
 class Guidance(NamedTuple):
@@ -503,6 +504,7 @@ class ContentSystem(RecoverySystem):
             soft_parts=settings.soft_parts,
         )
         super().__init__(settings, network, stage1)
+        self.content = settings
 
     def inputs(self, batch: Batch, told: Guidance) -> tuple[Tensor, ...]:
         """Image, M_v, M_a, P_m and P_a as `ContentRecoveryNet` takes them, in that order."""
@@ -512,3 +514,10 @@ class ContentSystem(RecoverySystem):
     def paint(self, batch: Batch, told: Guidance) -> list[Tensor]:
         """I_o of eq. 5, alone."""
         return [self.network(*self.inputs(batch, told))]
+
+    def own_terms(self, painted: Tensor, told: Guidance, batch: Batch) -> dict[str, Tensor]:
+        """PSNR as a loss, where the settings give it a weight."""
+        if not self.content.log_mse:
+            return {}
+        distance = L.region_log_mse(painted, batch["target"], told.hole(batch["photo"]))
+        return {"log_mse": self.content.log_mse * distance}

@@ -402,6 +402,32 @@ def test_coarse_guidance_repeats_labels_of_half_the_resolution(content_system):
     assert (labels == fine.parsing_amodal).float().mean() > 0.7  # they differ along the borders of parts
 
 
+def test_log_mse_is_psnr_averaged_over_cases_and_skips_cases_without_a_region():
+    torch.manual_seed(0)
+    target = torch.rand(3, 3, 16, 16)
+    region = torch.zeros(3, 1, 16, 16)
+    region[0, :, :4], region[1, :, 4:] = 1, 1
+    image = (target + torch.tensor([0.1, 0.2, 0.3])[:, None, None, None]).requires_grad_()
+    found = L.region_log_mse(image, target, region, 0.0)
+    assert -10 * found.item() / math.log(10) == pytest.approx((20 - 20 * math.log10(0.2)) / 2, abs=1e-4)
+    found.backward()
+    sums = image.grad.abs().sum((1, 2, 3))
+    assert sums[2] == 0 and sums[0] == pytest.approx(2 * sums[1].item(), rel=1e-4)  # easy counts more
+    assert torch.equal(L.region_log_mse(target, target, torch.zeros_like(region)), torch.tensor(0.0))
+
+
+def test_content_trains_on_log_mse_where_the_settings_say_so(mask_system):
+    torch.manual_seed(0)
+    settings = replace(TINY.content.settings, log_mse=0.5)
+    system, batch = ContentSystem(settings, SIZE, mask_system.network), make_batch()
+    terms = system.losses(batch)
+    assert terms["log_mse"] < 0
+    clear(system.network)
+    terms["log_mse"].backward()
+    assert "head" in touched(system.network)
+    assert "log_mse" not in ContentSystem(TINY.content.settings, SIZE, mask_system.network).losses(batch)
+
+
 def test_soft_parts_are_probabilities_where_predicted_and_one_hot_where_true(mask_system):
     torch.manual_seed(0)
     settings = replace(TINY.content.settings, prior=True, soft_parts=True)
