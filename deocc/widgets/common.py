@@ -1,0 +1,45 @@
+"""What the widgets share: how a box is shown, its controls, and how they lie on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets
+
+LABELS: dict[str, Any] = {"style": {"description_width": "120px"}, "layout": {"width": "auto"}}
+
+
+class Display:
+    """Shows the widget's `box` when it ends a cell."""
+
+    box: ipywidgets.Widget
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+
+def slider(
+    description: str, value: float, low: float, high: float, step: float = 0.05
+) -> ipywidgets.FloatSlider:
+    return ipywidgets.FloatSlider(
+        value=value, min=low, max=high, step=step, description=description, continuous_update=False, **LABELS
+    )
+
+
+def toggles(options: Sequence[str], tooltip: str) -> ipywidgets.ToggleButtons:
+    return ipywidgets.ToggleButtons(
+        options=list(options), tooltips=[tooltip] * len(options), style={"button_width": "auto"}
+    )
+
+
+def rows(*widgets: ipywidgets.Widget) -> ipywidgets.VBox:
+    return ipywidgets.VBox(list(widgets), layout={"flex": "1 1 300px", "min_width": "0"})
+
+
+def columns(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Side by side where the page is wide enough, else below each other."""
+    layout = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "6px"}
+    return ipywidgets.HBox(list(widgets), layout=layout)

@@ -1,0 +1,77 @@
+"""The template browser: what stage 1 is told for one person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import ipywidgets
+
+from deocc import plots
+from deocc.errors import PlacementError
+from deocc.mask_plots import Browsed, effective_number, find_guide, render_templates
+from deocc.people import Occluder, Person
+from deocc.widgets.common import LABELS, Display, slider
+
+if TYPE_CHECKING:
+    from deocc.pipeline import Deoccluder
+
+
+class TemplateBrowser(Display):
+    """The templates that stage 1 is told for one person, and their weights, as tau and occlusion change.
+
+    Attributes:
+        person, occluder: drop-down menus of ids.
+        ratio: slider, wanted hidden share of the person.
+        temperature: logarithmic slider, tau of the weights; it starts at the network's own.
+        image: the picture, a JPEG that is replaced in place.
+        caption: one line of text under it.
+        shown: what is on the picture; None while the occluder cannot hide that much.
+        box: everything, for `display`.
+    """
+
+    def __init__(
+        self,
+        deoccluder: Deoccluder,
+        people: Sequence[Person],
+        occluders: Sequence[Occluder],
+        ratio: float = 0.4,
+        seed: int = 0,
+        size: int = 128,
+    ) -> None:
+        """Args: ratio: where its slider starts. seed, size: as in `deocc.mask_plots.render_templates`."""
+        self._deoccluder, self._seed, self._size = deoccluder, seed, size
+        self._people = {person.id: person for person in people}
+        self._occluders = {f"{thing.category} ({thing.id})": thing for thing in occluders}
+        self.shown: Browsed | None = None
+        self.person = ipywidgets.Dropdown(options=list(self._people), description="person", **LABELS)
+        self.occluder = ipywidgets.Dropdown(options=list(self._occluders), description="occluder", **LABELS)
+        self.ratio = slider("occlusion ratio", ratio, 0.05, 0.8)
+        self.temperature = ipywidgets.FloatLogSlider(
+            value=find_guide(deoccluder).temperature, base=10, min=-4, max=0, step=0.05,
+            description="temperature", continuous_update=False, readout_format=".4f", **LABELS,
+        )  # fmt: skip
+        self.image = ipywidgets.Image(format="jpeg", layout={"width": "100%", "max_width": "1000px"})
+        self.caption = ipywidgets.HTML()
+        controls = (self.person, self.occluder, self.ratio, self.temperature)
+        for control in controls:
+            control.observe(self._update, names="value")
+        self.box = ipywidgets.VBox([*controls, self.image, self.caption], layout={"max_width": "1000px"})
+        self._update()
+
+    def _update(self, change: object = None) -> None:
+        person, thing = self._people[self.person.value], self._occluders[self.occluder.value]
+        settings = (self.ratio.value, self.temperature.value, self._seed, self._size)
+        try:
+            self.shown = render_templates(self._deoccluder, person, thing, *settings)
+        except PlacementError as error:
+            self.shown = None
+            self.caption.value = escape(str(error))
+            return
+        self.image.value = plots.encode_jpeg(self.shown.picture)
+        count, total = effective_number(self.shown.weights), len(self.shown.weights)
+        self.caption.value = (
+            f"{count:.1f} of {total} templates share the weight; nearest T{self.shown.distances.argmin()}, "
+            f"d = {self.shown.distances.min():.4f}; occlusion ratio {self.shown.case.occlusion_ratio:.2f}"
+        )
