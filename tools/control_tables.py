@@ -64,19 +64,22 @@ def main(
     common |= {"progress": True, "size": SIDE if ours is None else ours.size}
     masks = [InitialMask(), mean, ConvexHull(), template]
     last = {} if ours is None else {"ours": ours}
+    smooth = None if no_weights else Deoccluder.from_pretrained(weights, device, flip, texture=0)
     for given in ("modal", "initial") if completion else ():
         rows = {system.name: system for system in masks} | last
         _save(evaluate_systems(rows, folder, "masks", given, **common), stem, f"masks-{given}")
     if pixels:
         painters = [MeanColour(), Telea(), Telea("person"), NavierStokes(), Biharmonic(), PatchMatch()]
-        rows = {system.name: system for system in painters}
-        told: dict[str, Any] = dict(rows)
-        if ours is not None:
+        lines: dict[str, Any] = {system.name: system for system in painters}
+        told = dict(lines)
+        if ours is not None and smooth is not None:
             told["ours"] = recovery_system(ours)
+            told["ours, without texture"] = recovery_system(smooth)
             told["ours, parts as stage 1 sees them"] = recovery_system(ours, "seen")
         _save(evaluate_systems(told, folder, "pixels", "modal", **common), stem, "pixels-true")
         if ours is not None:
-            result = evaluate_systems(rows | last, folder, "pixels", "initial", masks=ours, **common)
+            lines |= last | {"ours, without texture": smooth}
+            result = evaluate_systems(lines, folder, "pixels", "initial", masks=ours, **common)
             _save(result, stem, "pixels-end-to-end")
 
 
