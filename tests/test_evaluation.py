@@ -332,6 +332,29 @@ def test_masks_without_anybody_leave_the_photo_as_it_is(
             assert np.array_equal(answer.recovered, case.image)
 
 
+def test_recovery_from_given_masks_adds_the_texture_that_the_pipeline_adds(
+    cases: list[OcclusionCase], tiny_weights: Path
+) -> None:
+    from deocc.comparison import predict_chunk
+
+    stripes = np.where(np.arange(SIZE) % 3 == 0, 0, 255).astype(np.uint8)[:, None, None]
+    cases = [
+        replace(case, image=np.where(case.modal_mask[..., None], stripes, case.image).astype(np.uint8))
+        for case in cases
+    ]
+    changed = 0
+    models = [Deoccluder.from_pretrained(tiny_weights, device="cpu", texture=gain) for gain in (0.0, 1.0)]
+    answers = [
+        predict_chunk(recovery_system(model), cases, "pixels", "modal", model.size) for model in models
+    ]
+    for case, smooth, textured in zip(cases, *answers, strict=True):
+        assert smooth.recovered is not None and textured.recovered is not None
+        differs = (smooth.recovered != textured.recovered).any(-1)
+        assert case.invisible_mask is not None and not (differs & ~case.invisible_mask).any()
+        changed += bool(differs.any())
+    assert changed >= 3
+
+
 def test_trained_weights_recover_from_given_masks_and_end_to_end(
     cases: list[OcclusionCase], tiny_weights: Path
 ) -> None:

@@ -75,14 +75,14 @@ def photo_and_mask(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, 
 @given(height=st.integers(1, 90), width=st.integers(1, 90), seed=st.integers(0, 99), flip=st.booleans())
 def test_outside_the_invisible_mask_every_pixel_stays(height: int, width: int, seed: int, flip: bool) -> None:
     image, mask = photo_and_mask(height, width, seed)
-    before = image.copy()
-    answer = Deoccluder(Halves(), Painter(), SIZE, "cpu", flip).deocclude(image, mask)
+    before, texture = image.copy(), seed % 3 / 2
+    answer = Deoccluder(Halves(), Painter(), SIZE, "cpu", flip, texture=texture).deocclude(image, mask)
     assert np.array_equal(image, before)
     assert answer.recovered.shape == image.shape and answer.recovered.dtype == np.uint8
     hidden = answer.invisible_mask
     assert np.array_equal(hidden, answer.amodal_mask & ~answer.modal_mask)
     assert np.array_equal(answer.recovered[~hidden], image[~hidden])
-    assert (answer.recovered[hidden] == round(PAINT * 255)).all()
+    assert texture or (answer.recovered[hidden] == round(PAINT * 255)).all()
     assert np.array_equal(answer.parsing > 0, answer.amodal_mask)
 
 
@@ -128,6 +128,18 @@ def test_stage_two_hears_probabilities_of_parts_where_it_was_trained_on_them(kno
     logits = Halves()(whole[:, :3], initial, photo).parsing_amodal
     assert torch.allclose(whole, logits.softmax(1)[:, 1:] * photo, atol=1e-6)
     assert 0 < whole.amax() < 1
+
+
+def test_texture_is_added_where_it_is_asked_for_and_must_be_a_share(known: Deoccluder) -> None:
+    image, mask = photo_and_mask(80, 60, 5)
+    smooth = known.deocclude(image, mask)
+    known.texture = 0.5
+    textured = known.deocclude(image, mask)
+    hidden = smooth.invisible_mask
+    assert np.array_equal(textured.invisible_mask, hidden) and smooth.recovered[hidden].std() == 0
+    assert textured.recovered[hidden].std() > 5
+    with pytest.raises(DeoccError, match="texture is 1.5; expected a share from 0 to 1"):
+        Deoccluder(Halves(), Painter(), SIZE, "cpu", texture=1.5)
 
 
 def test_flip_averaging_makes_stage_one_blind_to_mirroring() -> None:
