@@ -640,7 +640,7 @@ def _start_from(system: System, path: Path) -> None:
     """Fills the network from a file; a trunk or a prior, and what joins it, may be missing there."""
     classes = CLASSES | trained.NETWORKS | painters.NETWORKS
     loaded, network = load_weights(path, classes=classes), system.network
-    optional = {"trunk": "", "prior": "", "soft_parts": ""}
+    optional = {"trunk": "", "prior": "", "soft_parts": "", "trust": ""}
     plain = [{**getattr(net, "config", {}), **optional} for net in (loaded, network)]
     if type(loaded) is not type(network) or plain[0] != plain[1]:
         raise DeoccError(

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from deocc.errors import DeoccError
 from deocc.models import ContentRecoveryNet
 from deocc.models.prior import DECAY, part_prior, spread
 
@@ -102,3 +103,19 @@ def test_the_network_begins_near_its_guess_and_learns_the_share():
     (picture - target).square().mean().backward()
     assert net.refine.share.bias.grad.abs() > 0 and net.head.weight.grad.abs().sum() > 0
     assert net.refine.change.weight.grad.abs().sum() > 0
+
+
+def test_trust_shrinks_the_networks_share_towards_the_guess():
+    torch.manual_seed(0)
+    *given, _ = inputs()
+    full = ContentRecoveryNet(8, levels=4, prior=True).eval()
+    half = ContentRecoveryNet(8, levels=4, prior=True, trust=0.5).eval()
+    none = ContentRecoveryNet(8, levels=4, prior=True, trust=0.0).eval()
+    for net in (half, none):
+        net.load_state_dict(full.state_dict())
+    guess = part_prior(*given)
+    with torch.no_grad():
+        assert torch.allclose(half(*given), (full(*given) + guess) / 2, atol=1e-6)
+        assert torch.allclose(none(*given), guess, atol=1e-6)
+    with pytest.raises(DeoccError, match="trust is 2"):
+        ContentRecoveryNet(8, levels=4, prior=True, trust=2)

@@ -75,11 +75,13 @@ class ContentRecoveryNet(nn.Module):
         alpha: share of the background kept in I', 0 to 1 (table 5; the released code's 0.3).
         prior: refine the picture at full resolution, knowing `part_prior`, and blend the two by a share that
             the network chooses for each pixel; ours, not the paper's.
+        trust: of `prior`, factor of that share, 0 to 1. Stage 2 learns from stage 1's answers about people
+            whom stage 1 has trained on, and expects too much of them: below 1 it leans on the first guess.
         soft_parts: the network was trained on probabilities of body parts where stage 1 gives them; nothing
             here depends on it, callers do.
 
     Raises:
-        DeoccError: for an unknown attention, levels or alpha out of range.
+        DeoccError: for an unknown attention; levels, alpha or trust out of range.
 
     Differs from the paper: M_v and M_a enter each level by ordinary convolutions beside the partial ones; the
     decoder's first level keeps a small hidden layer at full resolution.
@@ -95,13 +97,14 @@ class ContentRecoveryNet(nn.Module):
         alpha: float = 0.3,
         prior: bool = False,
         soft_parts: bool = False,
+        trust: float = 1.0,
     ) -> None:
         super().__init__()
         attention = "none" if attention is None else attention
-        _check(attention, levels, alpha)
+        _check(attention, levels, alpha, trust)
         self.config: dict[str, Any] = {
             "width": width, "parts": parts, "attention": attention, "levels": levels, "alpha": alpha,
-            "prior": prior, "soft_parts": soft_parts,
+            "prior": prior, "soft_parts": soft_parts, "trust": trust,
         }  # fmt: skip
         self.parts, self.alpha = parts, alpha
         widths = [3, *(factor * width for factor in GROWTH[:levels])]  # widths[k]: after encoder level k
@@ -113,7 +116,7 @@ class ContentRecoveryNet(nn.Module):
             joined = (widths[k], widths[k - 1])
             self.decoder[str(k)] = PartialLayer(joined, out if k == 1 else widths[k - 1], 3, 1, 0.2)
         self.head = conv3x3(out, 3)
-        self.refine = Refinement(out) if prior else None
+        self.refine = Refinement(out, trust=trust) if prior else None
         self.encoder_attention = _attentions(attention, parts, {k: widths[k] for k in range(1, levels + 1)})
         self.decoder_attention = _attentions(
             attention, parts, {k: widths[k - 1] for k in range(2, levels + 1)}
@@ -178,10 +181,12 @@ class Refinement(nn.Module):
     Args:
         channels: of the decoder's last feature.
         width: of the hidden layers.
+        trust: factor of the share.
     """
 
-    def __init__(self, channels: int, width: int = 16) -> None:
+    def __init__(self, channels: int, width: int = 16, trust: float = 1.0) -> None:
         super().__init__()
+        self.trust = trust
         self.hidden = nn.Sequential(
             conv3x3(channels + 6, width), nn.LeakyReLU(0.2), conv3x3(width, width), nn.LeakyReLU(0.2)
         )
@@ -206,7 +211,7 @@ class Refinement(nn.Module):
         """
         sure = parts.amax(1, keepdim=True)
         hidden = self.hidden(torch.cat([map_.to(x.dtype) for map_ in (x, guess, masks, sure)], 1))
-        return x + self.change(hidden), self.share(hidden).sigmoid()
+        return x + self.change(hidden), self.trust * self.share(hidden).sigmoid()
 
 
 def wants_soft_parts(network: nn.Module) -> bool:
@@ -237,10 +242,12 @@ def _attentions(attention: str, parts: int, widths: dict[int, int]) -> nn.Module
     )
 
 
-def _check(attention: str, levels: int, alpha: float) -> None:
+def _check(attention: str, levels: int, alpha: float, trust: float) -> None:
     if attention not in ATTENTIONS:
         raise DeoccError(f"attention is {attention!r}; expected one of {', '.join(ATTENTIONS)}")
     if not 1 <= levels <= len(GROWTH):
         raise DeoccError(f"levels is {levels}; expected 1 to {len(GROWTH)}; use encoder_levels(size)")
     if not 0 <= alpha <= 1:
         raise DeoccError(f"alpha is {alpha}; expected a share from 0 to 1; 0.3 is the default")
+    if not 0 <= trust <= 1:
+        raise DeoccError(f"trust is {trust}; expected a share from 0 to 1; 1 is the default")
