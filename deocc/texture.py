@@ -16,6 +16,8 @@ BLUR = 0.02  # standard deviation of the blur that tells detail from colour, in 
 SEARCH = 128  # side of the masks on which shifts are searched, pixels
 SHIFTS = 4  # a part
 FARTHER = 0.3  # cost of a shift by four widths of the hidden part, in shares of it left uncovered
+PIECE = 0.1  # least share of a hidden part that a shift must cover: snippets would repeat like stripes
+RIM = 0.01  # width of a part's border that is not copied, in sides of the person's box: seams, not texture
 ENOUGH = 30  # visible pixels without which a part has no texture
 PLAIN = frozenset({LIP_CLASSES.index("face")})  # parts of structure, not of texture: shifted eyes are no face
 
@@ -51,17 +53,17 @@ def transfer_texture(
     window = np.s_[y0:y1, x0:x1]
     seen, hole, labels = modal_mask[window], hidden[window], parsing[window]
     photo = image[window].astype(np.float32)
-    inner = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # mixed pixels of the border stay
     texture = np.zeros_like(photo)
     for part in np.unique(labels[hole]):
         if part == 0 or int(part) in PLAIN:
             continue
-        where = _source(labels, inner, int(part))
+        where = _source(labels, seen, int(part))
         target = hole & (labels == part)
         if where.sum() < ENOUGH:
             continue
         detail = _detail(photo, where)
-        for rows, columns, up, left in _pieces(target, where):
+        detail *= min(1.0, where.sum() / target.sum())  # little material spreads thin
+        for rows, columns, up, left in _pieces(target, _inside(where)):
             texture[rows, columns] = detail[rows + up, columns + left]
     out = recovered.copy()
     pixels = out[window]
@@ -70,13 +72,19 @@ def transfer_texture(
     return out
 
 
-def _source(labels: np.ndarray, inner: np.ndarray, part: int) -> np.ndarray:
+def _source(labels: np.ndarray, seen: np.ndarray, part: int) -> np.ndarray:
     """Where a part, or for want of it its twin, shows; h x w bool."""
-    where = inner & (labels == part)
+    where = seen & (labels == part)
     if where.sum() >= ENOUGH:
         return where
     twin = {a: b for pair in FLIP_PAIRS for a, b in (pair, pair[::-1])}.get(part, part)
-    return inner & (labels == twin)
+    return seen & (labels == twin)
+
+
+def _inside(where: np.ndarray) -> np.ndarray:
+    """A region without its rim."""
+    side = 1 + 2 * max(1, round(RIM * max(where.shape)))
+    return cv2.erode(where.astype(np.uint8), np.ones((side, side), np.uint8), borderValue=0) > 0
 
 
 def _detail(photo: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -130,10 +138,10 @@ def dominant_shifts(target: np.ndarray, source: np.ndarray, count: int = SHIFTS)
     cost = FARTHER * np.hypot(down, right) / (4 * np.sqrt(max(whole, 1)) + 1)
     left = target.copy()
     shifts: list[tuple[int, int]] = []
-    while len(shifts) < count and left.sum() >= max(4, 0.02 * whole):
+    while len(shifts) < count and left.sum() >= max(4, PIECE * whole):
         covered = np.fft.irfft2(np.conj(np.fft.rfft2(left.astype(np.float32), size)) * seen, size)
         best = np.unravel_index((covered / left.sum() - cost).argmax(), size)
-        if covered[best] < max(1, 0.02 * whole):
+        if covered[best] < max(1, PIECE * whole):
             break
         shift = int(down[best[0], 0]), int(right[0, best[1]])
         shifts.append(shift)
