@@ -304,10 +304,11 @@ class TableMaker:
         return trained.system, facts | _machine(str(device), o.threads)
 
     def _evaluate(self, system: Any, given: str) -> dict[str, Any]:
-        size = get_preset(self.options.preset).size
+        shipped = isinstance(system, Deoccluder)  # such weights may have been trained at another size
+        size = system.size if shipped else get_preset(self.options.preset).size
         options: dict[str, Any] = {"task": self.plan.task, "given": given, "size": size, "progress": True}
         if self.plan.task == "pixels":
-            if isinstance(system, Deoccluder):  # end to end by its own masks
+            if shipped:  # end to end by its own masks
                 system = recovery_system(system) if given == "modal" else system
             elif given == "initial":
                 options["masks"] = self._stage1_system
