@@ -216,7 +216,10 @@ class TableMaker:
             return run_config(row, o.preset, o.images, seed, self.data, self.stage1, o.precision)
         if row.kind == "shipped":
             found = _shipped(o.preset)
-            return None if found is None else fixed_config(row, o.preset, "", _weights_digest(found))
+            if found is None:
+                return None
+            used = found[:1] if self.plan.task == "masks" else found  # masks do not depend on stage 2
+            return fixed_config(row, o.preset, "", _weights_digest(used))
         return fixed_config(row, o.preset, self.data, stage1=self.stage1)
 
     def result_path(self, config: dict[str, Any]) -> Path:
