@@ -1,5 +1,7 @@
 """Pictures of stage 2, on untrained networks and hand-made maps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,7 +73,11 @@ class TestAsk:
         with pytest.raises(DeoccError, match=r"case bare: .*amodal.png is missing"):
             C.ask(deoccluder, bare)
 
-    def test_a_picture_is_grey_outside_the_photo(self, question):
+    def test_a_picture_is_grey_outside_the_photo(self, deoccluder):
+        case = make_case()
+        columns = slice(*np.flatnonzero(case.amodal_mask.any(0))[[0, -1]])  # narrower than the frame is wide
+        arrays = {k: v[:, columns] for k, v in vars(case).items() if isinstance(v, np.ndarray) and v.ndim > 1}
+        question = C.ask(deoccluder, replace(case, **arrays))
         picture = question.picture(SIZE)
         assert (picture[~question.photo] == OUTSIDE).all() and not question.photo.all()
 
