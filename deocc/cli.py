@@ -44,7 +44,7 @@ Flip = Annotated[
 Texture = Annotated[
     float,
     typer.Option(
-        min=0, max=1, help="Share of the visible clothes' fine detail that hidden ones get; 0: smooth."
+        min=0, max=1, help="Share of fine detail that hidden body parts get of visible ones."
     ),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Cases at once.")]

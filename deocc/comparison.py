@@ -214,7 +214,7 @@ def _painted(told: OcclusionCase, picture: np.ndarray, hole: np.ndarray, frame: 
 def _textured(
     answer: CasePrediction, case: OcclusionCase, parts: np.ndarray, frame: Frame, gain: float
 ) -> CasePrediction:
-    """The answer with texture, as the pipeline adds it; parts: S x S uint8."""
+    """The answer with texture where its hole has a part; parts: S x S uint8, pasted by nearest."""
     assert answer.recovered is not None and answer.modal_mask is not None and answer.amodal_mask is not None
     parsing = frame.paste(parts, case.image.shape[:2], mode="nearest")
     return replace(

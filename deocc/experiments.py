@@ -637,7 +637,10 @@ def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | No
 
 
 def _start_from(system: System, path: Path) -> None:
-    """Fills the network from a file; a trunk or a prior, and what joins it, may be missing there."""
+    """Fills the network from a file; a trunk or a prior, and what joins it, may be missing there.
+
+    How parts are told and how far the network is trusted is this run's own (`trust` starts at 1 again).
+    """
     classes = CLASSES | trained.NETWORKS | painters.NETWORKS
     loaded, network = load_weights(path, classes=classes), system.network
     optional = {"trunk": "", "prior": "", "soft_parts": "", "trust": ""}

@@ -264,7 +264,7 @@ class Deoccluder:
             flip: average stage 1 over the picture and its mirror image; stage 1 then takes twice as long.
             identity: names of the weights, kept beside predictions so that a resumed run can tell.
             mask_size: side of the square that stage 1 sees; None: as stage 2.
-            texture: share of the visible clothes' fine detail that hidden pixels get, 0 to 1; see
+            texture: share of the fine detail of visible body parts that hidden ones get, 0 to 1; see
                 `deocc.texture.transfer_texture`.
 
         Raises:

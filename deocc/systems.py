@@ -252,7 +252,7 @@ class ContentSettings(RecoverySettings):
     attention: str = "fusion"  # row of table 6: "none", "body", "spatial", "cascade", "fusion"
     alpha: float = 0.3  # share of the background kept in I' (eq. 4 of stage 2, table 5)
     prior: bool = False  # a first guess from visible body parts (`part_prior`); ours, not the paper's
-    soft_parts: bool = False  # stage 1 hands on probabilities of body parts, not labels; ours
+    soft_parts: bool = False  # parts seen in occluded photos come as probabilities, not labels; ours
     log_mse: float = 0.0  # logarithm of each case's squared error over the given invisible mask; ours
 
 

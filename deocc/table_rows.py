@@ -166,7 +166,9 @@ INPAINTERS = (
     TableRow("patchmatch", "PatchMatch", "control"),
 )
 """Rows of table 3 that learn nothing; keys are those of `deocc.baselines.INPAINTERS`."""
-SHIPPED_CONTENT = TableRow("shipped-content", "shipped weights (longer training)", "shipped")
+SHIPPED_CONTENT = TableRow(
+    "shipped-content", "shipped weights (first guess, texture, longer training)", "shipped"
+)
 
 
 def _painter(key: str, name: str, published: str) -> TableRow:

@@ -49,6 +49,7 @@ from deocc.table_rows import (
     run_config,
 )
 from deocc.templates import kmeans
+from deocc.texture import GAIN
 from deocc.training import checkpoints
 
 RESULT_SCHEMA = "deocc.table-run/1"
@@ -219,7 +220,8 @@ class TableMaker:
             if found is None:
                 return None
             used = found[:1] if self.plan.task == "masks" else found  # masks do not depend on stage 2
-            return fixed_config(row, o.preset, "", _weights_digest(used))
+            config = fixed_config(row, o.preset, "", _weights_digest(used))
+            return config if self.plan.task == "masks" else config | {"texture": GAIN}
         return fixed_config(row, o.preset, self.data, stage1=self.stage1)
 
     def result_path(self, config: dict[str, Any]) -> Path:

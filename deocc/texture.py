@@ -1,4 +1,4 @@
-"""Gives painted clothes the fine texture of their visible part.
+"""Gives painted body parts, clothes above all, the fine texture of what is visible of them.
 
 A small network paints smooth colours. The fine detail of a shirt (what a blur of 2 % of the person's size
 takes away) is much the same all over the shirt, so hidden pixels get the detail of visible pixels of the same
@@ -8,7 +8,7 @@ body part: whole pieces of it, shifted by the few vectors that cover most of the
 import cv2
 import numpy as np
 
-from deocc.labels import FLIP_PAIRS, LIP_CLASSES
+from deocc.labels import FLIP_PAIRS, LIP_CLASSES, NUM_CLASSES
 from deocc.masks import mask_box
 
 GAIN = 0.5  # share of the detail that is added; see data/results/content-quality-study.md
@@ -36,7 +36,7 @@ def transfer_texture(
         image: H x W x 3 uint8, the photo.
         recovered: H x W x 3 uint8, with the hidden pixels painted.
         modal_mask, amodal_mask: H x W bool.
-        parsing: H x W uint8, the part of every pixel of the whole person.
+        parsing: H x W uint8, the part of every pixel of the whole person; 0 and 255 get no texture.
         gain: share of the detail that is added; 0 gives `recovered` back.
 
     Returns:
@@ -55,7 +55,7 @@ def transfer_texture(
     photo = image[window].astype(np.float32)
     texture = np.zeros_like(photo)
     for part in np.unique(labels[hole]):
-        if part == 0 or int(part) in PLAIN:
+        if part == 0 or part >= NUM_CLASSES or int(part) in PLAIN:
             continue
         where = _source(labels, seen, int(part))
         target = hole & (labels == part)

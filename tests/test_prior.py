@@ -105,6 +105,32 @@ def test_the_network_begins_near_its_guess_and_learns_the_share():
     assert net.refine.change.weight.grad.abs().sum() > 0
 
 
+def test_gradients_pass_through_the_guess_to_visible_pixels_and_never_into_the_hole():
+    torch.manual_seed(0)
+    image, valid, amodal, *parts, _ = inputs()
+    net = ContentRecoveryNet(8, levels=4, prior=True, trust=0.0).eval()
+    probe = image.clone().requires_grad_()
+    hole = (valid == 0).expand_as(image)
+    net(probe, valid, amodal, *parts)[hole].sum().backward()
+    assert (probe.grad[hole] == 0).all()
+    seen = (valid * amodal > 0).expand_as(image)
+    assert probe.grad[seen].abs().sum() > 1 and (probe.grad[(amodal == 0).expand_as(image)] == 0).all()
+
+
+@pytest.mark.parametrize("size", [32, 40, 50])
+def test_prior_and_refinement_in_bfloat16_at_any_size(size: int):
+    torch.manual_seed(0)
+    image, amodal = torch.rand(2, 3, size, size), torch.ones(2, 1, size, size)
+    valid = (torch.rand(2, 1, size, size) > 0.3).float()
+    parts = torch.rand(2, 19, size, size).softmax(1)
+    net = ContentRecoveryNet(8, levels=3, prior=True, soft_parts=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        picture = net(image, valid, amodal, parts * valid, parts)
+    assert picture.shape == image.shape and 0 <= picture.min() and picture.max() <= 1
+    picture.float().mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
+
+
 def test_trust_shrinks_the_networks_share_towards_the_guess():
     torch.manual_seed(0)
     *given, _ = inputs()

@@ -51,6 +51,15 @@ def test_faces_and_parts_of_which_nothing_shows_stay_smooth_and_a_twin_lends_its
     assert transfer_texture(image, recovered, modal, amodal, alone)[hidden].std() > 5
 
 
+def test_pixels_without_a_part_and_thin_photos_pass():
+    image, recovered, modal, amodal, parsing, _ = striped()
+    void = np.where(amodal & ~modal, 255, parsing).astype(np.uint8)
+    assert np.array_equal(transfer_texture(image, recovered, modal, amodal, void), recovered)
+    column = np.s_[:, 40:41]
+    thin = [a[column] for a in (image, recovered, modal, amodal, parsing)]
+    assert transfer_texture(*thin).shape == thin[0].shape
+
+
 @pytest.mark.parametrize("seen", [0, 1])
 def test_a_person_wholly_hidden_or_wholly_seen_is_left_alone(seen: int):
     image, recovered, _, amodal, parsing, _ = striped()

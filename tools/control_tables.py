@@ -67,7 +67,8 @@ def main(
     smooth = None if no_weights else Deoccluder.from_pretrained(weights, device, flip, texture=0)
     for given in ("modal", "initial") if completion else ():
         rows = {system.name: system for system in masks} | last
-        _save(evaluate_systems(rows, folder, "masks", given, **common), stem, f"masks-{given}")
+        options = common | {"size": SIDE}
+        _save(evaluate_systems(rows, folder, "masks", given, **options), stem, f"masks-{given}")
     if pixels:
         painters = [MeanColour(), Telea(), Telea("person"), NavierStokes(), Biharmonic(), PatchMatch()]
         lines: dict[str, Any] = {system.name: system for system in painters}

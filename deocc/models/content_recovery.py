@@ -157,8 +157,7 @@ class ContentRecoveryNet(nn.Module):
             x, valid = _attend(self.decoder_attention, k, x, valid, guide)
         if self.refine is None:
             return self.head(x).sigmoid()
-        with torch.no_grad():
-            guess = part_prior(image, valid_mask, amodal_mask, parsing_modal_onehot, parsing_amodal_onehot)
+        guess = part_prior(image, valid_mask, amodal_mask, parsing_modal_onehot, parsing_amodal_onehot)
         x, share = self.refine(x, guess, masks, parsing_amodal_onehot)
         painted = self.head(x).sigmoid()
         return torch.lerp(guess.to(painted.dtype), painted, share.to(painted.dtype))

@@ -10,7 +10,7 @@ from ..labels import FLIP_PAIRS
 
 DECAY = 0.5  # weight of a pyramid level over that of the next finer one
 TWIN = 0.25  # weight of a pixel of the twin part, a left leg's for a right one
-LITTLE = 1e-5  # evidence, in pixels beside the hole, below which a part is continued as the whole person
+LITTLE = 1e-5  # evidence as of `spread` at or below which a part is continued as the whole person
 
 
 def part_prior(
@@ -23,10 +23,10 @@ def part_prior(
     """Paints the person from what is visible of it.
 
     Part k has at each pixel the colour of its visible pixels and, at less weight, of its twin's on the other
-    side, near ones counting more (`spread`); a part of which nothing shows has the colour of the visible
-    person, found alike. A hidden pixel is the mean of its parts' colours by their probability: where the part
-    is in doubt, so is the colour, and the mean is the guess of least squared error. Colours are found at half
-    resolution.
+    side, near ones counting more (`spread`); a part of which next to nothing shows, or only far away, has
+    the colour of the visible person, found alike. A hidden pixel is the mean of its parts' colours by their
+    probability: where the part is in doubt, so is the colour, and the mean is the guess of least squared
+    error. Colours are found at half resolution.
 
     Args:
         image: N x 3 x H x W in [0, 1].
