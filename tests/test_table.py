@@ -16,8 +16,9 @@ from deocc.experiments import SYSTEMS, get_preset, preset_of
 from deocc.io import read_json, write_json
 from deocc.models.content_recovery import ATTENTIONS
 from deocc.occlusion import make_cases, write_case
-from deocc.paths import PEOPLE_MINI
+from deocc.paths import PEOPLE_MINI, WEIGHTS
 from deocc.people import PeopleFolder
+from deocc.pipeline import Deoccluder
 from deocc.table_report import (
     Setup,
     cell,
@@ -45,6 +46,7 @@ from deocc.table_rows import (
     setting_differences,
 )
 from deocc.table_runs import TableMaker, TableOptions, _claimed, fixed_cases
+from deocc.texture import GAIN
 
 IMAGES = 64
 
@@ -497,3 +499,27 @@ def test_bad_input_is_one_line(deocc, tmp_path, words, message):
     lines = [line for line in ran.err.splitlines() if line.startswith("deocc: error: ")]
     assert ran.status == 2 and len(lines) == 1 and message in lines[0], ran.err
     assert "Traceback" not in ran.err and not (tmp_path / "out").exists()
+
+
+def test_shipped_rows_name_what_they_depend_on(store, cases):
+    options = TableOptions("small", (PEOPLE_MINI,), IMAGES, store / "runs", store / "out", cases, (0,))
+    rows = [next(row for row in plan.rows if row.kind == "shipped") for plan in (TABLE_2, TABLE_3)]
+    masks = TableMaker(TABLE_2, options).config(rows[0], 0)
+    pixels = TableMaker(TABLE_3, options).config(rows[1], 0)
+    assert masks["weights"] == table_runs._weights_digest([WEIGHTS / "mask-small.safetensors"])
+    both = [WEIGHTS / f"{stage}-small.safetensors" for stage in ("mask", "content")]
+    assert pixels["weights"] == table_runs._weights_digest(both)
+    assert pixels["texture"] == GAIN and "texture" not in masks
+
+
+def test_shipped_weights_are_asked_in_frames_of_their_own_size(store, cases, monkeypatch):
+    options = TableOptions("small", (PEOPLE_MINI,), IMAGES, store / "runs", store / "out", cases, (0,))
+    maker, asked = TableMaker(TABLE_3, options), {}
+    note = lambda system, cases, name, **told: asked.update(told)  # noqa: E731
+    monkeypatch.setattr(table_runs, "evaluate_system", note)
+    monkeypatch.setattr(table_runs, "_compact", lambda result: result)
+    model = Deoccluder.from_pretrained("small", "cpu")
+    maker._evaluate(model, "modal")
+    assert asked["size"] == model.size != get_preset("small").size
+    maker._evaluate(INPAINTERS["telea"](), "modal")
+    assert asked["size"] == get_preset("small").size
