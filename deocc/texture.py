@@ -8,7 +8,7 @@ body part: whole pieces of it, shifted by the few vectors that cover most of the
 import cv2
 import numpy as np
 
-from deocc.labels import FLIP_PAIRS, LIP_CLASSES, NUM_CLASSES
+from deocc.labels import LIP_CLASSES, NUM_CLASSES, swap_sides
 from deocc.masks import mask_box
 
 GAIN = 0.5  # share of the detail that is added; see data/results/content-quality-study.md
@@ -55,9 +55,9 @@ def transfer_texture(
     photo = image[window].astype(np.float32)
     texture = np.zeros_like(photo)
     for part in np.unique(labels[hole]):
-        if part == 0 or part >= NUM_CLASSES or int(part) in PLAIN:
+        if part == 0 or part >= NUM_CLASSES or part in PLAIN:
             continue
-        where = _source(labels, seen, int(part))
+        where = _source(labels, seen, part)
         target = hole & (labels == part)
         if where.sum() < ENOUGH:
             continue
@@ -72,13 +72,10 @@ def transfer_texture(
     return out
 
 
-def _source(labels: np.ndarray, seen: np.ndarray, part: int) -> np.ndarray:
+def _source(labels: np.ndarray, seen: np.ndarray, part: np.uint8) -> np.ndarray:
     """Where a part, or for want of it its twin, shows; h x w bool."""
     where = seen & (labels == part)
-    if where.sum() >= ENOUGH:
-        return where
-    twin = {a: b for pair in FLIP_PAIRS for a, b in (pair, pair[::-1])}.get(part, part)
-    return seen & (labels == twin)
+    return where if where.sum() >= ENOUGH else seen & (labels == swap_sides(np.asarray(part)))
 
 
 def _inside(where: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..labels import FLIP_PAIRS
+from ..labels import swap_sides
 
 DECAY = 0.5  # weight of a pyramid level over that of the next finer one
 TWIN = 0.25  # weight of a pixel of the twin part, a left leg's for a right one
@@ -41,12 +41,13 @@ def part_prior(
     """
     image, parsing_modal, parsing_amodal = image.float(), parsing_modal.float(), parsing_amodal.float()
     seen = valid_mask * (amodal_mask > 0.5)  # N x 1 x H x W: the visible person
-    small = F.avg_pool2d(image * seen, 2, ceil_mode=True)  # colours, each weighted by what is seen of it
-    whole = spread(torch.cat([small, F.avg_pool2d(seen, 2, ceil_mode=True)], 1))
+    seen_share = F.avg_pool2d(seen, 2, ceil_mode=True)  # N x 1 x h x w
+    weighted = F.avg_pool2d(image * seen, 2, ceil_mode=True)  # colours times what is seen of them
+    whole = spread(torch.cat([weighted, seen_share], 1))
     person = whole[:, :3] / whole[:, 3:].clamp_min(1e-9)  # N x 3 x h x w
     evidence = _with_twins(F.avg_pool2d(parsing_modal * seen, 2, ceil_mode=True))  # N x P x h x w
     parts = evidence.shape[1]
-    coloured = evidence[:, :, None] * (small / F.avg_pool2d(seen, 2, ceil_mode=True).clamp_min(1e-6))[:, None]
+    coloured = evidence[:, :, None] * (weighted / seen_share.clamp_min(1e-6))[:, None]  # N x P x 3 x h x w
     sums = spread(torch.cat([coloured.flatten(1, 2), evidence], 1))
     weight = sums[:, 3 * parts :, None]  # N x P x 1 x h x w
     colours = sums[:, : 3 * parts].unflatten(1, (parts, 3)) + LITTLE * person[:, None]
@@ -59,12 +60,9 @@ def part_prior(
 
 def _with_twins(evidence: Tensor) -> Tensor:
     """Adds each part's twin at the weight TWIN; N x P x h x w."""
-    twin = torch.arange(evidence.shape[1], device=evidence.device)
-    for left, right in FLIP_PAIRS:
-        if max(left, right) <= len(twin):
-            twin[left - 1], twin[right - 1] = right - 1, left - 1
-    paired = (twin != torch.arange(len(twin), device=twin.device))[:, None, None]
-    return evidence + TWIN * paired * evidence[:, twin]
+    part = torch.arange(1, evidence.shape[1] + 1, device=evidence.device)  # classes; channel 0 is class 1
+    twin = swap_sides(part)
+    return evidence + TWIN * (twin != part)[:, None, None] * evidence[:, twin - 1]
 
 
 def spread(maps: Tensor, decay: float = DECAY) -> Tensor:
