@@ -15,13 +15,11 @@ from torch import Tensor, nn
 
 from . import losses as L
 from .errors import DeoccError
-from .labels import NUM_CLASSES, parsing_onehot, parts_of_logits
+from .labels import parsing_onehot, parts_of_logits
 from .models import ContentRecoveryNet, MaskCompletionNet, MaskLogits, PatchDiscriminator, encoder_levels
 from .models.content_recovery import wants_soft_parts
 from .models.features import VGGFeatures
 from .training import Batch, Prediction, frozen
-
-NUM_PARTS = NUM_CLASSES - 1  # without background
 
 
 @dataclass(frozen=True)
@@ -267,9 +265,10 @@ class Guidance(NamedTuple):
 
     def parts(self) -> tuple[Tensor, Tensor]:
         """P_m and P_a, N x 19 x H x W: probabilities where there are some, else one-hots."""
-        if self.odds is not None:
-            return self.odds[:, :NUM_PARTS], self.odds[:, NUM_PARTS:]
-        return parsing_onehot(self.parsing_modal), parsing_onehot(self.parsing_amodal)
+        if self.odds is None:
+            return parsing_onehot(self.parsing_modal), parsing_onehot(self.parsing_amodal)
+        modal, amodal = self.odds.chunk(2, 1)
+        return modal, amodal
 
     def hole(self, photo: Tensor) -> Tensor:
         """The invisible mask inside the photo: what is painted."""
@@ -381,9 +380,8 @@ class RecoverySystem(_Trainable):
         labels = found.parsing_modal * (modal[:, 0] > 0), found.parsing_amodal * (amodal[:, 0] > 0)
         if found.odds is None:
             return Guidance(modal, amodal, *labels)
-        inside = modal, amodal
-        odds = torch.cat([part * mask for part, mask in zip(found.parts(), inside, strict=True)], 1)
-        return Guidance(modal, amodal, *labels, odds)
+        parts_modal, parts_amodal = found.parts()
+        return Guidance(modal, amodal, *labels, torch.cat([parts_modal * modal, parts_amodal * amodal], 1))
 
     @torch.no_grad()
     def training_guidance(self, batch: Batch) -> Guidance:
@@ -494,6 +492,8 @@ class ContentSystem(RecoverySystem):
     Differs from the released code: the adversarial gradient reaches the network; there it is erased.
     """
 
+    settings: ContentSettings
+
     def __init__(self, settings: ContentSettings, size: int, stage1: nn.Module) -> None:
         network = ContentRecoveryNet(
             settings.width,
@@ -504,7 +504,6 @@ class ContentSystem(RecoverySystem):
             soft_parts=settings.soft_parts,
         )
         super().__init__(settings, network, stage1)
-        self.content = settings
 
     def inputs(self, batch: Batch, told: Guidance) -> tuple[Tensor, ...]:
         """Image, M_v, M_a, P_m and P_a as `ContentRecoveryNet` takes them, in that order."""
@@ -517,7 +516,7 @@ class ContentSystem(RecoverySystem):
 
     def own_terms(self, painted: Tensor, told: Guidance, batch: Batch) -> dict[str, Tensor]:
         """PSNR as a loss, where the settings give it a weight."""
-        if not self.content.log_mse:
+        if not self.settings.log_mse:
             return {}
         distance = L.region_log_mse(painted, batch["target"], told.hole(batch["photo"]))
-        return {"log_mse": self.content.log_mse * distance}
+        return {"log_mse": self.settings.log_mse * distance}
