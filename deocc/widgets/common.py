@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+
+from deocc.people import Occluder, Person
+
+if TYPE_CHECKING:
+    from deocc.pipeline import Deoccluder
 
 LABELS: dict[str, Any] = {"style": {"description_width": "120px"}, "layout": {"width": "auto"}}
 
@@ -19,6 +24,31 @@ class Display:
         from IPython.display import display
 
         display(self.box)
+
+
+class SceneMenus(Display):
+    """A menu of people and one of things, for what puts one in front of the other and asks the networks.
+
+    Args:
+        deoccluder: both stages.
+        people, occluders: at least one of each.
+        seed: of every draw.
+        size: side of a panel in pixels.
+    """
+
+    def __init__(
+        self,
+        deoccluder: Deoccluder,
+        people: Sequence[Person],
+        occluders: Sequence[Occluder],
+        seed: int,
+        size: int,
+    ) -> None:
+        self._deoccluder, self._seed, self._size = deoccluder, seed, size
+        self._people = {person.id: person for person in people}
+        self._occluders = {f"{thing.category} ({thing.id})": thing for thing in occluders}
+        self.person = ipywidgets.Dropdown(options=list(self._people), description="person", **LABELS)
+        self.occluder = ipywidgets.Dropdown(options=list(self._occluders), description="occluder", **LABELS)
 
 
 def slider(

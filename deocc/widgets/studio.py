@@ -24,7 +24,7 @@ from deocc.occlusion import (
     unoccluded_case,
 )
 from deocc.people import Occluder, Person
-from deocc.widgets.common import LABELS, Display, columns, rows, slider, toggles
+from deocc.widgets.common import SceneMenus, columns, rows, slider, toggles
 
 if TYPE_CHECKING:
     from deocc.pipeline import Deoccluder
@@ -35,7 +35,7 @@ TOLERANCES = (0.004, 0.01)  # of a ratio; the first lets each step of the slider
 LEAST_RATIO = 0.02  # below this no smaller ratio is tried for a thing that cannot hide the wanted one
 
 
-class OcclusionStudio(Display):
+class OcclusionStudio(SceneMenus):
     """Hide a person behind a thing, by hand or by as much as a slider says, and watch both stages answer.
 
     While the hand drags the thing, the hidden share and the masks follow; when it lets go, the networks
@@ -80,9 +80,7 @@ class OcclusionStudio(Display):
         """
         if not len(people) or not len(occluders):
             raise DeoccError("studio: no person or no occluder came; give at least one of each")
-        self._deoccluder, self._seed, self._size = deoccluder, seed, size
-        self._people = {person.id: person for person in people}
-        self._occluders = {f"{thing.category} ({thing.id})": thing for thing in occluders}
+        super().__init__(deoccluder, people, occluders, seed, size)
         self._silent = False
         self._cutout: Cutout | None = None
         self.shown: plots.Occluded | None = None
@@ -93,8 +91,6 @@ class OcclusionStudio(Display):
     # ------------------------------------------------------------------ controls
 
     def _make_controls(self, ratio: float, severity: float) -> None:
-        self.person = ipywidgets.Dropdown(options=list(self._people), description="person", **LABELS)
-        self.occluder = ipywidgets.Dropdown(options=list(self._occluders), description="occluder", **LABELS)
         self.ratio = slider("occlusion ratio", ratio, 0.0, 1.0, 0.01)
         self.severity = slider("errors of the mask", severity, 0.0, 2.0, 0.05)
         self.overlay = toggles(OVERLAYS, "masks over the photo")

@@ -12,13 +12,13 @@ from deocc import plots
 from deocc.errors import PlacementError
 from deocc.mask_plots import Browsed, effective_number, find_guide, render_templates
 from deocc.people import Occluder, Person
-from deocc.widgets.common import LABELS, Display, slider
+from deocc.widgets.common import LABELS, SceneMenus, slider
 
 if TYPE_CHECKING:
     from deocc.pipeline import Deoccluder
 
 
-class TemplateBrowser(Display):
+class TemplateBrowser(SceneMenus):
     """The templates that stage 1 is told for one person, and their weights, as tau and occlusion change.
 
     Attributes:
@@ -41,12 +41,8 @@ class TemplateBrowser(Display):
         size: int = 128,
     ) -> None:
         """Args: ratio: where its slider starts. seed, size: as in `deocc.mask_plots.render_templates`."""
-        self._deoccluder, self._seed, self._size = deoccluder, seed, size
-        self._people = {person.id: person for person in people}
-        self._occluders = {f"{thing.category} ({thing.id})": thing for thing in occluders}
+        super().__init__(deoccluder, people, occluders, seed, size)
         self.shown: Browsed | None = None
-        self.person = ipywidgets.Dropdown(options=list(self._people), description="person", **LABELS)
-        self.occluder = ipywidgets.Dropdown(options=list(self._occluders), description="occluder", **LABELS)
         self.ratio = slider("occlusion ratio", ratio, 0.05, 0.8)
         self.temperature = ipywidgets.FloatLogSlider(
             value=find_guide(deoccluder).temperature, base=10, min=-4, max=0, step=0.05,
