@@ -43,9 +43,7 @@ Flip = Annotated[
 ]
 Texture = Annotated[
     float,
-    typer.Option(
-        min=0, max=1, help="Share of fine detail that hidden body parts get of visible ones."
-    ),
+    typer.Option(min=0, max=1, help="Share of fine detail that hidden body parts get of visible ones."),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Cases at once.")]
 Segmenter = Annotated[
@@ -183,9 +181,8 @@ def predict(
     require_writable(out)
     folder = CaseFolder(cases)
     _seed_everything(seed)
-    done = _load(weights, device, flip, texture).predict_cases(
-        folder, out, given, batch, segmenter, overwrite
-    )
+    deoccluder = _load(weights, device, flip, texture)
+    done = deoccluder.predict_cases(folder, out, given, batch, segmenter, overwrite)
     typer.echo(f"{len(done)} of {len(folder)} cases predicted now, all {len(folder)} are in {out}")
 
 

@@ -219,9 +219,9 @@ class TableMaker:
             found = _shipped(o.preset)
             if found is None:
                 return None
-            used = found[:1] if self.plan.task == "masks" else found  # masks do not depend on stage 2
-            config = fixed_config(row, o.preset, "", _weights_digest(used))
-            return config if self.plan.task == "masks" else config | {"texture": GAIN}
+            if self.plan.task == "masks":  # they do not depend on stage 2
+                return fixed_config(row, o.preset, "", _weights_digest(found[:1]))
+            return fixed_config(row, o.preset, "", _weights_digest(found)) | {"texture": GAIN}
         return fixed_config(row, o.preset, self.data, stage1=self.stage1)
 
     def result_path(self, config: dict[str, Any]) -> Path:

@@ -8,6 +8,7 @@ and the templates are fitted on training people that no case shows. Examples:
 """
 
 import sys
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,23 +65,24 @@ def main(
     common |= {"progress": True, "size": SIDE if ours is None else ours.size}
     masks = [InitialMask(), mean, ConvexHull(), template]
     last = {} if ours is None else {"ours": ours}
-    smooth = None if no_weights else Deoccluder.from_pretrained(weights, device, flip, texture=0)
     for given in ("modal", "initial") if completion else ():
         rows = {system.name: system for system in masks} | last
         options = common | {"size": SIDE}
         _save(evaluate_systems(rows, folder, "masks", given, **options), stem, f"masks-{given}")
     if pixels:
         painters = [MeanColour(), Telea(), Telea("person"), NavierStokes(), Biharmonic(), PatchMatch()]
-        lines: dict[str, Any] = {system.name: system for system in painters}
-        told = dict(lines)
-        if ours is not None and smooth is not None:
-            told["ours"] = recovery_system(ours)
-            told["ours, without texture"] = recovery_system(smooth)
-            told["ours, parts as stage 1 sees them"] = recovery_system(ours, "seen")
-        _save(evaluate_systems(told, folder, "pixels", "modal", **common), stem, "pixels-true")
+        from_true: dict[str, Any] = {system.name: system for system in painters}
+        end_to_end = dict(from_true)
         if ours is not None:
-            lines |= last | {"ours, without texture": smooth}
-            result = evaluate_systems(lines, folder, "pixels", "initial", masks=ours, **common)
+            smooth = copy(ours)
+            smooth.texture = 0.0
+            from_true["ours"] = recovery_system(ours)
+            from_true["ours, without texture"] = recovery_system(smooth)
+            from_true["ours, parts as stage 1 sees them"] = recovery_system(ours, "seen")
+            end_to_end |= {"ours": ours, "ours, without texture": smooth}
+        _save(evaluate_systems(from_true, folder, "pixels", "modal", **common), stem, "pixels-true")
+        if ours is not None:
+            result = evaluate_systems(end_to_end, folder, "pixels", "initial", masks=ours, **common)
             _save(result, stem, "pixels-end-to-end")
 
 

@@ -18,8 +18,7 @@ def main(weights: Path, trust: float) -> None:
         raise DeoccError(f"{weights}: no stage 2 with a first guess; give weights trained with prior=true")
     changed = ContentRecoveryNet(**{**network.config, "trust": trust})
     changed.load_state_dict(network.state_dict())
-    own = ("class", "config")  # `save_weights` adds these
-    save_weights(weights, changed, {k: v for k, v in read_metadata(weights).items() if k not in own})
+    save_weights(weights, changed, read_metadata(weights))
     typer.echo(f"{weights}: trust {network.config['trust']:g} -> {trust:g}")
 
 
