@@ -386,6 +386,10 @@ def test_predictions_of_another_run_are_kept(known: Deoccluder, cases: Path, tmp
     before = predictions(out)
     with pytest.raises(DeoccError, match=r"another run \(other given\)"):
         known.predict_cases(cases, out, "modal", progress=False)
+    known.texture = 0.5
+    with pytest.raises(DeoccError, match=r"another run \(other texture\)"):
+        known.predict_cases(cases, out, "initial", progress=False)
+    known.texture = 0.0
     write_case(cases, dataclasses.replace(make_case(9), id="case9"))
     with pytest.raises(DeoccError, match=r"other cases"):
         known.predict_cases(cases, out, "initial", progress=False)

@@ -515,8 +515,7 @@ def test_shipped_rows_name_what_they_depend_on(store, cases):
 def test_shipped_weights_are_asked_in_frames_of_their_own_size(store, cases, monkeypatch):
     options = TableOptions("small", (PEOPLE_MINI,), IMAGES, store / "runs", store / "out", cases, (0,))
     maker, asked = TableMaker(TABLE_3, options), {}
-    note = lambda system, cases, name, **told: asked.update(told)  # noqa: E731
-    monkeypatch.setattr(table_runs, "evaluate_system", note)
+    monkeypatch.setattr(table_runs, "evaluate_system", lambda *_, **told: asked.update(told))
     monkeypatch.setattr(table_runs, "_compact", lambda result: result)
     model = Deoccluder.from_pretrained("small", "cpu")
     maker._evaluate(model, "modal")
