@@ -1,4 +1,4 @@
-"""Errors that a user can mend: each message says what came, what was expected, and how to mend it."""
+"""Errors that a user can fix. Each message says what came, what was expected, and how to fix it."""
 
 
 class DeoccError(ValueError):
@@ -6,4 +6,4 @@ class DeoccError(ValueError):
 
 
 class PlacementError(DeoccError):
-    """No offset of the occluder hides the wanted share of the person."""
+    """No position of the occluder hides the requested share of the person."""

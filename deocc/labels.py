@@ -1,4 +1,7 @@
-"""The 20 classes of LIP (Gong et al., CVPR 2017), their palette, and what a mirror does to them."""
+"""The 20 body-part classes of LIP (Gong et al., CVPR 2017).
+
+Source: Sec. 3.2; claim `parsing_classes`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:  # readers and the renderer do without torch, whose import takes longer than their own
+if TYPE_CHECKING:  # readers and the renderer do not need torch, whose import is slow
     from torch import Tensor
 
 LIP_CLASSES: tuple[str, ...] = (
@@ -32,7 +35,7 @@ Labels = TypeVar("Labels", np.ndarray, "Tensor")
 
 
 def _table(pairs: dict[int, int]) -> np.ndarray:
-    """A 256-entry look-up table that is the identity but for `pairs`."""
+    """A 256-entry look-up table: the identity except for `pairs`."""
     table = np.arange(256, dtype=np.uint8)
     for source, target in pairs.items():
         table[source] = target
@@ -86,14 +89,14 @@ def parsing_onehot(parsing: Tensor) -> Tensor:
 
 
 def parts_of_logits(logits: Tensor, soft: bool = False) -> Tensor:
-    """Parts of a parsing branch's answer, as stage 2 is told them.
+    """Body parts from the logits of a parsing branch, in the form that stage 2 takes.
 
     Args:
         logits: N x 20 x H x W.
-        soft: their probabilities instead of the likeliest class.
+        soft: probabilities of the classes instead of the likeliest class.
 
     Returns:
-        N x 19 x H x W float, {0, 1} or [0, 1]; what the sum lacks of 1 is background.
+        N x 19 x H x W float, {0, 1} or [0, 1]; 1 minus the sum over parts is background.
     """
     return logits.float().softmax(1)[:, 1:] if soft else parsing_onehot(logits.argmax(1))
 

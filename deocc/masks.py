@@ -1,4 +1,4 @@
-"""Mask geometry: boxes, the square frame a network sees, the occlusion ratio.
+"""Geometry of masks.
 
 A mask is H x W bool, True inside. A box is (x0, y0, x1, y1) in pixels, half-open. A point (x, y) in photo
 coordinates has pixel (row y, column x) covering [x, x+1) x [y, y+1).
@@ -33,7 +33,7 @@ def mask_box(mask: np.ndarray) -> Box:
 
 
 def pack_bits(masks: Sequence[np.ndarray]) -> np.ndarray:
-    """Up to eight masks (H x W bool) as the bits of one H x W uint8 picture: one warp moves them all."""
+    """Up to eight masks (H x W bool) as the bits of one H x W uint8 picture, so that one warp moves all."""
     packed = as_bytes(masks[0]).copy()
     for bit, mask in enumerate(masks[1:], 1):
         packed |= as_bytes(mask) << bit
@@ -120,13 +120,13 @@ class Frame:
         return self.crop_mask(np.ones(shape, bool), size)
 
     def fitted(self, shape: tuple[int, int]) -> "Frame":
-        """The smallest square frame that shows the same photo pixels: no larger, and none of them lost.
+        """The smallest square frame that shows the same photo pixels, at most as large as this one.
 
         Args:
             shape: (height, width) of the photo.
 
         Returns:
-            A frame centred on what both share; this frame where they share nothing.
+            A frame centred on the overlap of frame and photo; this frame where they do not overlap.
         """
         height, width = shape
         x0, y0 = max(0.0, self.x0), max(0.0, self.y0)
@@ -155,9 +155,8 @@ class Frame:
         x0, y0 = max(0, int(np.floor(self.x0))), max(0, int(np.floor(self.y0)))
         x1 = min(width, int(np.ceil(self.x0 + self.side)))
         y1 = min(height, int(np.ceil(self.y0 + self.side)))
-        out = np.zeros((height, width, *array.shape[2:]), array.dtype)
         if x1 <= x0 or y1 <= y0:
-            return out
+            return np.zeros((height, width, *array.shape[2:]), array.dtype)
         step = size / self.side  # frame pixels a photo pixel
         matrix = np.array(
             [[step, 0, (x0 + 0.5 - self.x0) * step - 0.5], [0, step, (y0 + 0.5 - self.y0) * step - 0.5]]
@@ -177,6 +176,9 @@ class Frame:
         inside_y = np.abs((rows + y0 + 0.5 - self.y0) / self.side - 0.5) <= 0.5
         patch[~inside_y] = 0
         patch[:, ~inside_x] = 0
+        if patch.shape[:2] == shape:
+            return patch
+        out = np.zeros((height, width, *array.shape[2:]), array.dtype)
         out[y0:y1, x0:x1] = patch
         return out
 
@@ -185,19 +187,19 @@ def person_frame(
     visible: np.ndarray | Sequence[float],
     scale: float = 2.0,
     shift: tuple[float, float] = (0.0, 0.0),
-    photo: tuple[int, int] | None = None,
+    photo_shape: tuple[int, int] | None = None,
 ) -> Frame:
-    """The square frame that a network sees: nothing in it derives from the amodal mask.
+    """The square frame that a network sees. It never depends on the amodal mask.
 
-    Around a person who nearly fills a photo, most of a frame of twice their size lies outside the photo;
-    fitted to the photo, it shows the same pixels of it, larger.
+    If a person nearly fills the photo, most of a frame of twice their size lies outside the photo. Fitting
+    the frame to the photo then shows the same pixels at a larger scale.
 
     Args:
         visible: visible (or initial) mask, H x W bool, or its box (x0, y0, x1, y1).
         scale: side of the frame over the longer side of the box (training draws 1.4-2.6).
         shift: displacement (x, y) of the centre, as a share of the frame's side (training: up to 0.2 of
             the box's longer side).
-        photo: (height, width) of the photo that the frame is fitted to (`Frame.fitted`); None: not fitted.
+        photo_shape: (height, width) of the photo to fit the frame to (`Frame.fitted`); None: no fitting.
 
     Raises:
         DeoccError: empty mask, or a box without area.
@@ -210,4 +212,37 @@ def person_frame(
     side = scale * max(box[2] - box[0], box[3] - box[1], 2)
     centre_x, centre_y = (box[0] + box[2]) / 2 + shift[0] * side, (box[1] + box[3]) / 2 + shift[1] * side
     frame = Frame(centre_x - side / 2, centre_y - side / 2, side)
-    return frame if photo is None else frame.fitted(photo)
+    return frame if photo_shape is None else frame.fitted(photo_shape)
+
+
+AROUND_HOLE = 1.8  # side of the frame in longer sides of the hole's box, within the two limits below
+LEAST, MOST = 0.7, 1.15  # in longer sides of the whole person's box
+
+
+def painting_frame(modal_mask: np.ndarray, amodal_mask: np.ndarray) -> Frame:
+    """The square frame that the painter sees: the hole and the part of the person around it.
+
+    It depends only on masks that stage 2 gets anyway, so it reveals nothing new.
+
+    Args:
+        modal_mask, amodal_mask: H x W bool; without a hole, the frame holds the whole person.
+
+    Raises:
+        DeoccError: both masks are empty.
+    """
+    whole = amodal_mask | modal_mask
+    hidden = whole & ~modal_mask
+    x0, y0, x1, y1 = mask_box(whole)
+    hole = mask_box(hidden) if hidden.any() else (x0, y0, x1, y1)
+    longest = max(x1 - x0, y1 - y0, 2)
+    side = AROUND_HOLE * max(hole[2] - hole[0], hole[3] - hole[1])
+    side = min(max(side, LEAST * longest), MOST * longest)
+    left = _corner(x0, x1, hole[0], hole[2], side)
+    return Frame(left, _corner(y0, y1, hole[1], hole[3], side), side)
+
+
+def _corner(low: float, high: float, hole_low: float, hole_high: float, side: float) -> float:
+    """Start of a span of `side`: centred on the hole, moved as little as needed to stay on the person."""
+    if side >= high - low:
+        return (low + high - side) / 2
+    return min(max((hole_low + hole_high - side) / 2, low), high - side)

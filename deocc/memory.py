@@ -1,4 +1,4 @@
-"""The memory allocator, where its habits cost time."""
+"""Settings of glibc's allocator for long work on a CPU."""
 
 import ctypes
 
@@ -6,11 +6,11 @@ MALLOPT = {-4: 0, -1: 2**31 - 1, -2: 2**26}  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_T
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep the memory that tensors free: else each step returns it to the kernel and asks again.
+    """Makes glibc keep freed memory, instead of returning it to the kernel and requesting it again each step.
 
-    For long work on a CPU: 13 % of the processor time of training stage 1 (preset small, two rows of table 4)
-    was the kernel's, under 1 % with these settings. The process does not shrink until it ends. Does nothing
-    where the C library is another.
+    For long work on a CPU. When stage 1 was trained (preset small, two rows of table 4), the kernel took 13 %
+    of the processor time, and under 1 % with these settings. The process does not shrink until it ends. With
+    another C library, this does nothing.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")

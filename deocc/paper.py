@@ -1,9 +1,9 @@
-r"""Facts of the paper as data: equations, tables, figures, claims.
+r"""The paper's equations, tables, figures and claims as data.
 
 The paper is Zhou et al., "Human De-occlusion: Invisible Perception and Recovery for Humans", CVPR 2021. The
 copy that this project works from lost its formulas and table values. Formulas are restored from the prose and
-from the authors' released model definitions; a published number is here only where it could be had, and is
-`None` where it could not. No value is estimated, and none of ours stands in this file.
+from the authors' released model definitions. Published numbers are given where they are known, else `None`.
+No value is estimated, and no result of this project is in this file.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Equation:
 
     Attributes:
         number: the paper's number.
-        section: where it stands.
+        section: of the paper.
         title: what it defines.
         latex: the formula as this project implements it.
         code: dotted name of what implements it.
         restored: True where the formula was restored from prose and released code rather than read.
-        reading: what had to be decided because the paper does not say it; empty where nothing.
+        reading: our decision where the paper is silent; may be empty.
     """
 
     number: int
@@ -55,6 +55,12 @@ class Equation:
     code: str
     restored: bool = True
     reading: str = ""
+
+    def _repr_markdown_(self) -> str:
+        """How a notebook shows it: number, title, formula, code, and our reading."""
+        source = f"`{self.code}`, Sec. {self.section}"
+        reading = f"Our reading: {self.reading}." if self.reading else ""
+        return f"**Eq. {self.number}**, {self.title} ({source}):\n\n$$ {self.latex} $$\n\n{reading}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Row:
 
     Attributes:
         name: as the paper prints it, or a description where it prints ticks.
-        system: name of the trainable system of this project that re-makes it; empty where there is none.
+        system: name of the trainable system of this project that reproduces it; may be empty.
         settings: what the row varies, e.g. {"discriminator": True}.
         published: one value a column; None = not known.
     """
@@ -99,7 +105,7 @@ class Table:
     """A table of the paper, with the published values that are known.
 
     Attributes:
-        note: what is our reading of a layout that was lost in the copy.
+        note: our reading where the layout was lost in the copy.
     """
 
     number: str
@@ -130,8 +136,10 @@ class Claim:
     """A statement of the paper that can be checked, in our words.
 
     Attributes:
-        value: the published number where the claim is one and it is known, else None.
+        value: the published number, if the claim is a number and known; else None.
         where: table, figure or section that carries it.
+        finding: it states a result, on which `deocc.tables.scorecard` gives a verdict; else it is a fact of
+            the paper's data or set-up.
     """
 
     key: str
@@ -139,6 +147,11 @@ class Claim:
     where: str
     value: float | None = None
     unit: str = ""
+    finding: bool = False
+
+
+def _finding(key: str, where: str, text: str) -> Claim:
+    return Claim(key, text, where, finding=True)
 
 
 SYMBOLS: tuple[Symbol, ...] = (
@@ -147,7 +160,7 @@ SYMBOLS: tuple[Symbol, ...] = (
     Symbol(r"M_m", "modal_mask", "1 x H x W, {0, 1}", "the visible person"),
     Symbol(r"M_a", "amodal_mask", "1 x H x W, {0, 1}", "the whole person"),
     Symbol(r"M_{inv}", "invisible_mask", "1 x H x W, {0, 1}", "what must be imagined: M_a without M_m"),
-    Symbol(r"M_v", "valid_mask", "1 x H x W, {0, 1}", "the pixels that stage 2 may trust: 1 - M_inv"),
+    Symbol(r"M_v", "valid_mask", "1 x H x W, {0, 1}", "the known pixels: 1 - M_inv"),
     Symbol(r"P_m", "parsing_modal", "H x W, 0..19", "body parts of the visible person"),
     Symbol(r"P_a", "parsing_amodal", "H x W, 0..19", "body parts of the whole person"),
     Symbol(r"T_k", "templates", "K x H x W, [0, 1]", "typical-pose masks"),
@@ -161,49 +174,50 @@ EQUATIONS: dict[int, Equation] = {
         Equation(
             1, "3.2", "refined modal mask and its parsing",
             r"(M_m, P_m) = \mathcal{N}_m([I, M_i])",
-            "deocc.models.MaskCompletionNet",
+            "deocc.models.MaskCompletionNet.forward",
         ),
         Equation(
             2, "3.2", "amodal mask and its parsing",
             r"(M_a, P_a) = \mathcal{N}_a([I, F_m], T), \quad"
             r" w = \operatorname{softmax}_k(-d(M_m, T_k) / \tau)",
-            "deocc.models.MaskCompletionNet",
-            reading="the distance d is not given; here the mean squared difference in the input frame",
+            "deocc.models.MaskCompletionNet.forward",
+            reading="the distance d is not given; here the mean squared difference in the input frame"
+            " (`TemplateGuide.distances`)",
         ),
         Equation(
             3, "3.2", "terms of the mask completion loss",
             r"\mathcal{L}_{ce} = \mathrm{CE}(M_m) + \mathrm{CE}(M_a) + \mathrm{CE}(P_m) + \mathrm{CE}(P_a),"
             r" \quad \mathcal{L}_{adv} = \mathbb{E}[\log D(I, M_a^{gt})] + \mathbb{E}[\log(1 - D(I, M_a))],"
             r" \quad \mathcal{L}_{rec} = \|M_a - M_a^{gt}\|_1 + \mathcal{L}_{perc}(M_a, M_a^{gt})",
-            "deocc.losses",
-            reading="weights of the four cross-entropies are not given",
+            "deocc.training.mask.MaskSystem.losses",
+            reading="weights of the four cross-entropies are not given; the L1 is of M_m too",
         ),
         Equation(
             4, "3.2", "mask completion loss",
             r"\mathcal{L} = \mathcal{L}_{ce} + \lambda_{adv} \mathcal{L}_{adv}"
             r" + \lambda_{rec} \mathcal{L}_{rec}",
-            "deocc.losses",
-            reading="the coefficients are lost in our copy",
+            "deocc.training.mask.MaskSystem.losses",
+            reading="the coefficients are lost in our copy; lambda_rec is one weight for each of its terms",
         ),
         Equation(
             5, "3.3", "content recovery",
             r"I_o = \mathcal{N}_c(I', M_v, M_a;\, P_m, P_a), \quad"
             r" I' = I \odot M_a + \alpha\, I \odot (1 - M_a)",
-            "deocc.models.ContentRecoveryNet",
-            reading="I' stands in section 5.3",
+            "deocc.models.ContentRecoveryNet.forward",
+            reading="I' and alpha are defined in section 5.3 (table 5)",
         ),
         Equation(
             6, "3.3", "relevance of visible to invisible positions",
             r"K = \mathrm{conv}_v([F, p_m]), \quad Q = \mathrm{conv}_a([F, p_a]), \quad"
             r" R = \operatorname{softmax}(Q^\top K) \in \mathbb{R}^{HW \times HW}",
-            "deocc.models.ParsingGuidedAttention",
-            reading="the softmax runs over visible positions only",
+            "deocc.models.ParsingGuidedAttention.attention_map",
+            reading="the softmax runs over visible positions only; what PGA fuses is added to F",
         ),
         Equation(
             7, "3.3", "content recovery loss",
             r"\mathcal{L} = \|I_o - I^{gt}\|_1 + \lambda_{style} \mathcal{L}_{style}"
             r" + \lambda_{adv} \mathcal{L}_{adv}",
-            "deocc.losses",
+            "deocc.training.content.RecoverySystem.losses",
             reading="the style loss is Liu et al.'s (2018); their perceptual term beside it is our addition;"
             " the coefficients are lost in our copy",
         ),
@@ -293,7 +307,7 @@ TABLES: dict[str, Table] = {
                 Row("ours", "content/ours",
                     {"background": True, "body": True, "spatial": True, "fusion": "concat"}),
             ),
-            note="the ticks of rows 2 to 4 are lost in our copy; one a row is our reading",
+            note="the ticks of rows 2 to 4 are lost in our copy; one per row is our reading",
         ),
         Table(
             "time", "supplement", "time an image on a Tesla V100",
@@ -319,25 +333,32 @@ CLAIMS: dict[str, Claim] = {
         Claim("parsing_classes", "body-part classes, background included (LIP)", "sec. 3.2", 20),
         Claim("discriminator_layers", "convolution layers of either discriminator", "sec. 5.1", 4),
         Claim("input_size", "side of both networks' input", "sec. 5.1; value: released code", 256, "px"),
-        Claim("preserved_lower", "OpenImages and Objects365 preserve a smaller share of people than COCO",
-              "table 1"),
-        Claim("aspect_ratio", "nearly half of the people fall into one bin of aspect ratios: most stand",
-              "fig. 5"),
-        Claim("masks_ahead", "ours beats every other system on amodal masks, most clearly on invisible ones",
-              "table 2"),
-        Claim("content_ahead", "ours beats every other system on recovered images", "table 3"),
-        Claim("discriminator_helps", "the discriminator improves the amodal mask", "table 4, row 2"),
-        Claim("modal_trade", "a modal branch improves modal and invisible masks and costs amodal IoU",
-              "table 4, row 3"),
-        Claim("parsing_helps", "parsing branches improve modal and amodal masks", "table 4, row 4"),
-        Claim("templates_help", "template masks improve modal and amodal masks", "table 4, row 5"),
-        Claim("parts_add_up", "all parts together are best on modal and invisible masks", "table 4, row 6"),
-        Claim("stacking", "one hourglass with both branches degrades the refined modal mask", "sec. 3.2"),
-        Claim("background_helps", "some background in stage 2's input improves FID", "table 5"),
-        Claim("body_helps", "attention over body parts improves FID", "table 6"),
-        Claim("spatial_helps", "attention from invisible to visible positions improves FID", "table 6"),
-        Claim("fusion_beats_cascade", "fusing both streams beats running them in cascade", "table 6"),
-        Claim("ratio_control", "pasted occluders give any wanted density of occlusion ratios", "sec. 1"),
+        _finding("preserved_lower", "table 1",
+                 "OpenImages and Objects365 preserve a smaller share of people than COCO"),
+        _finding("aspect_ratio", "fig. 5",
+                 "nearly half of the people fall into one bin of aspect ratios: most stand"),
+        _finding("ratio_control", "sec. 1", "pasted occluders give any wanted density of occlusion ratios"),
+        _finding("masks_ahead", "table 2", "ours beats every other system on whole masks"),
+        _finding("invisible_ahead", "table 2", "ours beats every other system on invisible masks, clearly"),
+        _finding("masks_real", "table 2, Real", "ours beats every other system on masks of real occlusions"),
+        _finding("content_ahead", "table 3", "ours beats every other system on recovered images"),
+        _finding("content_real", "table 3, Real",
+                 "ours beats every other system on recovered images of real occlusions"),
+        _finding("discriminator_helps", "table 4, row 2", "the discriminator improves the whole mask"),
+        _finding("modal_trade", "table 4, row 3",
+                 "a visible-mask branch improves visible and invisible masks and costs whole masks"),
+        _finding("parsing_helps", "table 4, row 4",
+                 "body-part branches improve visible, whole and invisible masks"),
+        _finding("templates_help", "table 4, row 5", "templates improve visible, whole and invisible masks"),
+        _finding("parts_add_up", "table 4, row 6",
+                 "all parts together improve visible and invisible masks over the baseline"),
+        _finding("stacking", "sec. 3.2",
+                 "one hourglass with both branches degrades the refined visible mask"),
+        _finding("background_helps", "table 5", "some background in stage 2's input improves FID"),
+        _finding("body_helps", "table 6", "attention over body parts improves FID"),
+        _finding("spatial_helps", "table 6", "attention from invisible to visible positions improves FID"),
+        _finding("cascade_helps", "table 6", "both streams, one after the other, improve FID"),
+        _finding("fusion_beats_cascade", "table 6", "fusing both streams beats running them in cascade"),
         Claim("time_masks", "mask completion, an image on a V100", "supplement", 15.83, "ms"),
         Claim("time_content", "content recovery, an image on a V100", "supplement", 13.84, "ms"),
         Claim("time_total", "both stages, an image on a V100", "supplement", 21.65, "ms"),

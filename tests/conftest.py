@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import deocc  # noqa: F401  # before torch: its threads sleep while they wait
+
+# isort: split
 import pytest
 import torch
 

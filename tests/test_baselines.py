@@ -7,7 +7,6 @@ import torch
 
 from deocc.baselines import (
     Baseline,
-    Batch,
     Biharmonic,
     ConvexHull,
     InitialMask,
@@ -18,9 +17,10 @@ from deocc.baselines import (
     PatchMatch,
     Telea,
 )
-from deocc.baselines.convex_hull import convex_hull
+from deocc.baselines.masks.convex_hull import convex_hull
 from deocc.errors import DeoccError
 from deocc.metrics import invisible_iou, mask_iou, psnr
+from deocc.occlusion import Batch
 
 INPAINTERS = (Telea, NavierStokes, Biharmonic, PatchMatch, MeanColour)
 
@@ -35,7 +35,7 @@ def disc(size: int, x: float, y: float, radius: float) -> np.ndarray:
 
 
 def recovery_batch(image: np.ndarray, modal: np.ndarray, amodal: np.ndarray, photo: np.ndarray) -> Batch:
-    masks = {"modal_mask": modal, "amodal_mask": amodal, "photo": photo}
+    masks = {"modal_mask": modal, "amodal_mask": amodal, "photo_mask": photo}
     batch = {name: torch.from_numpy(mask)[None, None].float() for name, mask in masks.items()}
     return batch | {"image": torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255}
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from deocc import borders
-from deocc.borders import finish_masks, restore_detail, snap_to_image
+from deocc.inference import borders
+from deocc.inference.borders import finish_masks, restore_detail, snap_to_image
 from deocc.masks import Frame, person_frame
 from deocc.metrics import mask_iou
 
@@ -126,3 +126,15 @@ def test_what_is_given_up_beside_the_hidden_part_belongs_to_it() -> None:
     )
     assert said[160:162].any() and modal[160:162].sum() < said[160:162].sum() / 2
     assert amodal[160:164, 80:180].all()
+
+
+def test_the_rim_at_what_hides_the_person_is_hidden_too_and_no_other_rim() -> None:
+    whole = disc(120, 120, 60, 60, 40)
+    hidden = whole & (np.arange(120) >= 70)
+    seen = whole & ~hidden
+    kept = borders.without_contact(seen, whole, 2.2)
+    rim = seen & ~kept
+    assert set(np.nonzero(rim)[1]) == {68, 69} and rim[:, 68].any()
+    assert np.array_equal(kept[:, :68], seen[:, :68])
+    assert borders.without_contact(seen, whole, 0.4) is seen
+    assert borders.without_contact(whole, whole, 3) is whole

@@ -3,13 +3,21 @@
 One kernel and one page serve all tests of this file, in the order in which they stand.
 """
 
+import base64
 import csv
+import importlib.util
+import io
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import app
 import browser
 
 CHROMIUM, WHY_NOT = browser.find_chromium()
@@ -20,7 +28,7 @@ SET_UP = """
 import torch
 torch.set_num_threads(1)
 from deocc import Deoccluder
-from deocc.canvas import Canvas
+from deocc.widgets.canvas import Canvas
 from deocc.paths import PEOPLE_MINI
 from deocc.people import PeopleFolder
 from deocc.people.routing import FolderCandidates
@@ -52,6 +60,25 @@ PLAYER = """
 player = HolePlayer(deoccluder, [case], size=96)
 player.play.interval = 100
 player
+"""
+WORKBENCH = """
+from pathlib import Path
+from deocc.tables.workbench import Bench
+from deocc.widgets import AblationWorkbench
+workbench = AblationWorkbench(Bench(Path("bench"), images=32, persons=2, threads=1))
+workbench
+"""
+PHOTO = """
+import torch
+torch.set_num_threads(1)
+import numpy as np
+from deocc import Deoccluder
+from deocc.paths import DATA
+from deocc.occlusion import CaseFolder
+from deocc.widgets import PhotoStudio
+case = CaseFolder(DATA / "demo-cases")[0]
+studio = PhotoStudio(Deoccluder.from_pretrained("small"), case.image)
+studio
 """
 PIXELS = "surface => surface.toDataURL()"
 
@@ -98,7 +125,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Lab]:
 
 @pytest.fixture(scope="module")
 def notebook(lab: browser.Lab) -> browser.Notebook:
-    cells = [SET_UP, STUDIO, ROUTING, DRAWING, MICROSCOPE, PLAYER]
+    cells = [SET_UP, STUDIO, ROUTING, DRAWING, MICROSCOPE, PLAYER, WORKBENCH]
     browser.write_notebook(lab.folder / "widgets.ipynb", cells)
     return lab.open("widgets.ipynb")
 
@@ -272,6 +299,35 @@ def test_the_player_plays_to_the_last_layer(notebook):
     wait_for_value(notebook, "player.layer.value == player.layer.max", "True")
 
 
+def test_a_row_is_ticked_trained_stopped_and_shown_beside_the_stored_ones(notebook):
+    page = notebook.page
+    cell = page.locator(".jp-CodeCell").nth(6)
+    cell.scroll_into_view_if_needed()
+    picture = cell.locator("img").get_attribute("src")
+    train, stop = (cell.get_by_role("button", name=name, exact=True) for name in ("Train this row", "Stop"))
+    for name in ("templates", "discriminator"):
+        cell.get_by_label(name, exact=True).click()
+    cell.get_by_text("Chosen: visible-mask branch, body-part branches.").wait_for()
+    train.click()
+    until(page, lambda: stop.is_enabled() and train.is_disabled(), "the training never starts")
+    cell.get_by_text("seed 0: stored.").wait_for()
+    until(page, lambda: cell.locator("img").get_attribute("src") != picture, "the new row is drawn")
+    cell.get_by_text("Not comparable with the stored rows").wait_for()
+    own = "[row['key'] for row in workbench.own()['given']['initial']]"
+    wait_for_value(notebook, own, "['modal-parsing']")
+
+    notebook.value("setattr(workbench, 'bench', Bench(Path('bench'), images=40_000, persons=2, threads=1))")
+    until(page, lambda: train.is_enabled())
+    train.click()
+    cell.get_by_text("training, step").wait_for()
+    stop.click()
+    cell.get_by_text("seed 0: stopped.").wait_for()
+    until(page, lambda: train.is_enabled() and stop.is_disabled())
+    assert notebook.value(own) == "['modal-parsing']", "what was stopped is no row"
+    cell.get_by_role("button", name="stage 2: pixels", exact=True).click()
+    cell.get_by_label("attention over body parts", exact=True).wait_for()
+
+
 def wait_for_routes(lab, notebook, count: int) -> list[tuple[str, str]]:
     """The file, once it has that many decisions."""
     path = lab.folder / "routes.csv"
@@ -315,3 +371,159 @@ def test_buttons_keys_undo_and_a_restarted_kernel(lab, notebook):
     wait_for_name(again, ids[3])
     again.cell.get_by_role("button", name="Refine (r)").click()
     assert wait_for_routes(lab, notebook, 4) == [*wanted, (ids[3], "refine")]
+
+
+# ------------------------------------------------------------------------------------------ photo studio
+
+
+class Photo(Shown):
+    """The photo studio, in a notebook or on a page of its own."""
+
+    def __init__(self, page, within) -> None:
+        self.page, self.cell = page, within
+        self.surface = within.locator("canvas.deocc-canvas")
+        within.locator("canvas[data-ready=true]").wait_for()
+        self.surface.scroll_into_view_if_needed()
+
+    def picture(self) -> str:
+        return self.cell.locator("img").get_attribute("src")
+
+    def choose(self, tool: str, kind: str) -> None:
+        self.cell.get_by_role("button", name=tool, exact=True).click()
+        self.cell.locator(f"canvas[data-tool={kind}]").wait_for()
+
+    def press(self, name: str) -> None:
+        self.cell.get_by_role("button", name=name, exact=True).click()
+
+    def pull(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drags and lets go, in picture pixels."""
+        self.drag(start, end)
+        self.page.mouse.up()
+
+    def box_brush_and_answer(self) -> None:
+        """Draws a box, paints and rubs out, de-occludes; the page changes each time."""
+        pixels, picture = self.pixels(), self.picture()
+        self.pull((60, 20), (200, 240))
+        self.cell.get_by_text("The blue mask is rough").wait_for()
+        until(self.page, lambda: self.pixels() != pixels, "the rough mask lies over the photo")
+        for tool, ends in (
+            ("paint", ((100, 60), (100, 190))),
+            ("erase", ((150, 200), (190, 200))),
+        ):
+            self.choose(tool, "brush")
+            self.pull(*ends)
+        self.cell.get_by_text("The blue mask is exact").wait_for()
+        self.press("De-occlude")
+        self.cell.get_by_text("was hidden and is painted now").wait_for()
+        until(self.page, lambda: self.picture() != picture, "the answer appears")
+
+
+@pytest.fixture(scope="module")
+def photo_notebook(lab: browser.Lab) -> browser.Notebook:
+    browser.write_notebook(lab.folder / "photo.ipynb", [PHOTO])
+    return lab.open("photo.ipynb")
+
+
+def large_photo(path: Path) -> Path:
+    """12 million pixels, stored lying and marked as upright, in more bytes than a server takes at once."""
+    noise = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise).save(path, quality=90, exif=exif)
+    assert path.stat().st_size > 10_500_000
+    return path
+
+
+def test_a_photo_of_ones_own_in_a_notebook(lab, photo_notebook, tmp_path):
+    page, value = photo_notebook.page, photo_notebook.value
+    studio = Photo(page, page.locator(".jp-CodeCell").first)
+    studio.box_brush_and_answer()
+    assert value("studio.session.question.exact and studio.session.question.box[0] in (59, 60, 61)") == "True"
+    assert value("bool((studio.session.answer.modal_mask == studio.session.question.mask).all())") == "True"
+    assert value("bool(studio.session.answer.modal_mask[70:180, 97:103].all())") == "True", "what was painted"
+
+    picture = studio.picture()
+    studio.press("cut-out")
+    until(page, lambda: studio.picture() != picture, "the cut-out is shown")
+    with page.expect_download() as download:
+        studio.press("Save the person")
+    saved = np.asarray(Image.open(io.BytesIO(Path(download.value.path()).read_bytes())))
+    assert str(list(saved.shape)) == value("list(studio.cut_out().shape)") and saved.shape[2] == 4
+
+    studio.cell.locator("input[type=file]").first.set_input_files(large_photo(tmp_path / "phone.jpg"))
+    wait_for_value(photo_notebook, "studio.session.photo.shape", "(4000, 3000, 3)")
+    studio.cell.get_by_text("phone.jpg").last.wait_for()
+    file = """() => { const data = new DataTransfer();
+      const bytes = Uint8Array.from(atob(DATA), c => c.charCodeAt(0));
+      data.items.add(new File([bytes], 'drop.png')); return data; }"""
+    small = io.BytesIO()
+    Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(small, "PNG")
+    data = page.evaluate_handle(file.replace("DATA", repr(base64.b64encode(small.getvalue()).decode())))
+    studio.surface.dispatch_event("drop", {"dataTransfer": data})
+    wait_for_value(photo_notebook, "studio.session.photo.shape", "(30, 50, 3)")
+
+
+def test_dead_widgets_say_so_and_keep_their_pictures(photo_notebook):
+    page = photo_notebook.page
+    page.evaluate("() => { void window.jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
+    for kind in ("canvas.deocc-dead", "img.deocc-dead"):
+        page.locator(kind).wait_for()
+    until(page, lambda: page.get_by_text("This picture no longer answers").count() == 2, "each says so once")
+    kept = "image => image.hidden || (image.complete && image.naturalWidth > 0)"
+    assert page.locator("img.deocc-dead").evaluate(kept), "no broken picture"
+
+
+DENSITY = """
+from deocc.widgets import DensityEditor
+editor = DensityEditor(start="train")
+editor
+"""
+
+
+def test_the_density_editor_on_a_narrow_page(lab):
+    """All knots lie on the page, each number is read in full, and the mouse pulls an upright slider."""
+    browser.write_notebook(lab.folder / "density.ipynb", [DENSITY])
+    notebook = lab.open("density.ipynb")
+    page = notebook.page
+    page.set_viewport_size({"width": 800, "height": 900})
+    cell = page.locator(".jp-CodeCell").first
+    knots, numbers = cell.locator(".widget-vslider"), cell.locator(".widget-vslider .widget-readout")
+    until(page, lambda: knots.count() == numbers.count() == 11)
+    numbers.first.scroll_into_view_if_needed()
+    area = cell.locator(".jp-OutputArea-output").last.bounding_box()
+    for knot in knots.all():
+        box = knot.bounding_box()
+        assert area["x"] <= box["x"] and box["x"] + box["width"] <= area["x"] + area["width"] + 1
+    for number in numbers.all():
+        assert re.fullmatch(r"\d\.\d\d", number.inner_text())
+        assert number.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight")
+    heights = notebook.value("editor.density.heights")
+    handle = knots.first.locator(".noUi-handle").bounding_box()
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 30, steps=4)
+    page.mouse.up()
+    until(page, lambda: notebook.value("editor.density.heights") != heights, "the curve follows the hand")
+
+    page.evaluate("() => { void window.jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
+    cell.get_by_text("This picture no longer answers").wait_for()
+    assert cell.locator("img.deocc-dead").evaluate("image => image.complete && image.naturalWidth > 200")
+
+
+def test_the_app_is_a_page_of_its_own(lab, tmp_path):
+    if importlib.util.find_spec("voila") is None:
+        pytest.skip("no Voila here; pip install voila")
+    port = browser.free_port()
+    with open(tmp_path / "voila.log", "wb") as log:
+        server = subprocess.Popen(
+            app.app_command(port, browser=False), stdout=log, stderr=log, env=lab.environment
+        )
+        try:
+            page = lab.visit(f"http://{app.ADDRESS}:{port}/")
+            studio = Photo(page, page.locator("body"))
+            assert "NASA" in studio.cell.inner_text() and not page.locator(".jp-InputArea-editor").count()
+            studio.box_brush_and_answer()
+        finally:
+            server.terminate()
+            server.wait(20)

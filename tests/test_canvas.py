@@ -7,8 +7,8 @@ import pytest
 import traitlets
 from PIL import Image
 
-from deocc.canvas import Canvas, Stroke, paint_stroke
 from deocc.errors import DeoccError
+from deocc.widgets.canvas import Canvas, Stroke, paint_stroke
 
 HEIGHT, WIDTH = 40, 60
 

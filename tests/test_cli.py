@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deocc import cli, commands, pipeline
+from deocc.cli import commands, make
+from deocc.cli import main as cli
+from deocc.inference import weights
 from deocc.io import read_image, read_json, read_mask, read_parsing, write_image, write_mask
 from deocc.occlusion import CaseFolder
+from deocc.occlusion.making import CaseOptions, write_cases
 from deocc.people import Occluder, Person, write_people
 
 COMMANDS = ("demo", "deocclude", "predict", "evaluate", "bench", "render", "occlude", "train", "table")
@@ -82,7 +85,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cases(people: Path) -> Path:
     out = people.parent / "cases"
-    commands.write_cases(people, out, per_person=2, progress=False)
+    write_cases(people, out, CaseOptions(per_person=2), progress=False)
     return out
 
 
@@ -95,7 +98,8 @@ def cut_off(path: Path) -> None:
 
 
 def test_help_needs_no_torch() -> None:
-    code = "import sys, deocc, deocc.cli; sys.exit(bool({'torch', 'cv2', 'numpy', 'PIL'} & set(sys.modules)))"
+    heavy = "{'torch', 'cv2', 'numpy', 'PIL'}"
+    code = f"import sys, deocc.cli.main; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -103,7 +107,7 @@ def test_console_script_and_module_agree() -> None:
     script = Path(sys.executable).with_name("deocc")
     runs = [
         subprocess.run([*start, "occlude", "nowhere", "--out", "x"], capture_output=True, text=True)
-        for start in ([str(script)], [sys.executable, "-m", "deocc.cli"])
+        for start in ([str(script)], [sys.executable, "-m", "deocc"])
     ]
     for run in runs:
         assert run.returncode == 2 and run.stdout == ""
@@ -178,7 +182,7 @@ def test_unwritable_json(deocc, words, cases, tmp_path) -> None:  # type: ignore
 def test_unknown_device(deocc, words, photo, people, cases, tiny_weights, tmp_path) -> None:  # type: ignore[no-untyped-def]
     paths = {"P": photo, "M": tmp_path / "mask.png", "C": cases, "F": people}
     ran = deocc(*(paths.get(word, word) for word in words), "--out", tmp_path / "out", "--device", "abacus")
-    assert "device 'abacus' is not to be had here" in ran.error
+    assert "device 'abacus' is not available here" in ran.error
     assert not (tmp_path / "out").exists()
 
 
@@ -423,18 +427,7 @@ def _without_column(folder: Path) -> None:
         (lambda folder: shutil.rmtree(folder), "no such people folder"),
         (lambda folder: (folder / "people.csv").unlink(), "people.csv: no such file"),
         (_without_column, "people.csv: column id is missing"),
-        (lambda folder: cut_off(folder / "images" / "b.jpg"), "b.jpg: damaged or cut off"),
-        (lambda folder: (folder / "masks" / "a.png").write_text("text"), "a.png: not a picture"),
-        (lambda folder: (folder / "masks" / "b.png").unlink(), "b.png: no such file"),
-        (
-            lambda folder: write_mask(folder / "masks" / "a.png", np.zeros((64, 64), bool)),
-            "a.png: the mask is empty",
-        ),
-        (
-            lambda folder: write_mask(folder / "masks" / "a.png", np.ones((60, 64), bool)),
-            "a.png: size (64, 60)",
-        ),
-        (lambda folder: shutil.rmtree(folder / "occluders"), "occluders.csv: no such file"),
+        (lambda folder: (folder / "occluders" / "occluders.csv").unlink(), "occluders.csv: no such file"),
     ],
 )
 def test_occlude_refuses_bad_people(deocc, spoil, said, tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -445,6 +438,32 @@ def test_occlude_refuses_bad_people(deocc, spoil, said, tmp_path) -> None:  # ty
 
 
 @pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: cut_off(folder / "images" / "a.jpg"), "a.jpg: damaged or cut off"),
+        (lambda folder: (folder / "masks" / "a.png").write_text("text"), "a.png: not a picture"),
+        (lambda folder: (folder / "masks" / "a.png").unlink(), "a.png: no such file"),
+        (
+            lambda folder: write_mask(folder / "masks" / "a.png", np.zeros((64, 64), bool)),
+            "a.png: the mask is empty",
+        ),
+        (
+            lambda folder: write_mask(folder / "masks" / "a.png", np.ones((60, 64), bool)),
+            "a.png: size (64, 60)",
+        ),
+    ],
+)
+def test_occlude_leaves_a_bad_person_out(deocc, spoil, said, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    folder = make_people(tmp_path / "people")
+    spoil(folder)
+    ran = deocc("occlude", folder, "--out", tmp_path / "out")
+    assert ran.status == 0 and said in ran.err and "3 cases could not be made and were left out" in ran.err
+    assert "3 cases in" in ran.out and CaseFolder(tmp_path / "out").ids == ["b_0", "b_1", "b_2"]
+    assert set(read_json(tmp_path / "out" / "left-out.json")) == {"a_0", "a_1", "a_2"}
+    assert deocc("occlude", folder, "--strict", "--out", tmp_path / "strict").status == 3
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--ratio", 0.5, 0.2], "ratio 0.5 0.2"),
@@ -452,6 +471,8 @@ def test_occlude_refuses_bad_people(deocc, spoil, said, tmp_path) -> None:  # ty
         (["--ratio", 0.5, 1.2], "ratio 0.5 1.2"),
         (["--split", "test"], "no people in split 'test'"),
         (["--initial", -1], "--initial"),
+        (["--seed", 2**64], "--seed"),
+        (["--seed", 2**63], "--seed"),
         (["--occluders", "nowhere"], "nowhere: no such people folder"),
     ],
 )
@@ -474,7 +495,7 @@ def test_render(deocc, tmp_path) -> None:  # type: ignore[no-untyped-def]
 
 def test_many_folders_after_one_option() -> None:
     words = ["mask/ours", "--people", "a", "b", "--out", "o", "--people", "c", "--resume", "--people=d"]
-    assert cli._repeat_option(words, "--people") == [
+    assert make._repeat_option(words, "--people") == [
         "mask/ours", "--people", "a", "--people", "b", "--out", "o", "--people", "c", "--resume", "--people=d"
     ]  # fmt: skip
 
@@ -500,6 +521,6 @@ def test_train_refuses(deocc, words, said, people, tmp_path) -> None:  # type: i
 
 
 def test_missing_bundled_weights_are_one_line(deocc, photo, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(pipeline, "WEIGHTS", tmp_path / "none")
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "none")
     ran = deocc("deocclude", photo, "--mask", tmp_path / "mask.png", "--out", tmp_path / "out")
     assert "weights 'small': mask-small.safetensors is not in" in ran.error

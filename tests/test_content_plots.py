@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from deocc import Deoccluder
-from deocc import content_plots as C
+from deocc import figures as C
 from deocc.errors import DeoccError
+from deocc.figures.colours import INK, INVISIBLE, OUTSIDE, PAPER
+from deocc.figures.output import figure_array
 from deocc.models import ContentRecoveryNet, MaskCompletionNet
 from deocc.occlusion import OcclusionCase
-from deocc.plots import INVISIBLE, OUTSIDE, VISIBLE, figure_array
 
 SIZE = 64
 
@@ -58,7 +59,7 @@ class TestAsk:
         )
         hole = torch.from_numpy(question.hole)
         assert hole.any() and (valid[0, 0][hole] == 0).all() and (amodal[0, 0][hole] == 1).all()
-        assert (valid[0, 0][~hole] == torch.from_numpy(question.photo)[~hole].float()).all()
+        assert (valid[0, 0][~hole] == torch.from_numpy(question.photo_mask)[~hole].float()).all()
         assert not modal_parts[..., hole].any() and (amodal_parts[..., hole].sum(1) == 1).all()
 
     def test_predicted_masks_come_from_stage_1(self, deoccluder):
@@ -79,7 +80,7 @@ class TestAsk:
         arrays = {k: v[:, columns] for k, v in vars(case).items() if isinstance(v, np.ndarray) and v.ndim > 1}
         question = C.ask(deoccluder, replace(case, **arrays))
         picture = question.picture(SIZE)
-        assert (picture[~question.photo] == OUTSIDE).all() and not question.photo.all()
+        assert (picture[~question.photo_mask] == OUTSIDE).all() and not question.photo_mask.all()
 
 
 class TestClosingHoles:
@@ -123,7 +124,7 @@ class TestClosingHoles:
         assert step.open_share == 0.5
         empty = question._replace(hole=np.zeros((SIZE, SIZE), bool))
         picture = C.validity_picture(step, empty, 4)
-        assert tuple(picture[0, 0]) == VISIBLE and tuple(picture[0, 3]) == INVISIBLE
+        assert tuple(picture[0, 0]) == PAPER and tuple(picture[0, 3]) == INK
         assert (picture[3, 0] == OUTSIDE).all()
 
     def test_the_picture_and_the_curves(self, deoccluder, question):
@@ -169,7 +170,7 @@ class TestAttentionMaps:
         assert (told.parts == untold.parts).all()
 
     def test_places_are_named(self, deoccluder, question):
-        with pytest.raises(DeoccError, match="'encoder 2' is not to be had; there are encoder 3"):
+        with pytest.raises(DeoccError, match="'encoder 2' is not available; there are encoder 3"):
             C.attention_maps(deoccluder, question, "encoder 2")
         with pytest.raises(DeoccError, match="trained without attention"):
             C.attention_maps(deoccluder_with("none"), question, "encoder 3")
@@ -214,7 +215,7 @@ def test_a_cell_is_framed_and_the_rest_is_left():
 def test_the_microscope_shows_photo_parts_and_both_maps(deoccluder, question):
     pair = [C.attention_maps(deoccluder, question, "decoder 3", g) for g in (True, False)]
     panels = C.microscope_panels(question, pair, pair[0].central_cell(), 64)
-    assert list(panels) == ["photo", "body parts", "looks at, parts told", "looks at, parts not told"]
+    assert list(panels) == ["photo", "body parts", "looks at, parts given", "looks at, parts not given"]
     assert all(panel.shape == (64, 64, 3) and panel.dtype == np.uint8 for panel in panels.values())
     other = C.microscope_panels(question, pair, (0, 0), 64)
-    assert (panels["looks at, parts told"] != other["looks at, parts told"]).any()
+    assert (panels["looks at, parts given"] != other["looks at, parts given"]).any()

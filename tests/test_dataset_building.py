@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deocc import dataset_plots
+from deocc import figures
 from deocc.errors import DeoccError
+from deocc.figures.colours import OUTSIDE
 from deocc.io import read_json
 from deocc.occlusion.placement import DENSITIES
 from deocc.paths import PEOPLE_MINI
@@ -16,7 +17,6 @@ from deocc.people import PeopleFolder, Person, write_people
 from deocc.people.filtering import ROUTES, holes
 from deocc.people.sources.coco import Coco
 from deocc.people.sources.index import open_index
-from deocc.people.sources.standin import IN_FRONT, KINDS, draw_scenes, right_route, write_standins
 from deocc.people.statistics import (
     aspect_ratio,
     cluster,
@@ -26,7 +26,7 @@ from deocc.people.statistics import (
     surroundings,
     table_one,
 )
-from deocc.plots import OUTSIDE
+from deocc.studies.standin import IN_FRONT, KINDS, draw_scenes, right_route, write_standins
 
 
 @pytest.fixture(scope="module")
@@ -140,23 +140,23 @@ def test_table_one_with_and_without_a_report(tmp_path: Path) -> None:
 
 def test_figures_are_drawn() -> None:
     stats = describe([block(80, 20), block(40, 40)])
-    figure = dataset_plots.distributions({"a": stats}, {"train": np.array([0.2, 0.3])}, DENSITIES, "caption")
+    figure = figures.distributions({"a": stats}, {"train": np.array([0.2, 0.3])}, DENSITIES, "caption")
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["aspect ratio", "size in the picture", "body parts and clothes", "occlusion ratio"]
     heights = [patch.get_width() for patch in figure.axes[2].patches]
     assert sum(heights) == pytest.approx(100), "bars are percentages"
-    review = dataset_plots.found_by_looking({"a": np.array([True, False, True, False])})
+    review = figures.found_by_looking({"a": np.array([True, False, True, False])})
     x, y = review.axes[0].lines[0].get_data()
     assert list(x) == [0, 0.25, 0.5, 0.75, 1] and list(y) == [0, 0.5, 0.5, 1, 1]
-    panels = dataset_plots.cluster_panels(cluster(stats.aspect[:, None], 2), np.zeros((2, 4, 4), np.uint8))
+    panels = figures.cluster_panels(cluster(stats.aspect[:, None], 2), np.zeros((2, 4, 4), np.uint8))
     assert list(panels) == ["1: 50%", "2: 50%"]
 
 
 def test_pictures_for_figures() -> None:
     person = block(80, 20)
-    image, mask = dataset_plots.near(person.image, person.amodal_mask)
+    image, mask = figures.near(person.image, person.amodal_mask)
     assert mask.sum() == person.amodal_mask.sum() and image.shape[:2] == mask.shape
-    panels = dataset_plots.edge_panels(person.image, person.amodal_mask)
+    panels = figures.edge_panels(person.image, person.amodal_mask)
     assert all(panel.shape == (100, 100, 3) and panel.dtype == np.uint8 for panel in panels.values())
-    canvas = dataset_plots.on_canvas(np.zeros((10, 20, 3), np.uint8), 40)
+    canvas = figures.on_canvas(np.zeros((10, 20, 3), np.uint8), 40)
     assert (canvas == 0).all(2).sum() == 200 and (canvas[0, 0] == OUTSIDE).all()

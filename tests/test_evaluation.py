@@ -1,8 +1,9 @@
-"""Folders in, tables out: values by hand, what is told about bad folders, systems on the same cases."""
+"""Folders in, tables out: values by hand, what is given about bad folders, systems on the same cases."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,23 @@ import torch
 
 from deocc import metrics as M
 from deocc.baselines import ConvexHull, InitialMask, MeanMask, NearestTemplate, Telea
-from deocc.comparison import (
+from deocc.errors import DeoccError
+from deocc.evaluation.folders import evaluate_folders
+from deocc.evaluation.predictors import paste_masks
+from deocc.evaluation.report import METRICS, format_evaluation, format_table
+from deocc.evaluation.systems import (
     evaluate_system,
     evaluate_systems,
     format_comparison,
-    paste_masks,
     recovery_system,
     save_comparison,
     training_masks,
 )
-from deocc.errors import DeoccError
-from deocc.evaluation import CasePrediction, evaluate_folders, format_evaluation, format_table
-from deocc.io import write_image, write_mask, write_parsing
+from deocc.inference.deoccluder import Deoccluder
+from deocc.inference.predictions import CasePrediction
+from deocc.io import require_writable_file, write_image, write_mask, write_parsing
 from deocc.masks import person_frame
 from deocc.occlusion import CaseFolder, OcclusionCase, write_case
-from deocc.pipeline import Deoccluder
-from deocc.tables import METRICS
 
 SIZE = 48
 
@@ -44,6 +46,7 @@ def make_case(index: int, person: str = "", hidden_from: int = 28, parsing: bool
     occluder[:, hidden_from : hidden_from + 14] = True
     target = rng.integers(60, 200, (SIZE, SIZE, 3), np.uint8)
     target[amodal] = (150, 90 + 10 * index, 60)
+    target[::6][amodal[::6]] += 20  # a striped shirt
     image = target.copy()
     image[occluder] = (10, 200, 10)
     labels = np.where(amodal, np.where(np.arange(SIZE)[:, None] < 24, 5, 9), 0).astype(np.uint8)
@@ -124,6 +127,10 @@ def test_values_equal_the_metrics_on_arrays(tmp_path: Path, cases: list[Occlusio
     assert result["recovered_ssim"]["value"] == pytest.approx(
         np.mean([M.ssim(*pair) for pair in pairs]), abs=1e-6
     )
+    assert result["recovered_detail"]["value"] == pytest.approx(np.mean([M.detail_ratio(*p) for p in pairs]))
+    heights = [np.ptp(np.nonzero(c.amodal_mask)[0]) + 1 for c in cases if c.invisible_mask.any()]
+    errors = [M.blurred_colour_error(*p, 0.04 * height) for p, height in zip(pairs, heights, strict=True)]
+    assert result["recovered_colour"]["value"] == pytest.approx(np.mean(errors))
     weights = [region.sum() for *_, region in pairs]
     pooled = np.average([M.image_mse(*pair) for pair in pairs], weights=weights)
     assert result["recovered_psnr_pooled"]["value"] == pytest.approx(M.psnr_of_mse(pooled))
@@ -184,6 +191,10 @@ def test_perceptual_and_frechet_distances_rank_a_copy_before_noise(
     assert good["metrics"]["person_perceptual"]["value"] == 0 < bad["metrics"]["person_perceptual"]["value"]
     assert good["metrics"]["recovered_perceptual"]["n"] == 3  # one of the four cases hides nothing
     assert good["frechet"]["value"] == pytest.approx(0, abs=1e-6) and bad["frechet"]["value"] > 1
+    kernels = [result["metrics"]["recovered_kernel"] for result in (good, bad)]
+    assert kernels[0]["value"] == pytest.approx(0, abs=1e-6) and kernels[0]["n"] == 3
+    assert kernels[1]["value"] > 1 and kernels[1]["low"] <= kernels[1]["value"] <= kernels[1]["high"]
+    assert good["metrics"]["recovered_detail"]["value"] == 1 < bad["metrics"]["recovered_detail"]["value"]
     assert good["frechet"]["rank_deficient"] and good["frechet"]["n"] == 4
     assert good["frechet"]["name"] in ("FID", "FD-Lite0")
 
@@ -214,7 +225,7 @@ def test_the_seed_decides_the_intervals(tmp_path: Path, cases: list[OcclusionCas
     assert first["metrics"]["amodal_l1"] != other["metrics"]["amodal_l1"]
 
 
-# --- what is told about bad folders
+# --- what is given about bad folders
 
 
 def test_missing_folders_and_predictions_are_named(tmp_path: Path, cases: list[OcclusionCase]) -> None:
@@ -266,12 +277,12 @@ def test_what_is_unknown_is_left_out_and_noted(tmp_path: Path, cases: list[Occlu
 
 def test_baselines_on_photos_score_as_on_arrays(tmp_path: Path, cases: list[OcclusionCase]) -> None:
     systems = {"given": InitialMask(), "hull": ConvexHull()}
-    result = evaluate_systems(systems, tmp_path / "cases", given="modal")
+    result = evaluate_systems(systems, tmp_path / "cases", prompt="modal")
     expected = np.mean([M.mask_iou(case.modal_mask, case.amodal_mask) for case in cases])
     assert result["systems"]["given"]["metrics"]["amodal_iou"]["value"] == pytest.approx(expected)
     assert result["systems"]["given"]["metrics"]["modal_iou"]["value"] == 1
     hull = result["systems"]["hull"]["metrics"]["amodal_iou"]["value"]
-    assert hull == evaluate_system(ConvexHull(), cases, given="modal")["metrics"]["amodal_iou"]["value"]
+    assert hull == evaluate_system(ConvexHull(), cases, prompt="modal")["metrics"]["amodal_iou"]["value"]
     given = evaluate_system(InitialMask(), cases)["metrics"]
     assert given["modal_iou"]["value"] < 1  # M_i is rough, and it is what counts as visible
 
@@ -280,10 +291,17 @@ class Oracle:
     """A system on person frames that answers with the truth of its batch."""
 
     name = "oracle"
+    on_photo = False
 
     def predict(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         names = ("modal_mask", "amodal_mask", "parsing_modal", "parsing_amodal")
         return {name: batch[name] for name in names} | {"recovered": batch["target"]}
+
+
+def test_what_is_no_system_is_refused(cases: list[OcclusionCase]) -> None:
+    for system in (object(), SimpleNamespace(name="a sign without a system", on_photo=True)):
+        with pytest.raises(DeoccError, match="no system that can be evaluated"):
+            evaluate_system(system, cases)
 
 
 def test_frame_systems_lose_only_the_resampling(cases: list[OcclusionCase]) -> None:
@@ -295,7 +313,7 @@ def test_frame_systems_lose_only_the_resampling(cases: list[OcclusionCase]) -> N
 
 def test_recovery_uses_true_masks_or_those_of_a_mask_system(cases: list[OcclusionCase]) -> None:
     options: dict[str, Any] = {"task": "pixels", "perceptual": False, "size": 96}
-    true = evaluate_system(Oracle(), cases, given="modal", **options)["metrics"]
+    true = evaluate_system(Oracle(), cases, prompt="modal", **options)["metrics"]
     assert true["recovered_psnr"]["value"] > 22 and true["invisible_iou"]["value"] == 1
     coarse: dict[str, Any] = options | {"size": 24}
     end_to_end = evaluate_system(Oracle(), cases, masks=Oracle(), **coarse)["metrics"]
@@ -304,7 +322,7 @@ def test_recovery_uses_true_masks_or_those_of_a_mask_system(cases: list[Occlusio
     occluded = np.mean([M.psnr(c.image, c.target, c.invisible_mask) for c in cases if c.invisible_mask.any()])
     assert blind["recovered_psnr"]["value"] == pytest.approx(occluded)  # no invisible mask, nothing painted
     assert (
-        evaluate_system(Telea(), cases, given="modal", **options)["metrics"]["recovered_psnr"]["value"]
+        evaluate_system(Telea(), cases, prompt="modal", **options)["metrics"]["recovered_psnr"]["value"]
         > occluded
     )
 
@@ -312,6 +330,7 @@ def test_recovery_uses_true_masks_or_those_of_a_mask_system(cases: list[Occlusio
 class Blind:
     """Sees nobody."""
 
+    name = "blind"
     on_photo = True
 
     def predict(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -322,7 +341,7 @@ class Blind:
 def test_masks_without_anybody_leave_the_photo_as_it_is(
     cases: list[OcclusionCase], tiny_weights: Path
 ) -> None:
-    from deocc.comparison import predict_chunk
+    from deocc.evaluation.systems import predict_chunk
 
     ours = recovery_system(Deoccluder.from_pretrained(tiny_weights, device="cpu"))
     for system, size in ((Telea("person"), 64), (Oracle(), 64), (ours, 64)):
@@ -332,10 +351,11 @@ def test_masks_without_anybody_leave_the_photo_as_it_is(
             assert np.array_equal(answer.recovered, case.image)
 
 
-def test_recovery_from_given_masks_adds_the_texture_that_the_pipeline_adds(
-    cases: list[OcclusionCase], tiny_weights: Path
+@pytest.mark.parametrize("detail", [{"texture": 1.0, "exemplar": False}, {"exemplar": True}])
+def test_recovery_from_given_masks_adds_the_detail_that_the_pipeline_adds(
+    cases: list[OcclusionCase], tiny_weights: Path, detail: dict[str, Any]
 ) -> None:
-    from deocc.comparison import predict_chunk
+    from deocc.evaluation.systems import predict_chunk
 
     stripes = np.where(np.arange(SIZE) % 3 == 0, 0, 255).astype(np.uint8)[:, None, None]
     cases = [
@@ -343,7 +363,8 @@ def test_recovery_from_given_masks_adds_the_texture_that_the_pipeline_adds(
         for case in cases
     ]
     changed = 0
-    models = [Deoccluder.from_pretrained(tiny_weights, device="cpu", texture=gain) for gain in (0.0, 1.0)]
+    plain = {"texture": 0.0, "exemplar": False}
+    models = [Deoccluder.from_pretrained(tiny_weights, device="cpu", **kind) for kind in (plain, detail)]
     answers = [
         predict_chunk(recovery_system(model), cases, "pixels", "modal", model.size) for model in models
     ]
@@ -360,8 +381,8 @@ def test_trained_weights_recover_from_given_masks_and_end_to_end(
 ) -> None:
     ours = Deoccluder.from_pretrained(tiny_weights, device="cpu")
     options: dict[str, Any] = {"task": "pixels", "perceptual": False, "size": ours.size}
-    given = evaluate_system(recovery_system(ours), cases, given="modal", **options)["metrics"]
-    seen = evaluate_system(recovery_system(ours, "seen"), cases, given="modal", **options)["metrics"]
+    given = evaluate_system(recovery_system(ours), cases, prompt="modal", **options)["metrics"]
+    seen = evaluate_system(recovery_system(ours, "seen"), cases, prompt="modal", **options)["metrics"]
     assert seen["recovered_psnr"]["value"] != given["recovered_psnr"]["value"]
     assert seen["amodal_iou"]["value"] == given["amodal_iou"]["value"]
     assert given["invisible_iou"]["value"] == 1 and given["recovered_psnr"]["n"] == 5
@@ -374,7 +395,7 @@ def test_trained_weights_recover_from_given_masks_and_end_to_end(
 
 
 def test_recovered_pixels_outside_the_invisible_mask_stay(cases: list[OcclusionCase]) -> None:
-    from deocc.comparison import predict_chunk
+    from deocc.evaluation.systems import predict_chunk
 
     for system in (Oracle(), Telea()):
         for case, answer in zip(cases, predict_chunk(system, cases, "pixels", "modal", 64), strict=True):
@@ -406,7 +427,7 @@ def test_training_masks_fit_the_controls(cases: list[OcclusionCase]) -> None:
     masks = training_masks(cases, 32)
     assert masks.shape == (6, 32, 32) and masks.dtype == bool
     systems = {"mean": MeanMask.fit(masks), "template": NearestTemplate(masks)}
-    result = evaluate_systems(systems, cases, given="modal", size=32)
+    result = evaluate_systems(systems, cases, prompt="modal", size=32)
     mean, template = (result["systems"][name]["metrics"]["amodal_iou"]["value"] for name in systems)
     assert 0.3 < mean < 1 and template > 0.6
     assert result["systems"]["mean"]["metrics"]["modal_iou"]["value"] == 1  # passed through, not resampled
@@ -414,7 +435,7 @@ def test_training_masks_fit_the_controls(cases: list[OcclusionCase]) -> None:
 
 def test_the_mean_mask_is_not_helped_by_the_given_mask(cases: list[OcclusionCase]) -> None:
     nothing = MeanMask(np.zeros((32, 32), np.float32))
-    scores = evaluate_system(nothing, cases, given="modal", size=32)["metrics"]
+    scores = evaluate_system(nothing, cases, prompt="modal", size=32)["metrics"]
     assert scores["amodal_iou"]["value"] == 0 and scores["modal_iou"]["value"] == 1
 
 
@@ -448,7 +469,27 @@ def test_cases_of_one_person_widen_no_interval_by_number_alone(tmp_path: Path) -
 
 
 def test_predictions_of_another_size_are_refused_in_memory(cases: list[OcclusionCase]) -> None:
-    from deocc.evaluation import Evaluation
+    from deocc.evaluation.cases import Evaluation
 
     with pytest.raises(DeoccError, match="the case has 48 x 48"):
         Evaluation().add(cases[0], CasePrediction(amodal_mask=np.ones((8, 8), bool)))
+
+
+def test_a_folder_in_place_of_the_json_file_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
+    with pytest.raises(DeoccError, match="a folder, a file was expected; give a file's name"):
+        require_writable_file(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeoccError, match=r"file: cannot be made, .* is a file"):
+        require_writable_file(tmp_path / "file" / "scores.json")
+    assert require_writable_file(tmp_path / "new" / "scores.json") == tmp_path / "new" / "scores.json"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "box", ["[NaN, 0, 5, 9]", "[0, 0, 1e300, 9]", f"[0, 0, {'9' * 400}, 9]", "[0, 0, 5]"]
+)
+def test_a_case_whose_only_box_is_no_box_is_refused(box: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "case" / "image.png", np.zeros((20, 20, 3), np.uint8))
+    (tmp_path / "case" / "case.json").write_text(f'{{"box_xyxy": {box}}}')
+    with pytest.raises(DeoccError, match="box_xyxy must be"):
+        CaseFolder(tmp_path)[0]

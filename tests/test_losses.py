@@ -7,11 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from deocc import losses as L
 from deocc.errors import DeoccError
-from deocc.experiments import TINY
+from deocc.experiments.presets import TINY
 from deocc.models.features import VGGFeatures
-from deocc.systems import ContentSystem, MaskSystem
+from deocc.training import losses as L
+from deocc.training.content import ContentSystem
+from deocc.training.mask import MaskSystem
 
 SIZE = 32
 
@@ -36,7 +37,7 @@ def make_batch(count: int = 4, size: int = SIZE, seed: int = 0) -> dict[str, tor
     parsing[1][amodal[1, 0] > 0] = 255
     has_parsing = torch.arange(count) != 1
     return {
-        "image": image * photo, "target": target * photo, "photo": photo, "initial_mask": modal.clone(),
+        "image": image * photo, "target": target * photo, "photo_mask": photo, "initial_mask": modal.clone(),
         "modal_mask": modal, "amodal_mask": amodal, "occluder_mask": occluder,
         "parsing_modal": parsing * (modal[:, 0] > 0), "parsing_amodal": parsing,
         "has_parsing": has_parsing, "true_sides": torch.arange(count) != 2,
@@ -363,7 +364,7 @@ def test_the_discriminator_of_content_learns_alone(content_system):
     assert all(p.grad is not None for p in system.discriminator.parameters())
 
 
-# ----------------------------------------------------------------------------------- what stage 2 is told
+# ----------------------------------------------------------------------------------- what stage 2 is given
 
 
 def test_true_guidance_has_the_labels_and_pseudo_labels_where_there_are_none(content_system):
@@ -397,7 +398,7 @@ def test_coarse_guidance_repeats_labels_of_half_the_resolution(content_system):
     assert torch.equal(fine.modal, coarse.modal) and torch.equal(fine.amodal, coarse.amodal)
     labels = coarse.parsing_amodal
     assert labels.shape == fine.parsing_amodal.shape
-    both = (batch["photo"][:, 0, ::2, ::2] * batch["photo"][:, 0, 1::2, 1::2]) > 0
+    both = (batch["photo_mask"][:, 0, ::2, ::2] * batch["photo_mask"][:, 0, 1::2, 1::2]) > 0
     assert both.any() and torch.equal(labels[:, ::2, ::2][both], labels[:, 1::2, 1::2][both])
     assert (labels == fine.parsing_amodal).float().mean() > 0.7  # they differ along the borders of parts
 
@@ -436,10 +437,10 @@ def test_soft_parts_are_probabilities_where_predicted_and_one_hot_where_true(mas
     true, seen = system.true_guidance(batch), system.seen_guidance(batch)
     predicted = system.predicted_guidance(batch, True)
     assert true.odds is None and all(torch.equal(p, p.round()) for p in true.parts())
-    for told, whole in ((predicted, batch["photo"]), (seen, batch["amodal_mask"])):
+    for told, whole in ((predicted, batch["photo_mask"]), (seen, batch["amodal_mask"])):
         modal, amodal = told.parts()
         assert modal.shape == amodal.shape == (8, 19, SIZE, SIZE)
-        assert 0 <= amodal.min() and amodal.sum(1).max() <= 1 + 1e-5
+        assert amodal.min() >= 0 and amodal.sum(1).max() <= 1 + 1e-5
         assert not torch.equal(amodal, amodal.round()) and (amodal * (1 - whole) == 0).all()
     likeliest = predicted.parts()[1].argmax(1) + 1
     named = predicted.parsing_amodal > 0
@@ -462,6 +463,45 @@ def test_soft_parts_are_probabilities_where_predicted_and_one_hot_where_true(mas
 def test_recovered_pictures_keep_known_pixels(content_system, masks):
     batch = make_batch()
     found = content_system.predict(batch, masks)
-    hole = found["amodal_mask"] * (1 - found["modal_mask"]) * batch["photo"]
+    hole = found["amodal_mask"] * (1 - found["modal_mask"]) * batch["photo_mask"]
     known = (hole == 0).expand_as(batch["image"])
     assert torch.equal(found["recovered"][known], batch["image"][known])
+
+
+def test_guidance_that_is_misspelled_is_an_error(content_system):
+    with pytest.raises(DeoccError, match="choose from predicted, true, seen"):
+        content_system.predict(make_batch(), "ture")
+
+
+def test_rare_parts_count_more_where_asked():
+    parsing = torch.full((1, 8, 8), 9)
+    parsing[0, 0, 0] = 1  # one hat among trousers
+    logits = torch.full((1, 20, 8, 8), -30.0)
+    logits[:, 9] = 30.0  # all trousers
+    photo = torch.ones(1, 1, 8, 8)
+    plain, balanced = (L.parsing_cross_entropy(logits, parsing, photo, balance=b).item() for b in (0, 0.5))
+    assert plain == pytest.approx(60 / 64, rel=1e-4)
+    weights = L.class_weights(parsing[:, None], photo, 0.5)
+    hat, trousers = weights[1].item(), weights[9].item()
+    assert hat == pytest.approx((64 / 20) ** 0.5)
+    assert trousers == pytest.approx(max((64 / 20 / 63) ** 0.5, 1 / 4))
+    assert balanced == pytest.approx(60 * hat / (hat + 63 * trousers), rel=1e-4)
+    assert L.class_weights(parsing[:, None], photo, 0.0).tolist() == [1.0] * 20
+
+
+def test_feedback_asks_again_with_the_networks_own_visible_mask():
+    torch.manual_seed(0)
+    settings = replace(TINY.mask.settings, levels=3, templates=0, perceptual=0.0, feedback=1.0)
+    system, batch = MaskSystem(settings), make_batch()
+    system.network.train()
+    again = system._with_feedback(batch)
+    assert system.network.training
+    with torch.no_grad():
+        logits = system.network.eval()(batch["image"], batch["initial_mask"], batch["photo_mask"])
+    own = (L.mask_probability(logits.modal) > 0.5).float() * batch["photo_mask"]
+    expected = torch.where(own.sum((1, 2, 3), keepdim=True) > 0, own, batch["initial_mask"])
+    assert torch.equal(again["initial_mask"], expected)
+    assert not torch.equal(expected, batch["initial_mask"])
+    assert all(again[name] is batch[name] for name in batch if name != "initial_mask")
+    off = MaskSystem(replace(settings, feedback=0.0))
+    assert off._with_feedback(batch) is batch

@@ -5,15 +5,16 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from deocc import mask_plots as P
-from deocc.plots import INVISIBLE, VISIBLE, figure_array
-from deocc.uncertainty import reliability
+from deocc import figures as P
+from deocc.figures.colours import AGREES, LESS, LINES, MISSED, MORE, WHOLE
+from deocc.figures.output import figure_array
+from deocc.studies.uncertainty import reliability
 
 
 def test_signs_have_colours_and_zero_is_white():
     picture = P.signed_picture(np.array([[1.0, 0.0, -1.0], [0.5, 0.0, -9.0]]), limit=1.0)
-    assert tuple(picture[0, 0]) == VISIBLE and tuple(picture[0, 1]) == (255, 255, 255)
-    assert tuple(picture[0, 2]) == tuple(picture[1, 2]) == INVISIBLE
+    assert tuple(picture[0, 0]) == MORE and tuple(picture[0, 1]) == (255, 255, 255)
+    assert tuple(picture[0, 2]) == tuple(picture[1, 2]) == LESS
     assert (picture[1, 0] > picture[0, 0]).any(), "half as much is paler"
     assert (P.signed_picture(np.zeros((4, 4))) == 255).all()
 
@@ -60,6 +61,26 @@ def test_curves_read_a_training_log():
     assert right.get_ylabel() == "PSNR (dB)" and right.get_ylim()[1] > 13
 
 
+def test_a_running_mean_follows_the_values_and_leaves_gaps_out():
+    values = [1.0, 3.0, float("nan"), 5.0, 7.0]
+    assert P.running_mean(values, 1).tolist()[:2] == [1, 3]
+    assert P.running_mean(values, 3).tolist() == [2, 2, 4, 6, 6]
+    assert np.isnan(P.running_mean([float("nan")] * 3, 3)).all()
+
+
+def test_long_logs_get_running_means_and_no_colour_twice():
+    """Nine terms that jump from step to step: each line is smooth, each has its own colour."""
+    rng = np.random.default_rng(0)
+    names = [f"term {k}" for k in range(9)]
+    log = [{"step": s, "losses": {n: float(rng.uniform(0.1, 1)) for n in names}} for s in range(120)]
+    log.append({"step": 119, "evaluation": {"amodal": 0.5}})
+    left = P.training_curves(log).axes[0]
+    assert len({line.get_color() for line in left.lines}) == 9 <= len(LINES)
+    raw = np.array([row["losses"]["term 0"] for row in log[:-1]])
+    assert np.std(np.diff(left.lines[0].get_ydata())) < 0.2 * np.std(np.diff(raw))
+    assert len(left.collections) == 9 and "running mean of 11" in left.get_title()
+
+
 def test_the_heat_map_writes_differences_from_the_matched_training():
     matrix = np.array([[0.5, 0.4], [0.3, 0.6], [0.5, 0.55]])
     figure = P.shift_heat_map({"a": matrix}, ["low", "high", "all"], ["low", "high"])
@@ -83,12 +104,13 @@ def test_panels_compare_with_the_truth():
     whole[..., 2:6, :] = 1
     visible = whole.clone()
     visible[..., :4] = 0
-    batch = {"image": torch.rand(1, 3, 8, 8), "photo": torch.ones(1, 1, 8, 8), "initial_mask": visible}
+    batch = {"image": torch.rand(1, 3, 8, 8), "photo_mask": torch.ones(1, 1, 8, 8), "initial_mask": visible}
     batch |= {"modal_mask": visible, "amodal_mask": whole}
-    batch["photo"][..., 0] = 0
+    batch["photo_mask"][..., 0] = 0
     panels = P.stage1_panels(batch, {"modal_mask": visible, "amodal_mask": visible}, 0, size=8)
     assert (panels["refined $M_m$"] == panels["given $M_i$"]).all()
-    assert tuple(panels["whole $M_a$"][3, 1]) == INVISIBLE and tuple(panels["whole $M_a$"][3, 6]) == VISIBLE
+    assert tuple(panels["whole $M_a$"][3, 1]) == MISSED and tuple(panels["whole $M_a$"][3, 6]) == AGREES
+    assert all((panel[:, 0] == 225).all() for panel in panels.values()), "outside the photo all are grey"
     assert (P.item_image(batch, 0)[:, 0] == 225).all() and P.item_image(batch, 0, 16).shape == (16, 16, 3)
     assert not P.item_mask(batch["modal_mask"], 0)[3, 2] and P.item_mask(batch["amodal_mask"], 0, 16)[6, 4]
 
@@ -97,7 +119,7 @@ def test_an_outline_marks_the_truth_alone():
     truth = np.zeros((8, 8), bool)
     truth[2:6, 2:6] = True
     picture = P.probability_picture(np.full((8, 8), 0.5), truth)
-    assert tuple(picture[2, 3]) == INVISIBLE and (picture[4, 4] == picture[0, 0]).all()
+    assert tuple(picture[2, 3]) == WHOLE and (picture[4, 4] == picture[0, 0]).all()
 
 
 def test_paired_changes_show_means_and_two_standard_errors():

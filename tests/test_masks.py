@@ -57,9 +57,9 @@ def test_fitted_frame_shows_the_same_photo_pixels_and_is_no_larger(
 
 
 def test_frame_of_a_person_who_fills_a_portrait_is_the_portrait() -> None:
-    frame = person_frame((10, 5, 50, 95), photo=(100, 60))
+    frame = person_frame((10, 5, 50, 95), photo_shape=(100, 60))
     assert frame == Frame(-20, 0, 100)
-    assert person_frame((10, 20, 30, 80), photo=(1000, 1000)).side == 110  # cut at the left and top
+    assert person_frame((10, 20, 30, 80), photo_shape=(1000, 1000)).side == 110  # cut at the left and top
 
 
 @pytest.mark.parametrize("box", [(5, 5, 5, 9), (9, 2, 3, 8), (0, 0, 1)])

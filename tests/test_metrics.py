@@ -300,7 +300,7 @@ def test_every_ratio_falls_into_its_bin(ratios: list[float]) -> None:
 
 @pytest.fixture(scope="module")
 def lite0():  # type: ignore[no-untyped-def]
-    from deocc.models.evaluation_features import lite0_features
+    from deocc.evaluation.features import lite0_features
 
     return lite0_features()
 
@@ -349,7 +349,7 @@ def test_lite0_is_frozen_and_gives_1280_features(lite0) -> None:  # type: ignore
 
 
 def test_without_inception_weights_the_distance_goes_by_its_own_name(monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from deocc.models import evaluation_features as E
+    from deocc.evaluation import features as E
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert E.frechet_judge().frechet_name == "FD-Lite0"
@@ -367,7 +367,7 @@ def test_inception_features_run_through_pytorch_fid(tmp_path) -> None:  # type: 
 
     from pytorch_fid import inception
 
-    from deocc.models.evaluation_features import InceptionFeatures
+    from deocc.evaluation.features import InceptionFeatures
 
     states = []
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deocc.errors import DeoccError
+from deocc.inference.weights import find_weights
 from deocc.models import (
     ContentRecoveryNet,
     Hourglass,
@@ -31,6 +34,7 @@ from deocc.models import (
 )
 from deocc.models.attention import hidden_index, nearest_to
 from deocc.models.trunk import Lite0Trunk, pretrained_parameters
+from deocc.training.mask import MaskSettings, new_network
 
 
 @pytest.fixture(autouse=True)
@@ -354,6 +358,29 @@ def test_refined_mask_reaches_the_second_hourglass_through_templates_only() -> N
         assert net.modal_stem[0].weight.grad.abs().max() > 0  # F_m carries the rest
 
 
+def test_a_given_mask_can_be_handed_on_by_a_weight_that_learns(tmp_path) -> None:
+    plain, net = MaskCompletionNet(8, levels=4).eval(), MaskCompletionNet(8, levels=4, given_logit=3.0).eval()
+    assert "given_logit" not in plain.config and net.config["given_logit"] == 3.0
+    net.load_state_dict({**net.state_dict(), **plain.state_dict()})
+    image, mask = torch.rand(2, 3, 64, 64), (torch.rand(2, 1, 64, 64) > 0.5).float()
+    with torch.no_grad():
+        apart = net(image, mask).modal - plain(image, mask).modal
+    torch.testing.assert_close(apart[:, 1:] - apart[:, :1], 3 * (2 * mask - 1), rtol=1e-4, atol=1e-4)
+    net(image, mask).modal[:, 1].mean().backward()
+    assert net.given_weight is not None and net.given_weight.grad is not None and net.given_weight.grad != 0
+    save_weights(tmp_path / "net.safetensors", net)
+    again = load_weights(tmp_path / "net.safetensors")
+    torch.testing.assert_close(again.given_weight, net.given_weight)
+
+
+def test_a_trunk_enters_as_strongly_as_the_settings_say() -> None:
+    for start in (0.0, 1.0):
+        settings = MaskSettings(width=8, levels=4, stride=4, trunk="lite0", templates=0, trunk_start=start)
+        norms = new_network(settings).lateral_norms()
+        assert norms and all((norm.weight == start).all() for norm in norms)
+    assert not MaskCompletionNet(8, levels=4).lateral_norms()
+
+
 def test_photo_channel_matters_and_defaults_to_ones() -> None:
     net = MaskCompletionNet(8, templates=torch.rand(4, 16, 16)).eval()
     image, initial = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
@@ -436,7 +463,7 @@ def test_content_recovery_shapes_and_range(size: int, n: int) -> None:
     with torch.no_grad():
         out = net(*content_inputs(n, size))
     assert out.shape == (n, 3, size, size)
-    assert 0 <= out.min() and out.max() <= 1
+    assert out.min() >= 0 and out.max() <= 1
 
 
 def test_encoder_levels_follow_the_design() -> None:
@@ -591,6 +618,16 @@ def test_weights_round_trip(which: int, tmp_path) -> None:
         assert torch.equal(x, net.state_dict()[name])
 
 
+def test_weights_of_older_versions_load_by_the_present_names(tmp_path) -> None:
+    net = ContentRecoveryNet(8, levels=4, prior=True, own_share=0.25)
+    config = {("trust" if name == "own_share" else name): value for name, value in net.config.items()}
+    about = {"class": "ContentRecoveryNet", "config": json.dumps(config)}
+    save_file(net.state_dict(), tmp_path / "old.safetensors", metadata=about)
+    assert load_weights(tmp_path / "old.safetensors").config == net.config
+    shipped = load_weights(find_weights("smooth")[1])
+    assert shipped.refine.own_share == 0.5 and shipped.soft_parts
+
+
 def test_half_precision_weights_predict_the_same(tmp_path) -> None:
     net = MaskCompletionNet(8, templates=torch.rand(4, 16, 16)).eval()
     save_weights(tmp_path / "net.safetensors", net)
@@ -627,6 +664,23 @@ def test_foreign_and_unfitting_weights_are_named(tmp_path) -> None:
         save_file({"x": torch.zeros(2)}, path, {"class": "PatchDiscriminator", "config": config})
         with pytest.raises(DeoccError, match="does not fit PatchDiscriminator"):
             load_weights(path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    ['{"in_channels": 4, "width": 20000}', '{"in_channels": 4, "width": 8000}',
+     '{"in_channels": -1, "width": 8}',
+     '{"in_channels": 4, "width": [8]}', '{"in_channels": null, "width": 1e400}', "[1, 2]", "null"],
+)  # fmt: skip
+def test_a_small_file_makes_no_large_network(config: str, tmp_path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "net.safetensors"
+    save_file({"x": torch.zeros(2)}, path, {"class": "PatchDiscriminator", "config": config})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DeoccError, match="does not fit PatchDiscriminator"):
+        load_weights(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_500_000  # kB
 
 
 def test_unwritable_place_is_named(tmp_path) -> None:

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from deocc import losses as L
-from deocc.baselines.deepfill import (
+from deocc.baselines.pixels.deepfill import (
     DILATIONS,
     RATE,
     ContextualAttention,
@@ -20,16 +19,18 @@ from deocc.baselines.deepfill import (
     fuse,
     similarities,
 )
-from deocc.baselines.ovsr_painter import OVSRPainter
-from deocc.baselines.painters import NETWORKS, PAINTERS
-from deocc.baselines.painting import Painter
-from deocc.baselines.pcnet_c import TV, PCNetC
-from deocc.baselines.segan_painter import coloured
+from deocc.baselines.pixels.ovsr import OVSRPainter
+from deocc.baselines.pixels.painting import Painter
+from deocc.baselines.pixels.pcnets import TV, PCNetC
+from deocc.baselines.pixels.registry import NETWORKS, PAINTERS
+from deocc.baselines.pixels.segan import coloured
 from deocc.errors import DeoccError
-from deocc.experiments import SYSTEMS, preset_of
+from deocc.experiments.registry import SYSTEMS, preset_of
 from deocc.models import MaskCompletionNet, load_weights, save_weights
-from deocc.systems import RecoverySystem
-from deocc.training import Batch, make_optimizer
+from deocc.occlusion.batch import Batch
+from deocc.training import losses as L
+from deocc.training.content import RecoverySystem
+from deocc.training.optimisers import make_optimizer
 
 SIZE, COUNT = 64, 4
 
@@ -218,7 +219,7 @@ def make_batch(seed: int = 0) -> Batch:
     modal = amodal * (1 - bar)
     batch = {
         "image": target * (1 - bar) + bar, "target": target, "modal_mask": modal, "initial_mask": modal,
-        "amodal_mask": amodal, "photo": torch.ones(COUNT, 1, SIZE, SIZE),
+        "amodal_mask": amodal, "photo_mask": torch.ones(COUNT, 1, SIZE, SIZE),
     }  # fmt: skip
     parsing = (amodal[:, 0] * torch.where(above > 0, 5, 9)).long()
     return batch | {
@@ -295,14 +296,14 @@ class TestEachPainter:
             hole = found["amodal_mask"] * (1 - found["modal_mask"])
             known = (hole == 0).expand_as(batch["image"])
             assert torch.equal(found["recovered"][known], batch["image"][known])
-            assert 0 <= found["recovered"].min() and found["recovered"].max() <= 1
+            assert found["recovered"].min() >= 0 and found["recovered"].max() <= 1
 
     def test_its_weights_make_a_round_trip(self, name, stage1, tmp_path):
         network = make_system(name, stage1).network.eval()
         save_weights(tmp_path / "w.safetensors", network, half=False)
         again = load_weights(tmp_path / "w.safetensors", classes=NETWORKS)
         batch = make_batch()
-        given = batch["image"], batch["photo"], batch["amodal_mask"]
+        given = batch["image"], batch["photo_mask"], batch["amodal_mask"]
         with torch.no_grad():
             assert torch.allclose(network(*given)[-1], again(*given)[-1])
 

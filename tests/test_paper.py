@@ -1,12 +1,16 @@
 """The registry of the paper's facts: complete, consistent, and free of invented numbers."""
 
 import dataclasses
-import importlib
+import pkgutil
+from pathlib import Path
 
+import nbformat
 import pytest
 
 from deocc import paper
 from deocc.errors import DeoccError
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_equations_and_tables_are_complete():
@@ -18,9 +22,8 @@ def test_equations_and_tables_are_complete():
 
 @pytest.mark.parametrize("equation", paper.EQUATIONS.values(), ids=lambda e: f"eq{e.number}")
 def test_equation_code_exists_and_latex_balances(equation):
-    module, _, name = equation.code.rpartition(".")
-    target = importlib.import_module(module)
-    assert hasattr(target, name) or importlib.import_module(equation.code)
+    assert callable(pkgutil.resolve_name(equation.code))
+    assert f"Eq. {equation.number}" in equation._repr_markdown_()
     assert equation.latex.count("{") == equation.latex.count("}")
 
 
@@ -76,3 +79,11 @@ def test_table_4_adds_one_part_at_a_time():
 def test_facts_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         paper.EQUATIONS[1].latex = ""
+
+
+def test_notebooks_show_every_equation_as_the_registry_has_it():
+    books = [nbformat.read(path, as_version=4) for path in (ROOT / "notebooks").glob("*.ipynb")]
+    outs = [out for book in books for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
+    shown = {out["data"].get("text/markdown") for out in outs if "data" in out}
+    for equation in paper.EQUATIONS.values():
+        assert equation._repr_markdown_() in shown, f"eq. {equation.number}"

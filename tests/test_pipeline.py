@@ -11,15 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from deocc import pipeline
-from deocc.borders import restore_detail
+from deocc.device import pick_device
 from deocc.errors import DeoccError
+from deocc.inference import views, weights
+from deocc.inference.borders import restore_detail
+from deocc.inference.deoccluder import Deoccluder
+from deocc.inference.photo import paste_parsing, paste_pixels
+from deocc.inference.predictions import predict_cases
+from deocc.inference.views import make_view
 from deocc.io import read_image, read_mask, read_parsing
 from deocc.labels import parsing_onehot
 from deocc.masks import Frame, person_frame
 from deocc.models import MaskCompletionNet, MaskLogits, save_weights
 from deocc.occlusion import CaseFolder, OcclusionCase, write_case
-from deocc.pipeline import Deoccluder, make_view, paste_parsing, paste_pixels
 
 SIZE = 32
 PAINT = 0.6  # the colour that `Painter` paints everywhere
@@ -35,7 +39,7 @@ class Halves(nn.Module):
         size = image.shape[-1]
         rows = torch.arange(size)[:, None].expand(size, size)
         whole = ((rows >= size // 2) | (initial_mask[:, 0] > 0)).float()
-        labels = torch.where(rows < size // 2, 5, torch.where(rows.T < size // 2, 14, 15))
+        labels = torch.where(rows < size // 2, 5, torch.where(size // 2 > rows.T, 14, 15))
         parsing = (
             torch.nn.functional.one_hot(labels, 20).permute(2, 0, 1).float().expand(len(image), -1, -1, -1)
         )
@@ -90,7 +94,7 @@ def test_full_resolution_borders_lie_where_the_frame_says(known: Deoccluder) -> 
     image, mask = np.zeros((400, 300, 3), np.uint8), np.zeros((400, 300), bool)
     mask[100:260, 120:200] = True
     answer = known.deocclude(image, mask)
-    assert answer.frame == person_frame(mask, photo=mask.shape) == Frame(-10, 20, 320)
+    assert answer.frame == person_frame(mask, photo_shape=mask.shape) == Frame(-10, 20, 320)
     expected = mask.copy()
     expected[180:340] = True  # lower half of the frame, inside the photo
     assert (answer.amodal_mask != expected).sum() <= 2 * 300  # a pixel of blur along the border
@@ -117,10 +121,10 @@ def test_stage_two_is_asked_about_what_stage_one_answered(known: Deoccluder) -> 
     assert torch.equal(whole, visible)
 
 
-def test_stage_two_hears_probabilities_of_parts_where_it_was_trained_on_them(known: Deoccluder) -> None:
+def test_stage_two_sees_probabilities_of_parts_with_soft_parts(known: Deoccluder) -> None:
     image, mask = photo_and_mask(40, 25, 3)
     view = make_view(image, mask)
-    known.content_net.config = {"soft_parts": True}
+    known.soft_parts = True
     known.deocclude_views([view])
     *_, whole = known.content_net.asked
     photo = torch.from_numpy(view.frame.photo_mask(mask.shape, SIZE))[None, None].float()
@@ -128,6 +132,26 @@ def test_stage_two_hears_probabilities_of_parts_where_it_was_trained_on_them(kno
     logits = Halves()(whole[:, :3], initial, photo).parsing_amodal
     assert torch.allclose(whole, logits.softmax(1)[:, 1:] * photo, atol=1e-6)
     assert 0 < whole.amax() < 1
+
+
+def test_patches_of_visible_clothes_are_copied_where_that_is_asked_for() -> None:
+    class Shirt(Halves):
+        """Halves whose every pixel is upper-clothes."""
+
+        def forward(self, *arrays: Tensor) -> MaskLogits:
+            answer = super().forward(*arrays)
+            parsing = torch.zeros_like(answer.parsing_modal)
+            parsing[:, 5] = 1
+            return answer._replace(parsing_modal=parsing, parsing_amodal=parsing)
+
+    image, mask = photo_and_mask(80, 60, 5)
+    smooth, copied = (
+        Deoccluder(Shirt(), Painter(), SIZE, "cpu", exemplar=exemplar).deocclude(image, mask)
+        for exemplar in (False, True)
+    )
+    hidden = smooth.invisible_mask
+    assert smooth.recovered[hidden].std() == 0 and copied.recovered[hidden].std() > 5
+    assert np.array_equal(copied.recovered[~hidden], image[~hidden])
 
 
 def test_texture_is_added_where_it_is_asked_for_and_must_be_a_share(known: Deoccluder) -> None:
@@ -196,10 +220,10 @@ def test_tiny_and_thin_photos(tiny_weights: Path, shape: tuple[int, int]) -> Non
 
 def test_box_alone_calls_a_segmenter_and_says_so(known: Deoccluder, monkeypatch: pytest.MonkeyPatch) -> None:
     image, mask = photo_and_mask(60, 50)
-    monkeypatch.setattr(pipeline, "segment", lambda image, box, method: (mask, f"{method}-{box}"))
+    monkeypatch.setattr(views, "segment", lambda image, box, method: (mask, f"{method}-{box}"))
     answer = known.deocclude(image, box=(-5.5, 3.2, 30.1, 59.9), segmenter="someone")
     assert np.array_equal(answer.initial_mask, mask)
-    assert answer.frame == person_frame((0, 3, 31, 60), photo=image.shape[:2])
+    assert answer.frame == person_frame((0, 3, 31, 60), photo_shape=image.shape[:2])
     assert answer.notes[0] == "the box was cut to the photo: 0 3 31 60"
     assert answer.notes[1] == "rough mask by someone-(0, 3, 31, 60)"
 
@@ -265,16 +289,16 @@ def test_weights_are_found_by_folder(tiny_weights: Path) -> None:
 
 
 def test_weights_are_found_by_name(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "WEIGHTS", tiny_weights)
-    assert pipeline.find_weights("tiny")[0] == tiny_weights / "mask-tiny.safetensors"
+    monkeypatch.setattr(weights, "WEIGHTS", tiny_weights)
+    assert weights.find_weights("tiny")[0] == tiny_weights / "mask-tiny.safetensors"
     with pytest.raises(DeoccError, match="'huge': mask-huge.safetensors is not in"):
-        pipeline.find_weights("huge")
+        weights.find_weights("huge")
     (tiny_weights / "mask-alone.safetensors").write_bytes(b"")
     try:
         with pytest.raises(DeoccError, match="content-alone.safetensors is not in"):
-            pipeline.find_weights("alone")
+            weights.find_weights("alone")
         with pytest.raises(DeoccError, match="one file mask.*found mask-alone.safetensors, mask-tiny"):
-            pipeline.find_weights(tiny_weights)
+            weights.find_weights(tiny_weights)
     finally:
         (tiny_weights / "mask-alone.safetensors").unlink()
 
@@ -308,9 +332,10 @@ def test_bad_weights_are_named(tiny_weights: Path, tmp_path: Path, how: str, wor
 
 
 def test_unknown_device_is_named() -> None:
-    with pytest.raises(DeoccError, match="device 'abacus' is not to be had"):
-        pipeline.pick_device("abacus")
-    assert pipeline.pick_device("cpu").type == "cpu"
+    for name in ("abacus", "meta"):  # PyTorch's meta device holds no values
+        with pytest.raises(DeoccError, match=f"device '{name}' is not available"):
+            pick_device(name)
+    assert pick_device("cpu").type == "cpu"
 
 
 # ------------------------------------------------------------------ prediction folders
@@ -344,7 +369,7 @@ def predictions(folder: Path) -> dict[str, bytes]:
 
 def test_predictions_equal_single_photos(known: Deoccluder, cases: Path, tmp_path: Path) -> None:
     assert (
-        known.predict_cases(cases, tmp_path / "out", "modal", batch=2, progress=False)
+        predict_cases(known, cases, tmp_path / "out", "modal", batch=2, progress=False)
         == CaseFolder(cases).ids
     )
     for case in CaseFolder(cases):
@@ -370,37 +395,41 @@ def test_a_cut_off_run_goes_on(
 
     monkeypatch.setattr(known, "deocclude_views", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        known.predict_cases(cases, out, batch=2, progress=False)
-    assert sorted(p.name for p in out.iterdir() if p.is_dir()) == ["case0", "case1"]
+        predict_cases(known, cases, out, batch=2, progress=False)
+    kept = sorted(p.name for p in out.iterdir() if p.is_dir() and not p.name.startswith("."))
+    assert kept == ["case0", "case1"]
     monkeypatch.undo()
     (out / "case1" / "parsing.png").unlink()  # an incomplete case is done again
-    assert known.predict_cases(cases, out, batch=2, progress=False) == ["case1", "case2", "case3", "case4"]
-    assert known.predict_cases(cases, out, batch=2, progress=False) == []
-    known.predict_cases(cases, tmp_path / "fresh", progress=False)
+    assert predict_cases(known, cases, out, batch=2, progress=False) == ["case1", "case2", "case3", "case4"]
+    assert predict_cases(known, cases, out, batch=2, progress=False) == []
+    predict_cases(known, cases, tmp_path / "fresh", progress=False)
     assert predictions(out) == predictions(tmp_path / "fresh") and len(predictions(out)) == 20
 
 
 def test_predictions_of_another_run_are_kept(known: Deoccluder, cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    known.predict_cases(cases, out, "initial", progress=False)
+    predict_cases(known, cases, out, "initial", progress=False)
     before = predictions(out)
     with pytest.raises(DeoccError, match=r"another run \(other given\)"):
-        known.predict_cases(cases, out, "modal", progress=False)
+        predict_cases(known, cases, out, "modal", progress=False)
     known.texture = 0.5
     with pytest.raises(DeoccError, match=r"another run \(other texture\)"):
-        known.predict_cases(cases, out, "initial", progress=False)
-    known.texture = 0.0
+        predict_cases(known, cases, out, "initial", progress=False)
+    known.texture, known.exemplar = 0.0, True
+    with pytest.raises(DeoccError, match=r"another run \(other exemplar\)"):
+        predict_cases(known, cases, out, "initial", progress=False)
+    known.exemplar = False
     write_case(cases, dataclasses.replace(make_case(9), id="case9"))
     with pytest.raises(DeoccError, match=r"other cases"):
-        known.predict_cases(cases, out, "initial", progress=False)
+        predict_cases(known, cases, out, "initial", progress=False)
     assert predictions(out) == before
-    assert len(known.predict_cases(cases, out, "modal", overwrite=True, progress=False)) == 6
+    assert len(predict_cases(known, cases, out, "modal", overwrite=True, progress=False)) == 6
 
 
 def test_cases_are_never_overwritten(known: Deoccluder, cases: Path) -> None:
     before = predictions(cases)
     with pytest.raises(DeoccError, match="which is no prediction"):
-        known.predict_cases(cases, cases, overwrite=True, progress=False)
+        predict_cases(known, cases, cases, overwrite=True, progress=False)
     assert predictions(cases) == before
 
 
@@ -422,7 +451,7 @@ def test_a_damaged_case_stops_the_run_before_it_writes(
 ) -> None:  # type: ignore[no-untyped-def]
     spoil(cases / "case4")
     with pytest.raises(DeoccError, match=words):
-        known.predict_cases(cases, tmp_path / "out", given_mask, batch=1, progress=False)
+        predict_cases(known, cases, tmp_path / "out", given_mask, batch=1, progress=False)
     assert not (tmp_path / "out").exists()
 
 

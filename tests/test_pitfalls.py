@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deocc import pitfalls
 from deocc.errors import DeoccError
+from deocc.studies import pitfalls
 
 
 def test_the_distance_of_one_distribution_to_itself_falls_with_n():

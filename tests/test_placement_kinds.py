@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deocc import cli, plots
+from deocc import figures
+from deocc.cli import main as cli
 from deocc.errors import DeoccError, PlacementError
-from deocc.experiments import get_preset
+from deocc.experiments.presets import get_preset
 from deocc.masks import mask_box
 from deocc.occlusion import (
     KINDS,
@@ -29,7 +30,7 @@ from deocc.occlusion import (
     unoccluded_case,
     write_case,
 )
-from deocc.occlusion.dataset import NATURAL_PASTE
+from deocc.occlusion.mix import NATURAL_PASTE
 from deocc.occlusion.priors import Zone
 from deocc.occlusion.realism import contact_shadow, degrade, match_colours, match_sharpness
 from deocc.occlusion.rejection import place_by_rejection
@@ -267,6 +268,6 @@ def test_density_editor_bends_a_curve() -> None:
 
 
 def test_heat_marks_and_scales() -> None:
-    picture = plots.heat(np.array([[0.0, 2.0], [1.0, 4.0]]), 2.0, np.array([[False, False], [True, False]]))
+    picture = figures.heat(np.array([[0.0, 2.0], [1.0, 4.0]]), 2.0, np.array([[False, False], [True, False]]))
     assert picture[0, 0].tolist() == [30, 30, 30] and picture[0, 1].tolist() == [255, 255, 255]
-    assert tuple(picture[1, 0]) == plots.INVISIBLE and (picture[1, 1] == 255).all()
+    assert tuple(picture[1, 0]) == figures.INVISIBLE and (picture[1, 1] == 255).all()

@@ -7,10 +7,10 @@ from deocc.errors import DeoccError
 from deocc.io import read_json
 from deocc.paths import PEOPLE_MINI, RESULTS
 from deocc.people import PeopleFolder
-from deocc.ratio_shift import (
+from deocc.studies.ratio_shift import (
     ALL,
     BANDS,
-    GIVEN,
+    PROMPTS,
     SCHEMA,
     ShiftConfig,
     band_batches,
@@ -69,6 +69,6 @@ def test_the_stored_run_is_whole():
     stored = read_json(RESULTS / "ratio-shift-tiny.json")
     assert stored["schema"] == SCHEMA and stored["cpu_seconds"] is not None
     for metric in ("amodal", "invisible", "modal"):
-        for given in GIVEN:
+        for given in PROMPTS:
             assert np.isfinite(shift_matrix(stored, metric, given)).all()
     assert all(cell["iou"]["amodal"]["n"] >= 40 for cell in stored["cells"])

@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from scipy.io import savemat
 
 import make_recipe
-from deocc import cli
+from deocc.cli import main as cli
 from deocc.errors import DeoccError
 from deocc.io import read_json, read_mask, write_image, write_json, write_mask, write_parsing
 from deocc.masks import mask_box
@@ -299,8 +299,65 @@ def test_the_command(made: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[
     path.write_text(make_recipe.one_row_a_line(make_recipe.make(made.folder)))
     status, said, _ = run(capsys, "people", "recipe", path, made.originals, "--out", out)
     assert status == 0 and "6 of 6 people" in said and "cannot be rebuilt: vik (1 train)" in said
+    status, said, _ = run(capsys, "people", "recipe", path, made.originals, "--out", out)
+    assert status == 0 and "6 of 6 people" in said, "there is nothing left to do"
+    raw = read_json(path)
+    write_json(path, raw | {"quality": 70})
     status, _, wrong = run(capsys, "people", "recipe", path, made.originals, "--out", out)
-    assert status == 2 and "holds something" in wrong
+    assert status == 2 and "holds something" in wrong, "another recipe"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_rebuild_that_was_cut_off_goes_on(
+    made: Maker, facts: R.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    R.rebuild(facts, made.originals, tmp_path / "one")
+    real, calls = R.write_person, []
+
+    def stop(*given: Any) -> Any:
+        calls.append(given[1].id)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(R, "write_person", stop)
+    with pytest.raises(KeyboardInterrupt):
+        R.rebuild(facts, made.originals, tmp_path / "cut")
+    (tmp_path / "cut/images/.coco_000000000009_1.jpg.abcdefgh").write_bytes(b"half")
+    R.rebuild(facts, made.originals, tmp_path / "cut")
+    assert len(calls) == 3 + 4 and not set(calls[:2]) & set(calls[3:]), "what was there was not made again"
+    assert content(tmp_path / "cut") == content(tmp_path / "one")
+
+
+def test_shards_of_a_rebuild_equal_one_run(made: Maker, facts: R.Recipe, tmp_path: Path) -> None:
+    root = shutil.copytree(made.originals, tmp_path / "originals")
+    (root / "ccp/photos/0011.jpg").unlink()
+    R.rebuild(facts, root, tmp_path / "one")
+    for part in (2, 1, 3):
+        report = R.rebuild(facts, root, tmp_path / "parts", shard=(part, 3))
+    assert report["people"]["rebuilt"] == 5 and report["left_out"] == {"photo missing": 1}
+    assert content(tmp_path / "parts") == content(tmp_path / "one")
+
+
+def test_originals_that_come_later_are_rebuilt_by_the_same_command(
+    made: Maker, facts: R.Recipe, tmp_path: Path
+) -> None:
+    root, out = shutil.copytree(made.originals, tmp_path / "originals"), tmp_path / "out"
+    photo = root / "ccp/photos/0011.jpg"
+    kept = photo.read_bytes()
+    photo.unlink()
+    assert R.rebuild(facts, root, out, ("coco", "ccp"))["people"]["rebuilt"] == 3
+    photo.write_bytes(kept)
+    assert R.rebuild(facts, root, out)["people"]["rebuilt"] == 6, "pennfudan, too"
+    assert not (out / "left-out.json").exists()
+    R.rebuild(facts, made.originals, tmp_path / "one")
+    assert content(out) == content(tmp_path / "one")
+    photo.write_bytes(b"no picture")
+    assert R.rebuild(facts, root, out)["left_out"] == {"photo damaged": 1}
+    assert not (out / "images/ccp_0011.jpg").exists() and "ccp_0011" not in table(out)
 
 
 def spoiled(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deocc import segmenters as S
 from deocc.errors import DeoccError
 from deocc.metrics import mask_iou
+from deocc.segmenters import box as enlarging
+from deocc.segmenters import choice as S
+from deocc.segmenters import mediapipe as media
+from deocc.segmenters import pretrained as P
 
 
 def scene(size: int = 120) -> tuple[np.ndarray, np.ndarray]:
@@ -44,8 +47,8 @@ def test_grabcut_works_on_large_photos_at_reduced_size() -> None:
 
 def test_auto_without_weights_is_grabcut_and_named_methods_say_what_they_lack(monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(S, "WEIGHTS", tmp_path)
-    monkeypatch.setattr(S.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(media, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(media.importlib.util, "find_spec", lambda name: None)
     image, _ = scene()
     assert S.segment(image, BOX)[1] == "grabcut"
     for method, words in (
@@ -65,8 +68,8 @@ def test_weights_go_by_torchvision_names() -> None:
     from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
     from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights
 
-    assert MaskRCNN_ResNet50_FPN_V2_Weights.DEFAULT.url.endswith("/" + S.MASKRCNN_FILE)
-    assert DeepLabV3_ResNet50_Weights.DEFAULT.url.endswith("/" + S.DEEPLAB_FILE)
+    assert MaskRCNN_ResNet50_FPN_V2_Weights.DEFAULT.url.endswith("/" + P.MASKRCNN_FILE)
+    assert DeepLabV3_ResNet50_Weights.DEFAULT.url.endswith("/" + P.DEEPLAB_FILE)
 
 
 @pytest.mark.parametrize("method", ["grabcut", "deeplab", "mediapipe", "maskrcnn"])
@@ -79,7 +82,7 @@ def test_segmenters_see_the_enlarged_box_alone(method: str, monkeypatch) -> None
         return np.ones(image.shape[:2], bool)
 
     margin = 0.15 if method == "mediapipe" else 0.25
-    monkeypatch.setitem(S.METHODS, method, S._enlarged(margin)(find))
+    monkeypatch.setitem(S.METHODS, method, enlarging.enlarged(margin)(find))
     image, _ = scene()
     mask, _ = S.segment(image, BOX, method)
     wide, high = round(40 * margin), round(80 * margin)
@@ -96,8 +99,10 @@ def test_damaged_weights_are_one_clear_line(method: str, monkeypatch, tmp_path) 
     import torch
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(S, "_mediapipe_path", lambda file: (_ for _ in ()).throw(S._Unavailable("none")))
-    name = S.MASKRCNN_FILE if method == "maskrcnn" else S.DEEPLAB_FILE
+    monkeypatch.setattr(
+        media, "mediapipe_path", lambda file: (_ for _ in ()).throw(enlarging.Unavailable("none"))
+    )
+    name = P.MASKRCNN_FILE if method == "maskrcnn" else P.DEEPLAB_FILE
     path = tmp_path / "hub/checkpoints" / name
     path.parent.mkdir(parents=True)
     for spoil in (
@@ -119,8 +124,8 @@ def test_deeplab_runs_on_a_file_of_its_own_kind(monkeypatch, tmp_path) -> None: 
     network = deeplabv3_resnet50(weights=None, weights_backbone=None, aux_loss=True)
     with torch.no_grad():
         network.classifier[4].weight.zero_()
-        network.classifier[4].bias.copy_(torch.arange(21.0) == S.PERSON_VOC)
-    path = tmp_path / "hub/checkpoints" / S.DEEPLAB_FILE
+        network.classifier[4].bias.copy_(torch.arange(21.0) == P.PERSON_VOC)
+    path = tmp_path / "hub/checkpoints" / P.DEEPLAB_FILE
     path.parent.mkdir(parents=True)
     torch.save(network.state_dict(), path)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -161,7 +166,7 @@ def test_maskrcnn_takes_the_person_in_the_box(monkeypatch) -> None:  # type: ign
 
     def model_for(box: tuple[int, ...]) -> Callable[[list[torch.Tensor]], list[dict[str, torch.Tensor]]]:
         """The network's answer in pixels of the enlarged box, which is all that it sees."""
-        x0, y0, x1, y1 = S._margin_crop((120, 120), box, S.MARGIN)
+        x0, y0, x1, y1 = enlarging._margin_crop((120, 120), box, enlarging.MARGIN)
         found = {
             "boxes": boxes - torch.tensor([x0, y0, x0, y0]),
             "masks": masks[..., y0:y1, x0:x1],
@@ -170,12 +175,12 @@ def test_maskrcnn_takes_the_person_in_the_box(monkeypatch) -> None:  # type: ign
         }
         return lambda images: [found]
 
-    monkeypatch.setattr(S, "_checkpoint", lambda name: None)
-    monkeypatch.setattr(S, "_maskrcnn_model", lambda path: model_for(BOX))
+    monkeypatch.setattr(P, "checkpoint_file", lambda name: None)
+    monkeypatch.setattr(P, "_maskrcnn_model", lambda path: model_for(BOX))
     mask, name = S.segment(scene()[0], BOX, "maskrcnn")
     assert name == "maskrcnn" and mask[20:100, 40:80].all() and mask.sum() == 40 * 80
     elsewhere = (90, 90, 118, 118)
-    monkeypatch.setattr(S, "_maskrcnn_model", lambda path: model_for(elsewhere))
+    monkeypatch.setattr(P, "_maskrcnn_model", lambda path: model_for(elsewhere))
     far = S.segment(scene()[0], elsewhere, "maskrcnn")  # no person there: the box stands in
     assert far[1] == "box"
 

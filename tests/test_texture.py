@@ -5,9 +5,9 @@ import inspect
 import numpy as np
 import pytest
 
-from deocc import cli
-from deocc.pipeline import Deoccluder
-from deocc.texture import GAIN, dominant_shifts, transfer_texture
+from deocc.cli import use as cli
+from deocc.inference.deoccluder import Deoccluder
+from deocc.inference.texture import dominant_shifts, transfer_texture
 
 COAT, FACE, LEFT_LEG, RIGHT_LEG = 7, 13, 16, 17
 
@@ -90,6 +90,7 @@ def test_dominant_shifts_lead_into_the_source_and_the_first_covers_most():
 
 
 def test_one_default_for_command_line_and_library():
+    """None: what the weights ask for."""
     for command in (cli.demo, cli.deocclude, cli.predict):
-        assert inspect.signature(command).parameters["texture"].default == GAIN
-    assert inspect.signature(Deoccluder.from_pretrained).parameters["texture"].default == GAIN
+        assert inspect.signature(command).parameters["texture"].default is None
+    assert inspect.signature(Deoccluder.from_pretrained).parameters["texture"].default is None

@@ -6,20 +6,22 @@ import pytest
 import torch
 from torch import nn
 
-from deocc.baselines.backbone import Backbone
-from deocc.baselines.completion import MaskBaseline, MaskNetwork, as_logits, full_size
-from deocc.baselines.maskrcnn import MaskRCNN, jittered, mask_boxes, paste_logits
-from deocc.baselines.ovsr import SilhouetteJudges
-from deocc.baselines.trained import NETWORKS, TRAINED
+from deocc.baselines.masks.backbone import Backbone
+from deocc.baselines.masks.completion import MaskBaseline, MaskNetwork, as_logits, full_size
+from deocc.baselines.masks.maskrcnn import MaskRCNN, jittered, mask_boxes, paste_logits
+from deocc.baselines.masks.ovsr import SilhouetteJudges
+from deocc.baselines.masks.registry import MASK_BASELINES, NETWORKS
 from deocc.errors import DeoccError
-from deocc.experiments import SYSTEMS, preset_of, train_system
-from deocc.losses import mask_probability
+from deocc.experiments.registry import SYSTEMS, preset_of
+from deocc.experiments.run import train_system
 from deocc.models import load_weights, save_weights
+from deocc.occlusion.batch import Batch
 from deocc.paths import PEOPLE_MINI
-from deocc.training import Batch, make_optimizer
+from deocc.training.losses import mask_probability
+from deocc.training.optimisers import make_optimizer
 
 SIZE, COUNT = 64, 6
-SEES_PIXELS_OF_M_I = sorted(set(TRAINED) - {"mask/maskrcnn"})
+SEES_PIXELS_OF_M_I = sorted(set(MASK_BASELINES) - {"mask/maskrcnn"})
 
 
 def make_batch(seed: int = 0) -> Batch:
@@ -38,7 +40,10 @@ def make_batch(seed: int = 0) -> Batch:
     image = 0.3 + 0.4 * batch["modal_mask"] + 0.1 * torch.rand(COUNT, 3, SIZE, SIZE, generator=generator)
     photo = torch.ones(COUNT, 1, SIZE, SIZE)
     photo[:, :, :, :5] = 0
-    return {name: mask * photo for name, mask in batch.items()} | {"image": image * photo, "photo": photo}
+    return {name: mask * photo for name, mask in batch.items()} | {
+        "image": image * photo,
+        "photo_mask": photo,
+    }
 
 
 def make_system(name: str, **changes: object) -> MaskBaseline:
@@ -52,7 +57,7 @@ def iou(found: torch.Tensor, truth: torch.Tensor) -> float:
     return float((found & truth).sum() / (found | truth).sum())
 
 
-@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize("name", sorted(MASK_BASELINES))
 class TestEachSystem:
     def test_it_overfits_one_batch(self, name):
         system, batch = make_system(name), make_batch()
@@ -66,17 +71,21 @@ class TestEachSystem:
             optimizer.step()
         with torch.no_grad():  # batch statistics: the running ones need longer
             system.network.train()
-            logits = system.network(batch["image"], batch["initial_mask"], batch["photo"])
-        wholes = mask_probability(logits.amodal) * batch["photo"]
+            logits = system.network(batch["image"], batch["initial_mask"], batch["photo_mask"])
+        wholes = mask_probability(logits.amodal) * batch["photo_mask"]
         assert iou(wholes, batch["amodal_mask"]) > 0.8
         assert iou(wholes, batch["amodal_mask"]) > iou(batch["initial_mask"], batch["amodal_mask"]) + 0.1
         if system.settings.modal:
-            assert iou(mask_probability(logits.modal) * batch["photo"], batch["modal_mask"]) > 0.7
+            assert iou(mask_probability(logits.modal) * batch["photo_mask"], batch["modal_mask"]) > 0.7
 
     def test_every_loss_reaches_the_network_and_not_the_discriminator(self, name):
         system, batch = make_system(name), make_batch()
         terms = system.losses(batch)
-        assert ("adversarial" in terms) == (system.discriminator is not None) == bool(TRAINED[name].adversary)
+        assert (
+            ("adversarial" in terms)
+            == (system.discriminator is not None)
+            == bool(MASK_BASELINES[name].adversary)
+        )
         for term, value in terms.items():
             system.network.zero_grad()
             value.backward(retain_graph=True)
@@ -90,7 +99,7 @@ class TestEachSystem:
         system.losses(batch)
         system.network.zero_grad()
         terms = system.discriminator_losses(batch)
-        assert bool(terms) == bool(TRAINED[name].adversary)
+        assert bool(terms) == bool(MASK_BASELINES[name].adversary)
         if system.discriminator is not None:
             terms["discriminator"].backward()
             assert all(
@@ -108,9 +117,9 @@ class TestEachSystem:
         system, batch = make_system(name), make_batch()
         found = system.predict(batch)
         for mask in ("modal_mask", "amodal_mask"):
-            assert found[mask].shape == batch["photo"].shape
+            assert found[mask].shape == batch["photo_mask"].shape
             assert found[mask].min() >= 0 and found[mask].max() <= 1
-            assert not (found[mask] * (1 - batch["photo"])).any()
+            assert not (found[mask] * (1 - batch["photo_mask"])).any()
         assert (found["modal_mask"] is batch["initial_mask"]) == (not system.settings.modal)
         assert "parsing_amodal" not in found
         assert all(torch.equal(found[k], system.predict(batch)[k]) for k in found)
@@ -120,8 +129,8 @@ class TestEachSystem:
         save_weights(tmp_path / "w.safetensors", system.network, half=False)
         network = load_weights(tmp_path / "w.safetensors", classes=NETWORKS)
         expected = system.predict(batch)["amodal_mask"]
-        logits = network(batch["image"], batch["initial_mask"], batch["photo"])
-        assert torch.allclose(mask_probability(logits.amodal) * batch["photo"], expected, atol=1e-5)
+        logits = network(batch["image"], batch["initial_mask"], batch["photo_mask"])
+        assert torch.allclose(mask_probability(logits.amodal) * batch["photo_mask"], expected, atol=1e-5)
 
     def test_wrong_shapes_are_told(self, name):
         batch = make_batch()
@@ -142,7 +151,7 @@ def test_the_given_mask_says_which_person(name):
     for parameter in system.network.parameters():  # zero-initialised parts must not hide it
         nn.init.normal_(parameter, std=0.2)
     first = system.predict(batch)["amodal_mask"]
-    moved = {**batch, "initial_mask": batch["initial_mask"].roll(9, 3) * batch["photo"]}
+    moved = {**batch, "initial_mask": batch["initial_mask"].roll(9, 3) * batch["photo_mask"]}
     assert not torch.allclose(first, system.predict(moved)["amodal_mask"])
 
 

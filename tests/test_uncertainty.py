@@ -11,7 +11,7 @@ from deocc.errors import DeoccError
 from deocc.masks import Frame
 from deocc.metrics import mask_iou
 from deocc.models import ContentRecoveryNet, MaskCompletionNet
-from deocc.uncertainty import (
+from deocc.studies.uncertainty import (
     Calibration,
     Variation,
     complete_variations,

@@ -9,16 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from deocc import Deoccluder, plots
+from deocc import Deoccluder, figures
 from deocc.errors import DeoccError
 from deocc.models import ContentRecoveryNet, MaskCompletionNet
 from deocc.occlusion import OcclusionCase, occlude
 from deocc.people import Occluder, Person
-from deocc.people.routing import Candidate
+from deocc.people.routing import Candidate, RoutingLog
 from deocc.widgets import (
     MASK_STYLES,
     SPRITE,
     AttentionMicroscope,
+    DensityEditor,
     HolePlayer,
     OcclusionStudio,
     RoutingWidget,
@@ -121,9 +122,7 @@ class TestStudio:
     )
     def test_the_overlay_is_that_mask(self, studio, which, mask):
         studio.overlay.value = which
-        np.testing.assert_array_equal(
-            picture(studio.canvas.overlay)[..., 3] > 0, getattr(studio.case, mask)
-        )
+        np.testing.assert_array_equal(picture(studio.canvas.overlay)[..., 3] > 0, getattr(studio.case, mask))
 
     def test_no_overlay_and_both(self, studio):
         studio.overlay.value = "none"
@@ -159,22 +158,29 @@ class TestStudio:
             OcclusionStudio(deoccluder, [], THINGS)
 
 
-def test_the_bundled_weights_answer_within_the_promised_time():
-    """0.7 s from the slider's release to the picture; as CPU time, which other processes do not lengthen."""
-    studio = OcclusionStudio(Deoccluder.from_pretrained("small", device="cpu"), make_people(), THINGS, 0.3)
-    taken = []
+def test_the_studio_adds_little_to_what_the_networks_take():
+    """From the slider's release to the picture, against both stages alone on the same machine.
+
+    A limit in seconds would measure the machine; tools/bench_widgets.py measures those.
+    """
+    both = Deoccluder.from_pretrained("small", device="cpu")
+    studio = OcclusionStudio(both, make_people(), THINGS, 0.3)
+    studio_takes, stages_take = [], []
     for ratio in (0.5, 0.4, 0.6):
         before, start = studio.image.value, time.process_time()
         studio.ratio.value = ratio
-        taken.append(time.process_time() - start)
+        studio_takes.append(time.process_time() - start)
         assert studio.image.value != before
-    assert min(taken) < 0.7
+        case, start = studio.shown.case, time.process_time()
+        both.deocclude(case.image, mask=case.initial_mask)
+        stages_take.append(time.process_time() - start)
+    assert min(studio_takes) < 1.5 * min(stages_take) + 0.1
 
 
 def test_rendering_is_pure(deoccluder):
     person, thing = make_people()[0], THINGS[0]
     seeds = (3, 3, 4)
-    same, again, other = (plots.render_occlusion(deoccluder, person, thing, 0.4, 1.0, s, 48) for s in seeds)
+    same, again, other = (figures.render_occlusion(deoccluder, person, thing, 0.4, 1.0, s, 48) for s in seeds)
     assert (same.picture == again.picture).all() and (same.picture != other.picture).any()
 
 
@@ -278,6 +284,20 @@ class TestRouting:
         widget.canvas.act("key", key="u")
         assert self.routed(path) == [("a", "discard", "preserve")] and widget.candidate.id == "b"
 
+    def test_a_decision_made_again_counts_the_time_of_both_looks(self, path, monkeypatch):
+        clock = [100.0]
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+        widget = RoutingWidget(candidates(), path, side=48)
+        clock[0] += 4
+        widget.decide("discard")
+        assert "median 4.0 s a decision" in widget.status.value
+        widget.take_back()
+        assert "median" not in widget.status.value, "nobody is routed, so no time is known"
+        clock[0] += 2.5
+        widget.decide("refine")
+        assert "median 6.5 s a decision" in widget.status.value
+        assert RoutingLog(path).median_seconds == 6.5
+
     def test_undo_shows_the_candidate_again_and_stops_at_the_first(self, widget, path):
         widget.decide("discard")
         widget.undo.click()
@@ -345,9 +365,11 @@ def test_a_candidate_is_shown_whole_and_near():
     image = np.full((50, 100, 3), 90, np.uint8)
     mask = np.zeros((50, 100), bool)
     mask[20:40, 70:80] = True
-    plain, tinted = (plots.render_candidate(image, mask, style, 60) for style in ("none", "tint"))
+    plain, tinted = (figures.render_candidate(image, mask, style, 60) for style in ("none", "tint"))
     assert plain.shape == (60, 124, 3)
-    assert (plain[:14, :60] == plots.OUTSIDE).all() and (plain[16:44, :60] == 90).all(), "a wide photo, whole"
+    assert (plain[:14, :60] == figures.OUTSIDE).all() and (plain[16:44, :60] == 90).all(), (
+        "a wide photo, whole"
+    )
     changed = (plain != tinted).any(2)
     assert changed[:, :60].mean() == pytest.approx(0.02, abs=0.02)
     assert changed[:, 64:].mean() == pytest.approx(0.5 / 1.3**2, abs=0.08), "near, the person is large"
@@ -398,8 +420,18 @@ class TestMicroscope:
     def microscope(self, deoccluder, cases) -> AttentionMicroscope:
         return AttentionMicroscope(deoccluder, cases, size=48)
 
-    def test_it_starts_inside_the_hole_of_the_finest_map(self, microscope):
-        assert microscope.place.value == "decoder 3" and not microscope.pair[0].visible[microscope.cell]
+    def test_it_opens_where_something_is_seen(self, microscope):
+        """Inside the hole, in the finest map, after the module that looks there most sharply."""
+        assert not microscope.pair[0].visible[microscope.cell]
+        sharpness, grids = {}, {}
+        opened = microscope.place.value
+        for place in microscope.place.options:
+            microscope.place.value = place
+            told = microscope.pair[0]
+            sharpness[place], grids[place] = told.lift(told.central_cell()), told.grid
+        assert grids[opened] == max(grids.values())
+        assert sharpness[opened] == max(s for place, s in sharpness.items() if grids[place] == grids[opened])
+        microscope.place.value = opened
         assert "largest weight" in microscope.caption.value and microscope.canvas.overlay
 
     def test_a_click_looks_from_there(self, microscope):
@@ -420,7 +452,7 @@ class TestMicroscope:
 
     def test_guidance_changes_what_lies_over_the_photo(self, microscope):
         layer, below = microscope.canvas.overlay, microscope.image.value
-        microscope.guidance.value = "parts not told"
+        microscope.guidance.value = "parts not given"
         assert microscope.canvas.overlay != layer and microscope.image.value == below
 
     def test_arrow_keys_move_the_cell_and_stop_at_the_border(self, microscope):
@@ -442,3 +474,13 @@ class TestMicroscope:
         bare = ContentRecoveryNet(8, attention="none", levels=5)
         with pytest.raises(DeoccError, match="weights of stage 2 with attention"):
             AttentionMicroscope(Deoccluder(MaskCompletionNet(8), bare, 64, "cpu"), cases)
+
+
+def test_each_knot_of_the_density_editor_is_heard():
+    editor = DensityEditor(start="val")
+    assert len(editor.knots) == 11
+    for number, knot in enumerate(editor.knots):
+        before = editor.image.value, editor.density.heights
+        knot.value = 0.35 if knot.value != 0.35 else 0.4
+        assert editor.image.value != before[0] and editor.density.heights[number] == knot.value
+    assert picture(editor.image.value).ndim == 3 and "mean occlusion ratio" in editor.caption.value

@@ -1,8 +1,8 @@
-"""Measures how fast training cases are made, and writes data/results/occlusion_bench.json.
+"""Measures the speed of making training cases: data/results/occlusion_bench.json.
 
 python tools/bench_occlusion.py
 
-CPU time is of one process and holds on a busy machine too; the wall time of the workers does not.
+CPU time is of one process and is also valid on a busy machine; the wall time of the workers is not.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Subset
 
 from deocc.io import write_json
 from deocc.occlusion import OcclusionDataset, collate
-from deocc.occlusion.dataset import MIXES, named_mix
+from deocc.occlusion.mix import MIXES, named_mix
 from deocc.paths import PEOPLE_MINI, RESULTS
 from deocc.people import PeopleFolder
 
@@ -30,7 +30,7 @@ def bundled(size: int, mix: str) -> OcclusionDataset:
 
 
 def cpu_ms(data: OcclusionDataset, count: int) -> float:
-    """CPU milliseconds a case in this process, people and occluders in memory."""
+    """CPU milliseconds per case in this process, with people and occluders in memory."""
     start = time.process_time()
     for i in range(count):
         data.item(1 + i // len(data), i % len(data))

@@ -1,4 +1,4 @@
-"""Exact placement against rejection, on the same problems in one run; writes data/results/placement.json.
+"""Compares exact placement with rejection on the same problems: data/results/placement.json.
 
     OMP_NUM_THREADS=1 python tools/bench_placement.py [--cases 1000] [--tolerance 0.01 0.002]
 
@@ -43,8 +43,8 @@ METHODS = ("exact", "rejection")
 
 @dataclass(frozen=True)
 class Answer:
-    """Where a cut-out went: corner (y, x) and mask, both None if nowhere; sizes tried; CPU time, in all and
-    for the size that fitted."""
+    """A placement: corner (y, x) and mask, both None if it failed; sizes tried; CPU time, in all and for the
+    size that fitted."""
 
     corner: tuple[int, int] | None
     mask: np.ndarray | None
@@ -55,7 +55,7 @@ class Answer:
 
 @dataclass
 class Tally:
-    """What one method did over all problems."""
+    """Results of one method over all problems."""
 
     seconds: float = 0.0
     last_seconds: float = 0.0

@@ -1,8 +1,8 @@
-"""Measures the renderer's throughput and writes data/results/render_bench.json.
+"""Measures the renderer's throughput: data/results/render_bench.json.
 
 python tools/bench_renderer.py
 
-CPU times hold on a busy machine too; people a second by the clock do not.
+CPU times are also valid on a busy machine; people per second of wall time are not.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def cold_start(cache: str | None) -> float:
 
 
 def one_process(count: int) -> dict[str, float]:
-    """Wall and CPU seconds a picture in this process, after a warm-up."""
+    """Wall and CPU seconds per picture in this process, after a warm-up."""
     for i in range(60):  # fills the cache of background meshes
         render_person(FIRST_SEED - 1 - i)
     figures = {}
@@ -46,7 +46,7 @@ def one_process(count: int) -> dict[str, float]:
 
 
 def to_folder(count: int, workers: int) -> dict[str, float]:
-    """Rendering into a folder, files and the start of the workers included."""
+    """Times rendering into a folder, including files and the start of the workers."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

@@ -1,9 +1,9 @@
-"""How well the segmenters that are here find people in boxes; writes data/results/segmenters.json.
+"""Scores the available segmenters on people in boxes: data/results/segmenters.json.
 
 python tools/bench_segmenters.py [--people PEOPLE ...] [--json FILE]
 
-Whole people, as readers of box-only datasets meet them, and people behind occluders, as in `deocclude --box`;
-each in the box of their visible mask. CPU time is of one thread.
+There are whole people, as in box-only datasets, and people behind occluders, as in `deocclude --box`. The box
+is that of the visible mask. CPU time is of one thread.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from deocc.segmenters import available, segment
 
 
 def score(method: str, cases: list[OcclusionCase]) -> dict[str, float]:
-    """IoU with the visible mask: mean and 10th percentile; people nobody was found of; CPU time."""
+    """IoU with the visible mask (mean and 10th percentile), number of people not found, CPU time."""
     ious, nobody, start = [], 0, time.process_time()
     for case in cases:
         mask, name = segment(case.image, case.box_xyxy, method)
@@ -37,7 +37,7 @@ def score(method: str, cases: list[OcclusionCase]) -> dict[str, float]:
 
 
 def score_folder(path: Path) -> dict[str, Any]:
-    """Every segmenter that is here, and the box itself, on the validation people of a folder."""
+    """Scores every available segmenter, and the box itself, on the validation people of a folder."""
     folder = PeopleFolder(path, "val")
     people = list(folder)
     whole = [unoccluded_case(person) for person in people]

@@ -1,9 +1,9 @@
-"""How long the occlusion studio takes from letting go to the new picture; writes JSON for data/results.
+"""Times the occlusion studio from release to new picture; writes JSON for data/results.
 
 In the kernel: from the slider's new value to the encoded picture, N times, as wall clock and as CPU time. In
-the page (where there is a Chromium): from the mouse button's release to the browser's new picture, for the
-slider and for dragging, and the kernel's CPU time for the whole gesture. Wall clock depends on what else the
-machine does, so its load is stored beside it.
+the page (if there is a Chromium): from the mouse button's release to the browser's new picture, for the
+slider and for dragging, with the kernel's CPU time for the whole gesture. Wall clock depends on other work of
+the machine, so the load is stored too.
 """
 
 from __future__ import annotations

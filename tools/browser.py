@@ -1,7 +1,7 @@
 """Drive notebooks in JupyterLab through headless Chromium; for tests and measurements of the widgets.
 
-Everything that JupyterLab and Chromium write lands in one private folder. `find_chromium` names the browser
-or says why there is none; `Lab` starts the server, `Lab.open` runs a notebook in the browser.
+JupyterLab and Chromium write only into one private folder. `find_chromium` finds the browser or gives the
+reason why there is none; `Lab` starts the server, `Lab.open` runs a notebook in the browser.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TALKATIVE = ("@jupyterlab/apputils-extension:announcements", "@jupyterlab/extens
 
 
 def find_chromium() -> tuple[str, str]:
-    """Path of a Chromium (variable DEOCC_CHROMIUM, else on the PATH) and "", or "" and why there is none."""
+    """Path of a Chromium (variable DEOCC_CHROMIUM, else on the PATH) and "", or "" and a reason."""
     for module in ("playwright", "jupyterlab"):
         if importlib.util.find_spec(module) is None:
             return "", f"no {module} here; pip install -e .[dev]"
@@ -48,7 +48,7 @@ def write_notebook(path: Path, cells: Sequence[str]) -> Path:
     return path
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -58,21 +58,23 @@ class Lab:
     """JupyterLab on a private port and a Chromium; use it in a `with` statement.
 
     Attributes:
-        folder: what the server serves; notebooks go here.
-        browser: Playwright's browser.
+        folder: the served folder, for notebooks.
+        environment: variables that make the server write only into the private folder.
     """
 
     def __init__(self, folder: Path, chromium: str, width: int = 1400, height: int = 1000) -> None:
         """Args: folder: private, exists. chromium: path. width, height: of the window in pixels."""
         self.folder, self._chromium, self._size = folder / "served", chromium, (width, height)
         self._state = folder / "state"
+        private = {f"JUPYTER_{kind}_DIR": str(self._state / kind.lower()) for kind in _KINDS}
+        self.environment = {**os.environ, **private}
         for path in (self.folder, self._state):
             path.mkdir()
 
     def __enter__(self) -> Lab:
         from playwright.sync_api import sync_playwright
 
-        self._port = _free_port()
+        self._port = free_port()
         self._server = self._start_server()
         self._playwright = sync_playwright().start()
         self._context = self._playwright.chromium.launch_persistent_context(
@@ -95,7 +97,6 @@ class Lab:
             self._server.kill()
 
     def _start_server(self) -> subprocess.Popen[bytes]:
-        private = {f"JUPYTER_{kind}_DIR": str(self._state / kind.lower()) for kind in _KINDS}
         settings = self._state / "config" / "labconfig"
         settings.mkdir(parents=True)
         disabled = ", ".join(f'"{name}": true' for name in TALKATIVE)
@@ -106,9 +107,7 @@ class Lab:
             "--IdentityProvider.token=", "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
         ]  # fmt: skip
         with open(self._state / "server.log", "wb") as log:
-            return subprocess.Popen(
-                command, cwd=self.folder, env={**os.environ, **private}, stdout=log, stderr=log
-            )
+            return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 
     def _wait_for_server(self) -> None:
         end = time.monotonic() + SECONDS
@@ -135,6 +134,21 @@ class Lab:
         notebook.run()
         return notebook
 
+    def visit(self, address: str) -> Any:
+        """A page of another server, retried until the server answers. Returns: Playwright's page."""
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                urllib.request.urlopen(address, timeout=SECONDS).close()
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+        page = self._context.new_page()
+        page.goto(address)
+        return page
+
 
 _KINDS = ("CONFIG", "DATA", "RUNTIME")
 
@@ -155,7 +169,7 @@ class Notebook:
         assert not [text for text in errors if "Error" in text], errors
 
     def restart(self) -> None:
-        """Restarts the kernel and clears all outputs; nothing is run."""
+        """Restarts the kernel and clears all outputs without running a cell."""
         self.page.evaluate(f"() => {_PANEL}.sessionContext.restartKernel()")
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
 

@@ -9,6 +9,7 @@ MakeHuman's helper meshes: the bodysuit ("tights") and the skirt, which follow e
 """
 
 import argparse
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def read_faces(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
             texture.append([float(word) for word in words[:2]])
         elif kind == "f":
             corners = [[int(part) - 1 for part in word.split("/")[:2]] for word in words]
-            for second, third in zip(corners[1:], corners[2:], strict=False):
+            for second, third in itertools.pairwise(corners):
                 triangle = [corners[0], second, third]
                 if len({corner[0] for corner in triangle}) == 3:
                     faces.setdefault(group, []).append([corner[0] for corner in triangle])

@@ -1,4 +1,4 @@
-"""Makes data/demo-cases: rendered people of seeds that no training used, behind people-mini's val occluders.
+"""Makes data/demo-cases: rendered people unseen in training, behind people-mini's val occluders.
 
     python tools/build_demo_cases.py
 

@@ -1,7 +1,7 @@
-"""Shipped weights beside controls that learn nothing, on fixed cases: data/results/controls-*.json and .md.
+"""Scores shipped weights and controls that learn nothing: data/results/controls-*.json and .md.
 
-Masks given the true visible mask, masks given M_i, and recovery from true masks and end to end. The mean mask
-and the templates are fitted on training people that no case shows. Examples:
+Cases are fixed. Masks are predicted from the true visible mask and from M_i, pixels from true masks and end
+to end. The mean mask and the templates are fitted on training people, who are in no case. Examples:
 
     python tools/control_tables.py ../shared/real-humans --weights small
     python tools/control_tables.py ../shared/real-humans --tuning --no-weights
@@ -23,28 +23,31 @@ from deocc.baselines import (
     PatchMatch,
     Telea,
 )
-from deocc.comparison import evaluate_systems, recovery_system, save_comparison
 from deocc.errors import DeoccError
+from deocc.evaluation.systems import evaluate_systems, recovery_system, save_comparison
+from deocc.inference.deoccluder import Deoccluder
 from deocc.paths import RESULTS
-from deocc.pipeline import Deoccluder
-from deocc.table_runs import fit_controls, fixed_cases
+from deocc.tables.cases import fit_controls, fixed_cases
 
+KINDS = ("masks-modal", "masks-initial", "pixels-true", "pixels-end-to-end")
 SIDE = 128  # of the frames that mean mask and templates live in
 
 
 def main(
     people: Annotated[Path, typer.Argument(help="People folder with splits train and val.")],
-    cases: Annotated[Path, typer.Option(help="Where the fixed cases lie, or will lie.")] = Path(
+    cases: Annotated[Path, typer.Option(help="Folder of the fixed cases; made if missing.")] = Path(
         "control-cases"
     ),
     name: Annotated[str, typer.Option(help="Results go to data/results/controls-NAME-*.")] = "",
     weights: Annotated[str, typer.Option(help="Bundled weights by name, or a folder.")] = "small",
-    no_weights: Annotated[bool, typer.Option("--no-weights", help="The controls alone.")] = False,
+    no_weights: Annotated[bool, typer.Option("--no-weights", help="Only the controls.")] = False,
     flip: Annotated[bool, typer.Option(help="Average stage 1 over the mirror image.")] = True,
     tuning: Annotated[bool, typer.Option("--tuning", help="Cases of the tenth of train held out.")] = False,
-    completion: Annotated[bool, typer.Option(help="Masks.")] = True,
-    pixels: Annotated[bool, typer.Option(help="Recovery too.")] = True,
-    perceptual: Annotated[bool, typer.Option(help="Feature networks too.")] = True,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: masks-modal, masks-initial, pixels-true, pixels-end-to-end."),
+    ] = None,
+    perceptual: Annotated[bool, typer.Option(help="Also use feature networks.")] = True,
     per_person: int = 3,
     limit: Annotated[int | None, typer.Option(help="At most this many people.")] = None,
     samples: Annotated[int, typer.Option(help="Training people of mean mask and templates.")] = 600,
@@ -52,6 +55,11 @@ def main(
     device: str = "cpu",
 ) -> None:
     """Scores the shipped weights and the controls on fixed cases."""
+    kinds = [kind for kind in KINDS if not only or kind in only]
+    if unknown := set(only or ()) - set(KINDS):
+        raise DeoccError(f"--only {min(unknown)}: unknown; choose from {', '.join(KINDS)}")
+    if no_weights and "pixels-end-to-end" in (only or ()):
+        raise DeoccError("--only pixels-end-to-end needs weights; leave --no-weights out")
     folder = fixed_cases(people, cases, tuning, per_person, seed, limit)
     mean, template = fit_controls([people], SIDE, seed, samples)
     ours = None if no_weights else Deoccluder.from_pretrained(weights, device, flip)
@@ -65,29 +73,34 @@ def main(
     common |= {"progress": True, "size": SIDE if ours is None else ours.size}
     masks = [InitialMask(), mean, ConvexHull(), template]
     last = {} if ours is None else {"ours": ours}
-    for given in ("modal", "initial") if completion else ():
-        rows = {system.name: system for system in masks} | last
-        options = common | {"size": SIDE}
-        _save(evaluate_systems(rows, folder, "masks", given, **options), stem, f"masks-{given}")
-    if pixels:
+    for given in ("modal", "initial"):
+        if f"masks-{given}" in kinds:
+            rows = {system.name: system for system in masks} | last
+            options = common | {"size": SIDE}
+            _save(evaluate_systems(rows, folder, "masks", given, **options), stem, f"masks-{given}")
+    if {"pixels-true", "pixels-end-to-end"} & set(kinds):
         painters = [MeanColour(), Telea(), Telea("person"), NavierStokes(), Biharmonic(), PatchMatch()]
         from_true: dict[str, Any] = {system.name: system for system in painters}
         end_to_end = dict(from_true)
         if ours is not None:
             smooth = copy(ours)
-            smooth.texture = 0.0
+            smooth.texture, smooth.exemplar = 0.0, False
             from_true["ours"] = recovery_system(ours)
-            from_true["ours, without texture"] = recovery_system(smooth)
+            if ours.texture or ours.exemplar:
+                from_true["ours, without texture"] = recovery_system(smooth)
             from_true["ours, parts as stage 1 sees them"] = recovery_system(ours, "seen")
-            end_to_end |= {"ours": ours, "ours, without texture": smooth}
-        _save(evaluate_systems(from_true, folder, "pixels", "modal", **common), stem, "pixels-true")
-        if ours is not None:
+            end_to_end["ours"] = ours
+            if ours.texture or ours.exemplar:
+                end_to_end["ours, without texture"] = smooth
+        if "pixels-true" in kinds:
+            _save(evaluate_systems(from_true, folder, "pixels", "modal", **common), stem, "pixels-true")
+        if ours is not None and "pixels-end-to-end" in kinds:
             result = evaluate_systems(end_to_end, folder, "pixels", "initial", masks=ours, **common)
             _save(result, stem, "pixels-end-to-end")
 
 
 def _argument(word: str) -> str:
-    """An argument as results may tell it: of an absolute path, the name alone."""
+    """An argument in a form for results: an absolute path becomes its last name."""
     return Path(word).name if Path(word).is_absolute() else word
 
 

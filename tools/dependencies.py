@@ -1,6 +1,6 @@
-"""Print what pyproject.toml lists, for the installers that cannot read it themselves.
+"""Prints the dependencies of pyproject.toml for installers that cannot read it.
 
-`--conda` prints environment.yml; `--no-deps` prints the packages to be installed without their dependencies.
+`--conda` prints environment.yml; `--no-deps` prints the packages to install without their dependencies.
 """
 
 from __future__ import annotations

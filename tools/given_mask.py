@@ -1,7 +1,7 @@
-"""What a trained stage 1 loses by predicting the visible mask again: data/results/given-mask.json.
+"""Measures what stage 1 loses by predicting the visible mask again: data/results/given-mask.json.
 
-Scores a run's weights on fixed cases given the true visible mask, once as they are and once with the given
-mask in place of the refined one, as systems answer that pass it through. Example:
+Scores a run's weights on fixed cases with the true visible mask as prompt: once unchanged, and once with the
+prompt in place of the refined mask, like systems that pass it through. Example:
 
     python tools/given_mask.py runs/tables/mask-ours-HASH/weights.safetensors runs/tables/cases-HASH
 """
@@ -13,24 +13,22 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from deocc.comparison import evaluate_systems
 from deocc.errors import DeoccError
+from deocc.evaluation.systems import evaluate_systems
 from deocc.io import write_json
 from deocc.models import load_weights, read_metadata
 from deocc.paths import RESULTS
-from deocc.systems import AdversarySettings, MaskSettings, MaskSystem
+from deocc.training.mask import MaskSettings, MaskSystem
+from deocc.training.settings import AdversarySettings
 
 METRICS = ("amodal_iou", "modal_iou", "invisible_iou")
 
 
-class GivenVisible:
-    """A system whose visible mask is the one that it was given."""
-
-    def __init__(self, system: MaskSystem) -> None:
-        self.system, self.network = system, system.network
+class GivenVisible(MaskSystem):
+    """Stage 1 that returns its prompt as the visible mask."""
 
     def predict(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {**self.system.predict(batch), "modal_mask": batch["initial_mask"].float()}
+        return {**super().predict(batch), "modal_mask": batch["initial_mask"].float()}
 
 
 def main(
@@ -40,10 +38,13 @@ def main(
 ) -> None:
     """Scores both readings."""
     silent = AdversarySettings(weight=0)
-    system = MaskSystem(MaskSettings(width=8, levels=2, templates=0, perceptual=0, adversary=silent))
-    system.network = load_weights(weights).eval()  # the one above was only there to be replaced
+    settings, network = MaskSettings(perceptual=0, adversary=silent), load_weights(weights).eval()
+    system = MaskSystem(settings, network=network)
     size = int(read_metadata(weights)["input_size"])
-    rows: dict[str, Any] = {"refined visible mask": system, "visible mask as given": GivenVisible(system)}
+    rows: dict[str, Any] = {
+        "refined visible mask": system,
+        "visible mask as given": GivenVisible(settings, network=network),
+    }
     result = evaluate_systems(rows, cases, "masks", "modal", size=size, progress=True)
     value = {
         "command": f"python tools/given_mask.py {weights.parent.name}/{weights.name} {cases.name}",

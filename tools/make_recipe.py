@@ -1,4 +1,4 @@
-"""Writes the recipe of a people folder that was cut out of public photos: facts, no pixels.
+"""Writes the recipe of a people folder that was cut out of public photos. A recipe holds no pixels.
 
 python tools/make_recipe.py PEOPLE --out data/recipes/NAME.json
 
@@ -24,7 +24,7 @@ LONGER_SIDE, QUALITY, OCCLUDER_SIDE = 224, 88, 152  # of SOURCES.md
 
 
 def original_path(path: str) -> str:
-    """A path as the dataset's owner has it: mirrors put folders of their own in front."""
+    """A path as in the owner's dataset, without folders that mirrors put in front."""
     parts = Path(path).parts
     for i, part in enumerate(parts):
         if part in ("train2017", "val2017", "photos", "annotations", "PNGImages", "PedMasks"):
@@ -33,7 +33,7 @@ def original_path(path: str) -> str:
 
 
 def annotation_of(entry: dict[str, Any]) -> str:
-    """The annotation's file, and behind # the COCO id or the label; "box" where only that tells it apart."""
+    """The annotation's file, and behind # the COCO id or the label; "box" if only the box identifies it."""
     if entry["ann"].endswith(".txt"):  # a mirror's own numbering
         return "box"
     path = original_path(entry["ann"].split("#")[0])
@@ -85,7 +85,7 @@ def make(folder: Path) -> dict[str, Any]:
 
 
 def one_row_a_line(recipe: dict[str, Any]) -> str:
-    """JSON with each person and each occluder on a line of their own, so that a diff reads well."""
+    """JSON with one line per person and per occluder, so that a diff reads well."""
     marks, text = {}, dict(recipe)
     for key in ("people", "occluders"):
         text[key] = {name: f"@{key}.{name}" for name in recipe[key]}

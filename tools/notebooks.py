@@ -1,9 +1,11 @@
-"""Run the notebooks: in place, to store their outputs, or on a GPU, to store how long they take.
+"""Runs the notebooks in place or on a GPU, and measures them.
 
 `execute [NAME ...]` runs notebooks in preset small, strips widget state and machine-specific metadata, writes
 the measured time and memory into each header, and stores them in data/results/notebooks-<device>.json.
 A code cell tagged `figure:NAME` regenerates figures/NAME.jpg.
-`gpu [NAME ...]` runs them on a GPU without changing them and stores the same; without a GPU it says so.
+`gpu [NAME ...]` runs them on a GPU without changing them and stores the same measurements; without a GPU it
+prints a message. `rehearse [NAME ...]` runs them in preset tiny with the CPU in the role of a GPU
+(tools/stand_in.py) and stores nothing. It finds tensors on the wrong device, but not speed or rounding.
 """
 
 from __future__ import annotations
@@ -32,6 +34,14 @@ MEASURED = re.compile(r"^\*\*Measured\*\*.*$", re.MULTILINE)
 # VmHWM, not ru_maxrss: the latter survives exec, so it counts the process that started the kernel.
 MEMORY = "next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmHWM'))"
 CELL_LIMIT = 1800  # seconds
+STAND_IN = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "tools")!r})
+import deocc  # before torch
+from stand_in import stand_in
+standing_in = stand_in("cuda")
+standing_in.__enter__()
+"""
 
 
 def find_notebooks(names: list[str]) -> list[Path]:
@@ -47,17 +57,25 @@ def find_notebooks(names: list[str]) -> list[Path]:
 
 
 async def _peak_memory(client: NotebookClient) -> int | None:
-    """Most memory that the client's kernel has held, in MiB; None where the system has no /proc."""
+    """Peak memory of the client's kernel, in MiB; None if the system has no /proc."""
     assert client.kc is not None
     reply = await client.kc.execute("", user_expressions={"kib": MEMORY}, reply=True, timeout=60)
     answer = reply["content"]["user_expressions"]["kib"]
     return round(int(answer["data"]["text/plain"]) / 1024) if answer["status"] == "ok" else None
 
 
-def run(path: Path, preset: str) -> tuple[nbformat.NotebookNode, dict[str, Any]]:
-    """Executes a notebook; returns it with its outputs, and seconds, peak memory and number of code cells."""
+def run(path: Path, preset: str, before: str = "") -> tuple[nbformat.NotebookNode, dict[str, Any]]:
+    """Executes a notebook; returns it with its outputs, and seconds, peak memory and number of code cells.
+
+    Args:
+        path: of the notebook.
+        preset: its name.
+        before: code to run first, in a separate cell.
+    """
     os.environ["DEOCC_PRESET"] = preset
     notebook = nbformat.read(path, as_version=4)
+    if before:
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(before))
     client = NotebookClient(notebook, timeout=CELL_LIMIT, kernel_name="python3", resources={})
     client.resources = {"metadata": {"path": str(path.parent)}}
     start = time.perf_counter()
@@ -71,7 +89,7 @@ def run(path: Path, preset: str) -> tuple[nbformat.NotebookNode, dict[str, Any]]
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drops what only one machine or one session needs: widget state and views, times, kernel details."""
+    """Drops facts of one machine or session: widget state and views, times, kernel details."""
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -93,7 +111,7 @@ def _line(where: str, facts: dict[str, Any] | None) -> str:
 
 
 def write_measurement(notebook: nbformat.NotebookNode, stem: str) -> None:
-    """Writes what data/results knows about this notebook into its header's line **Measured**."""
+    """Writes the stored measurements of a notebook into its header's line **Measured**."""
     facts = {}
     for device in ("cpu", "gpu"):
         stored = RESULTS / f"notebooks-{device}.json"
@@ -157,14 +175,21 @@ def gpu(names: list[str]) -> None:
               store("gpu", {path.stem: facts}).relative_to(ROOT))  # fmt: skip
 
 
+def rehearse(names: list[str]) -> None:
+    """Runs notebooks with the CPU in the role of a GPU."""
+    for path in find_notebooks(names):
+        facts = run(path, "tiny", STAND_IN)[1]
+        print(f"{path.stem}: {facts['seconds']} s with the CPU standing in for CUDA")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["execute", "gpu"])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks; all of them unless named")
+    parser.add_argument("action", choices=["execute", "gpu", "rehearse"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks; default: all")
     arguments = parser.parse_args()
-    {"execute": execute, "gpu": gpu}[arguments.action](arguments.names)
+    {"execute": execute, "gpu": gpu, "rehearse": rehearse}[arguments.action](arguments.names)
 
 
 if __name__ == "__main__":

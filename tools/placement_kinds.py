@@ -1,10 +1,10 @@
-"""How well stage 1 completes people by how their occluder stands to them; writes data/results/.
+"""Scores stage 1 by the placement kind of the occluder; writes data/results/.
 
     python tools/placement_kinds.py PEOPLE [--count 60] [--weights small] [--json FILE]
 
-Validation people of a people folder, each behind one thing of each kind, at the same wanted ratio for all
-kinds (density "val"), with the true visible mask given. Where a kind cannot reach a
-ratio, the case is left out.
+Each validation person of a people folder is put behind one occluder of each kind, at the same ratio for all
+kinds (density "val"). The prompt is the true visible mask. If a kind cannot reach a ratio, the case is left
+out.
 """
 
 import argparse
@@ -17,18 +17,18 @@ from tqdm.auto import tqdm
 
 from deocc import Deoccluder
 from deocc.errors import PlacementError
+from deocc.figures.cases import score_masks
 from deocc.io import write_json
 from deocc.occlusion import DENSITIES, KINDS, OcclusionCase, PasteOptions, occlude_as, unoccluded_case
-from deocc.occlusion.dataset import NATURAL_PASTE
+from deocc.occlusion.mix import NATURAL_PASTE
 from deocc.paths import RESULTS
 from deocc.people import PeopleFolder
-from deocc.plots import score_masks
 
 RIVAL = "anywhere"  # its cases are plain pastes, as earlier validation sets have them
 
 
 def draw_case(kind: str, folder: PeopleFolder, things: list, index: int, seed: int) -> OcclusionCase | None:
-    """One person behind a thing of a kind; None where the wanted ratio cannot be had so."""
+    """One person behind an occluder of a kind; None if this kind cannot reach the ratio."""
     ratio = float(DENSITIES["val"].sample(np.random.default_rng([seed, index])))
     rng = np.random.default_rng([seed, index, KINDS.index(kind)])
     others = [i for i in range(len(folder)) if i != index]

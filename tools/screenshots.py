@@ -1,6 +1,8 @@
-"""Pictures of the widgets in JupyterLab, for readers without a kernel: figures/{studio,routing}.jpg.
+"""Takes pictures of the widgets in JupyterLab for readers without a kernel.
 
-python tools/screenshots.py
+Names: studio, routing, photo-studio (.jpg).
+
+python tools/screenshots.py [NAME ...]
 """
 
 from __future__ import annotations
@@ -38,6 +40,16 @@ routing = RoutingWidget(candidates, "routes.csv", side=320)
 routing.decide("preserve")
 routing
 """
+PHOTO = """
+from deocc.widgets import PhotoStudio
+bush = next(thing for thing in people.occluders("val") if thing.id == "rendered_bush_000527")
+case = occlude(people[38], bush, 0.3, np.random.default_rng(1))
+photo = PhotoStudio(Deoccluder.from_pretrained("small"), case.image)
+photo.give_mask(case.modal_mask)
+photo.deocclude()
+photo.shown.value = "background"
+photo
+"""
 
 
 def shoot(output: Locator, name: str) -> None:
@@ -54,9 +66,11 @@ def main() -> None:
     if not chromium:
         sys.exit(why)
     with tempfile.TemporaryDirectory() as folder, browser.Lab(Path(folder), chromium, 1300, 1400) as lab:
-        browser.write_notebook(lab.folder / "widgets.ipynb", [STUDIO, ROUTING])
+        browser.write_notebook(lab.folder / "widgets.ipynb", [STUDIO, ROUTING, PHOTO])
         page = lab.open("widgets.ipynb").page
-        for number, name in enumerate(("studio", "routing")):
+        for number, name in enumerate(("studio", "routing", "photo-studio")):
+            if sys.argv[1:] and name not in sys.argv[1:]:
+                continue
             cell = page.locator(".jp-CodeCell").nth(number)
             shoot(cell.locator(".jupyter-widgets.widget-vbox").first, name)
 

@@ -1,24 +1,25 @@
-"""The systems that ours is measured against, one file a system, all behind one protocol.
+"""The systems that ours is measured against, one file per system, all behind one protocol.
 
-Exported here are those that learn nothing, or only an average: they say what the numbers of a table are
-worth. Those that the training loop trains are in `deocc.baselines.trained`.
+This package exports those that learn nothing, or only an average; they are controls. Those that the training
+loop trains are in `deocc.baselines.masks.registry` and
+`deocc.baselines.pixels.registry`.
 """
 
 from collections.abc import Callable
 from functools import partial
 
-from deocc.baselines.biharmonic import Biharmonic
-from deocc.baselines.convex_hull import ConvexHull
-from deocc.baselines.initial_mask import InitialMask
-from deocc.baselines.inpainting import Inpainter
-from deocc.baselines.mean_colour import MeanColour
-from deocc.baselines.mean_mask import MeanMask
-from deocc.baselines.navier_stokes import NavierStokes
-from deocc.baselines.nearest_template import NearestTemplate
-from deocc.baselines.patchmatch import PatchMatch
-from deocc.baselines.protocol import Baseline, Batch, Prediction
-from deocc.baselines.telea import Telea
-from deocc.baselines.true_visible import TrueVisibleMask
+from deocc.baselines.masks.convex_hull import ConvexHull
+from deocc.baselines.masks.initial_mask import InitialMask
+from deocc.baselines.masks.mean_mask import MeanMask
+from deocc.baselines.masks.nearest_template import NearestTemplate
+from deocc.baselines.masks.true_visible import TrueVisibleMask
+from deocc.baselines.pixels.biharmonic import Biharmonic
+from deocc.baselines.pixels.inpainting import Inpainter
+from deocc.baselines.pixels.mean_colour import MeanColour
+from deocc.baselines.pixels.navier_stokes import NavierStokes
+from deocc.baselines.pixels.patchmatch import PatchMatch
+from deocc.baselines.pixels.telea import Telea
+from deocc.baselines.protocol import Baseline
 
 INPAINTERS: dict[str, Callable[[], Inpainter]] = {
     "colour": MeanColour,
@@ -32,6 +33,6 @@ INPAINTERS: dict[str, Callable[[], Inpainter]] = {
 
 __all__ = [
     "INPAINTERS",
-    "Baseline", "Batch", "Biharmonic", "ConvexHull", "InitialMask", "MeanColour", "MeanMask",
-    "NavierStokes", "NearestTemplate", "PatchMatch", "Prediction", "Telea", "TrueVisibleMask",
+    "Baseline", "Biharmonic", "ConvexHull", "InitialMask", "MeanColour", "MeanMask",
+    "NavierStokes", "NearestTemplate", "PatchMatch", "Telea", "TrueVisibleMask",
 ]  # fmt: skip

@@ -1,17 +1,16 @@
-"""What every system of a table offers: a name and a prediction for a batch."""
+"""The protocol of systems that need no training loop."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Batch = dict[str, Tensor]
-Prediction = dict[str, Tensor]
-"""modal_mask, amodal_mask: N x 1 x H x W probabilities; parsing_modal, parsing_amodal: N x H x W int64;
-recovered: N x 3 x H x W in [0, 1]. A system leaves out what it does not predict."""
+from deocc.occlusion.batch import Batch
+from deocc.training.system import Prediction
 
 
+@runtime_checkable
 class Baseline(Protocol):
     """A system that predicts without being trained by the training loop.
 
@@ -26,7 +25,7 @@ class Baseline(Protocol):
 
     def predict(self, batch: Batch) -> Prediction:
         """Completes masks from `image` and `initial_mask`, or pixels from `image`, `modal_mask`,
-        `amodal_mask` and `photo`; see `deocc.occlusion.Batch`."""
+        `amodal_mask` and `photo_mask`; see `deocc.occlusion.Batch`."""
 
 
 def to_masks(batch_mask: Tensor) -> np.ndarray:

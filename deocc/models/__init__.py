@@ -1,13 +1,13 @@
 """The networks of both stages."""
 
-from .attention import ParsingGuidedAttention
-from .blocks import count_parameters
-from .content_recovery import ContentRecoveryNet, encoder_levels, mix_background
-from .discriminator import PatchDiscriminator
-from .hourglass import Hourglass
-from .mask_completion import MaskCompletionNet, MaskLogits, TemplateGuide
-from .partial_conv import PartialConv2d
-from .weights import load_weights, read_metadata, save_weights
+from deocc.models.attention import ParsingGuidedAttention
+from deocc.models.blocks import count_parameters
+from deocc.models.content_recovery import ContentRecoveryNet, encoder_levels, mix_background
+from deocc.models.discriminator import PatchDiscriminator
+from deocc.models.hourglass import Hourglass
+from deocc.models.mask_completion import MaskCompletionNet, MaskLogits, TemplateGuide
+from deocc.models.partial_conv import PartialConv2d
+from deocc.models.weights import load_weights, read_metadata, save_weights
 
 __all__ = [
     "ContentRecoveryNet",

@@ -1,4 +1,4 @@
-"""Parsing guided attention (PGA): body parts tell which visible pixels an invisible one resembles."""
+"""Parsing guided attention (PGA): body parts guide which visible pixels an invisible pixel attends to."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import DeoccError
-from .blocks import conv3x3, upsample_to
+from deocc.errors import DeoccError
+from deocc.models.blocks import conv3x3, upsample_to
 
 FUSIONS = ("concat", "cascade")
 HIDDEN_BIAS = -3e4  # added to the product of a query with an invisible key; within half precision's range
 
 
 class BodyStream(nn.Module):
-    """Stream B: b = conv([conv1(F) * p_m, conv2(F) * p_a]): the feature sorted into body parts, compared."""
+    """Stream B: b = conv([conv1(F) * p_m, conv2(F) * p_a]); it compares the feature within body parts."""
 
     def __init__(self, channels: int, parts: int) -> None:
         super().__init__()
@@ -32,26 +32,27 @@ class BodyStream(nn.Module):
 
 
 class SpatialStream(nn.Module):
-    """Stream T: every invisible position gathers visible ones: t = F R^T, R = softmax over visible (eq. 6).
+    """Stream T: every invisible position gathers visible ones; t = F R^T, R = softmax over visible (eq. 6).
 
     K = conv_v([F, p_m]), Q = conv_a([F, p_a]) as wide as F. Visible positions keep their own feature.
 
     Memory grows linearly with the number of positions: only invisible queries are computed, and
-    `scaled_dot_product_attention` never holds the whole of R. The visibility bias rides in one more
-    channel of Q and K, since a mask argument would itself be queries x keys; V is padded to the same
-    width, without which the fused kernels are not used.
+    `scaled_dot_product_attention` never holds the whole of R. The visibility bias is one more channel of Q
+    and K, because a mask argument would itself have queries x keys entries. V is padded to the same width;
+    otherwise, the fused kernels are not used.
 
     Args:
         channels: of the feature.
         parts: of the parsing.
         both: both one-hots enter each of the two convolutions (the paper's prose also admits this).
+        same_part: added to the logarithm of R where query and key are of the same body part; ours.
 
     Differs from the paper: dot products are divided by sqrt(channels), as usual since Vaswani et al. 2017.
     """
 
-    def __init__(self, channels: int, parts: int, both: bool = False) -> None:
+    def __init__(self, channels: int, parts: int, both: bool = False, same_part: float = 0.0) -> None:
         super().__init__()
-        self.both = both
+        self.both, self.same_part = both, same_part
         self.key = nn.Conv2d(channels + parts * (2 if both else 1), channels, 1)
         self.query = nn.Conv2d(channels + parts * (2 if both else 1), channels, 1)
         self.scale = 1 / math.sqrt(channels)
@@ -65,7 +66,8 @@ class SpatialStream(nn.Module):
         visible = valid_mask.flatten(1) > 0.5  # N x L
         index = hidden_index(visible)  # N x Q
         columns = index[:, :, None].expand(-1, -1, feature.shape[1])  # N x Q x C
-        gathered = self._attend(query.gather(1, columns), key, value, visible)  # N x Q x C
+        asked = query.gather(1, index[:, :, None].expand(-1, -1, query.shape[2]))
+        gathered = self._attend(asked, key, value, visible)  # N x Q x C
         keep = visible.gather(1, index)[:, :, None]  # padding of rows with fewer hidden positions
         gathered = torch.where(keep, value.gather(1, columns), gathered.to(value.dtype))
         return value.scatter(1, columns, gathered).transpose(1, 2).reshape(feature.shape)
@@ -73,7 +75,7 @@ class SpatialStream(nn.Module):
     def attention_map(
         self, feature: Tensor, parsing_modal: Tensor, parsing_amodal: Tensor, valid_mask: Tensor
     ) -> Tensor:
-        """R itself, N x HW x HW, for study: rows sum to 1; that of a visible position is one-hot, itself."""
+        """R itself, N x HW x HW, for study. Rows sum to 1; a visible position's row is one-hot at itself."""
         query, key = self._query_key(feature, parsing_modal, parsing_amodal)
         visible = valid_mask.flatten(1) > 0.5
         bias = torch.where(visible, 0.0, HIDDEN_BIAS)[:, None, :]
@@ -86,17 +88,21 @@ class SpatialStream(nn.Module):
         for_query = [feature, modal, amodal] if self.both else [feature, amodal]
         key = self.key(torch.cat(for_key, 1)).flatten(2).transpose(1, 2)  # N x HW x C
         query = self.query(torch.cat(for_query, 1)).flatten(2).transpose(1, 2)
+        if self.same_part:  # the one-hots' own product, as more channels of both
+            gain = math.sqrt(self.same_part / self.scale)
+            parts = [gain * maps.flatten(2).transpose(1, 2).to(query.dtype) for maps in (amodal, modal)]
+            query, key = torch.cat([query, parts[0]], -1), torch.cat([key, parts[1]], -1)
         return query, key
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
         """Fused attention over visible keys; where an image has none, over all. Returns N x Q x C."""
-        channels = value.shape[-1]
-        pad = 8 - channels % 8  # at least one channel for the bias; fused GPU kernels want multiples of 8
+        channels, width = value.shape[-1], query.shape[-1]
+        pad = 8 - width % 8  # at least one channel for the bias; fused GPU kernels want multiples of 8
         one = F.pad(torch.ones_like(query[..., :1]), (0, pad - 1))
         bias = torch.where(visible, 0.0, HIDDEN_BIAS).to(key.dtype)[:, :, None]  # N x L x 1
         query = torch.cat([query, one], -1)[:, None]  # N x 1 x Q x (C + pad)
         key = torch.cat([key, F.pad(bias, (0, pad - 1))], -1)[:, None]  # N x 1 x L x (C + pad)
-        padded = F.pad(value, (0, pad)).to(key.dtype)[:, None]
+        padded = F.pad(value, (0, width + pad - channels)).to(key.dtype)[:, None]
         return F.scaled_dot_product_attention(query, key, padded, scale=self.scale)[:, 0, :, :channels]
 
 
@@ -110,6 +116,7 @@ class ParsingGuidedAttention(nn.Module):
         spatial: stream T, visible to invisible.
         fusion: "concat": conv([F, b, t]); "cascade": t is computed from b, conv([F, t]).
         both_parsings: both one-hots enter query and key each (the prose admits it; off).
+        same_part: makes stream T look at the same body part from the first step; ours, 0 is off.
 
     Raises:
         DeoccError: for an unknown fusion, or with both streams off.
@@ -127,6 +134,7 @@ class ParsingGuidedAttention(nn.Module):
         spatial: bool = True,
         fusion: str = "concat",
         both_parsings: bool = False,
+        same_part: float = 0.0,
     ) -> None:
         super().__init__()
         if fusion not in FUSIONS or not (body or spatial) or (fusion == "cascade" and not (body and spatial)):
@@ -136,7 +144,7 @@ class ParsingGuidedAttention(nn.Module):
             )
         self.fusion = fusion
         self.body = BodyStream(channels, parts) if body else None
-        self.spatial = SpatialStream(channels, parts, both_parsings) if spatial else None
+        self.spatial = SpatialStream(channels, parts, both_parsings, same_part) if spatial else None
         streams = 1 if fusion == "cascade" else int(body) + int(spatial)
         self.fuse = conv3x3(channels * (1 + streams), channels)
 

@@ -1,4 +1,4 @@
-"""Small building blocks that the networks share."""
+"""Building blocks that the networks share."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def upsample_to(x: Tensor, like: Tensor, mode: str = "bilinear") -> Tensor:
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Number of scalars that training sets (frozen copies count too)."""
+    """Number of trainable scalars (frozen copies count too)."""
     return sum(p.numel() for p in net.parameters())
 
 
@@ -73,7 +73,7 @@ def require_maps(name: str, x: Tensor, channels: int, like: Tensor | None = None
     Raises:
         DeoccError: naming the argument, what came and what was expected.
     """
-    from ..errors import DeoccError
+    from deocc.errors import DeoccError
 
     if x.ndim != 4 or x.shape[1] != channels:
         raise DeoccError(

@@ -8,14 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import DeoccError
-from .attention import ParsingGuidedAttention
-from .blocks import conv3x3, require_maps, upsample_to
-from .partial_conv import PartialConv2d
-from .prior import part_prior
+from deocc.errors import DeoccError
+from deocc.models.attention import ParsingGuidedAttention
+from deocc.models.blocks import conv3x3, require_maps, upsample_to
+from deocc.models.painter import PaintingHead
+from deocc.models.partial_conv import PartialConv2d
+from deocc.models.prior import part_prior, part_prior_evidence
 
 GROWTH = (1, 2, 4, 8, 8, 8, 8)  # channels of each encoder level in units of the width
 KERNELS = (7, 5, 5, 3, 3, 3, 3)  # kernel size of each encoder level
+PALETTE_SIZE = 16  # colours a part
 ATTENTION_LEVELS = (3, 5)  # PGA follows these encoder and decoder levels
 ATTENTIONS: dict[str, dict[str, Any] | None] = {  # the rows of table 6
     "none": None,
@@ -34,7 +36,7 @@ def encoder_levels(size: int) -> int:
 class PartialLayer(nn.Module):
     """Partial convolution of a feature, ordinary convolution of the masks, normalisation, activation.
 
-    The masks M_v and M_a enter beside the partial convolution, so that holes know what they are.
+    The masks M_v and M_a, and further maps, enter by an ordinary convolution, so that they reach holes too.
 
     Args:
         inputs: channels of each source, e.g. (decoder, skip).
@@ -43,21 +45,29 @@ class PartialLayer(nn.Module):
         stride: 2 halves the resolution.
         slope: of the leaky ReLU.
         norm: batch normalisation.
+        maps: channels of the masks and further maps.
     """
 
     def __init__(
-        self, inputs: tuple[int, ...], outputs: int, kernel: int, stride: int, slope: float, norm: bool = True
+        self,
+        inputs: tuple[int, ...],
+        outputs: int,
+        kernel: int,
+        stride: int,
+        slope: float,
+        norm: bool = True,
+        maps: int = 2,
     ) -> None:
         super().__init__()
         self.partial = PartialConv2d(sum(inputs), outputs, kernel, stride, kernel // 2, False, inputs)
-        self.masks = conv3x3(2, outputs)
+        self.masks = conv3x3(maps, outputs)
         self.norm = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         self.slope = slope
 
     def forward(self, x: Tensor, valid: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """x N x C x H x W, valid N x S x H x W, masks N x 2 x h x w; returns feature and its validity."""
+        """x N x C x H x W, valid N x S x H x W, masks N x maps x h x w; returns feature and its validity."""
         y, valid = self.partial(x, valid)
-        y = y + self.masks(F.adaptive_avg_pool2d(masks, y.shape[-2:]))  # shares of M_v and M_a a cell
+        y = y + self.masks(F.adaptive_avg_pool2d(masks, y.shape[-2:]))
         return F.leaky_relu(self.norm(y), self.slope), valid
 
 
@@ -73,20 +83,35 @@ class ContentRecoveryNet(nn.Module):
         attention: row of table 6: "none", "body", "spatial", "cascade" or "fusion"; None means "none".
         levels: of the encoder, 1 to 7; `encoder_levels(size)` fits them to the input.
         alpha: share of the background kept in I', 0 to 1 (table 5; the released code's 0.3).
-        prior: refine the picture at full resolution, knowing `part_prior`, and blend the two by a share that
-            the network chooses for each pixel; ours, not the paper's.
-        trust: of `prior`, factor of that share, 0 to 1. Stage 2 learns from stage 1's answers about people
-            whom stage 1 has trained on, and expects too much of them: below 1 it leans on the first guess.
-        soft_parts: the network was trained on probabilities of body parts where stage 1 gives them; nothing
-            here depends on it, callers do.
+        prior: refine the picture at full resolution, given the first guess of `part_prior`, and blend the
+            two. The network chooses the blend for each pixel; ours, not the paper's.
+        soft_parts: P_m and P_a are probabilities where stage 1 predicts them, else one-hots. Weights carry
+            this setting; `Deoccluder` and `ContentSystem` act on it.
+        own_share: with `prior`, factor of the network's own picture in the blend, 0 to 1; the first guess
+            has the rest. It acts in evaluation mode only; training always blends with factor 1. Stage 2
+            learns from stage 1's answers about stage 1's own training people, and those answers are better
+            than for strangers. A factor below 1 makes up for that.
+        whole: paint the whole hole, starting from the guess (`PaintingHead`); nothing is blended. All levels
+            see the guess, the evidence behind it, and P_a. Takes the place of `prior`; ours.
+        rim: with `whole`, visible pixels of the person within this distance of the hole, in pixels, do not
+            count as evidence of colours, because the occluder bleeds into them.
+        same_part: added to the log of attention where query and key are of the same body part; 0: as in the
+            paper.
+
+    Attributes:
+        palette: of `whole`: for each part, colours that people wear there (RGB in [0, 1]) and how often, for
+            several completions; parts x PALETTE_SIZE x 4, all 0 where nothing was fitted.
+        soft_parts, whole: as the constructor's arguments.
 
     Raises:
-        DeoccError: for an unknown attention; levels, alpha or trust out of range.
+        DeoccError: for an unknown attention; levels, alpha or own_share out of range.
 
     Differs from the paper: M_v and M_a enter each level by ordinary convolutions beside the partial ones; the
     decoder's first level keeps a small hidden layer at full resolution.
     Differs from the released code: that multiplies M_a by the validity, and drops what PGA wrote into holes.
     """
+
+    palette: Tensor
 
     def __init__(
         self,
@@ -97,30 +122,41 @@ class ContentRecoveryNet(nn.Module):
         alpha: float = 0.3,
         prior: bool = False,
         soft_parts: bool = False,
-        trust: float = 1.0,
+        own_share: float = 1.0,
+        whole: bool = False,
+        rim: int = 0,
+        same_part: float = 0.0,
     ) -> None:
         super().__init__()
         attention = "none" if attention is None else attention
-        _check(attention, levels, alpha, trust)
+        _check(attention, levels, alpha, own_share)
         self.config: dict[str, Any] = {
             "width": width, "parts": parts, "attention": attention, "levels": levels, "alpha": alpha,
-            "prior": prior, "soft_parts": soft_parts, "trust": trust,
+            "prior": prior, "soft_parts": soft_parts, "own_share": own_share,
         }  # fmt: skip
-        self.parts, self.alpha = parts, alpha
+        if whole:  # absent from the files of networks without it
+            self.config |= {"whole": whole, "rim": rim, "same_part": same_part}
+        self.parts, self.alpha, self.rim = parts, alpha, rim
+        self.soft_parts, self.whole = soft_parts, whole
+        maps = 2 + 4 + parts if whole else 2  # M_v, M_a; guess, its evidence, P_a
         widths = [3, *(factor * width for factor in GROWTH[:levels])]  # widths[k]: after encoder level k
         out = max(8, width // 2)  # the hidden layer at full resolution
         self.encoder = nn.ModuleDict()
         self.decoder = nn.ModuleDict()
         for k in range(1, levels + 1):
-            self.encoder[str(k)] = PartialLayer((widths[k - 1],), widths[k], KERNELS[k - 1], 2, 0.0, k > 1)
-            joined = (widths[k], widths[k - 1])
-            self.decoder[str(k)] = PartialLayer(joined, out if k == 1 else widths[k - 1], 3, 1, 0.2)
-        self.head = conv3x3(out, 3)
-        self.refine = Refinement(out, trust=trust) if prior else None
-        self.encoder_attention = _attentions(attention, parts, {k: widths[k] for k in range(1, levels + 1)})
-        self.decoder_attention = _attentions(
-            attention, parts, {k: widths[k - 1] for k in range(2, levels + 1)}
-        )
+            down = (widths[k - 1],), widths[k], KERNELS[k - 1], 2, 0.0
+            self.encoder[str(k)] = PartialLayer(*down, norm=k > 1, maps=maps)
+            joined, narrow = (widths[k], widths[k - 1]), out if k == 1 else widths[k - 1]
+            self.decoder[str(k)] = PartialLayer(joined, narrow, 3, 1, 0.2, maps=maps)
+        self.head = PaintingHead(out, maps) if whole else conv3x3(out, 3)
+        if whole:
+            self.register_buffer("palette", torch.zeros(parts, PALETTE_SIZE, 4))
+        self.refine = Refinement(out, own_share=own_share) if prior and not whole else None
+        options = {"same_part": same_part} if whole else {}
+        after = {k: widths[k] for k in range(1, levels + 1)}
+        self.encoder_attention = _attentions(attention, parts, after, options)
+        before = {k: widths[k - 1] for k in range(2, levels + 1)}
+        self.decoder_attention = _attentions(attention, parts, before, options)
 
     def forward(
         self,
@@ -129,14 +165,18 @@ class ContentRecoveryNet(nn.Module):
         amodal_mask: Tensor,
         parsing_modal_onehot: Tensor,
         parsing_amodal_onehot: Tensor,
+        guess: tuple[Tensor, Tensor] | None = None,
+        seed: int | None = None,
     ) -> Tensor:
-        """Paints the whole frame; callers keep known pixels and take the painted ones from the result.
+        """Paints the whole frame. Callers keep known pixels and use the result for the others.
 
         Args:
             image: N x 3 x H x W in [0, 1], occluded.
             valid_mask: M_v, N x 1 x H x W {0, 1}; 0 in the invisible part and outside the photo.
             amodal_mask: M_a, N x 1 x H x W, {0, 1} or soft.
             parsing_modal_onehot, parsing_amodal_onehot: N x parts x H x W {0, 1}, or probabilities.
+            guess: with `whole`, replaces `first_guess` and its evidence.
+            seed: of the noise of `whole`; None: torch's generator in training, otherwise 0.
 
         Returns:
             N x 3 x H x W in [0, 1].
@@ -144,6 +184,9 @@ class ContentRecoveryNet(nn.Module):
         self._check_inputs(image, valid_mask, amodal_mask, parsing_modal_onehot, parsing_amodal_onehot)
         guide = (parsing_modal_onehot, parsing_amodal_onehot, valid_mask)
         masks = torch.cat([valid_mask, amodal_mask], 1)  # N x 2 x H x W
+        if isinstance(self.head, PaintingHead):
+            first, sure = guess or self.first_guess(image, valid_mask, amodal_mask, *guide[:2])
+            masks = torch.cat([masks, first, sure, parsing_amodal_onehot], 1)  # N x (25 for 19 parts) x H x W
         x, valid = mix_background(image, amodal_mask, self.alpha), valid_mask  # I', N x 3 x H x W
         skips = []
         for k, layer in self.encoder.items():
@@ -155,12 +198,31 @@ class ContentRecoveryNet(nn.Module):
             x, valid = upsample_to(x, skip, "nearest"), upsample_to(valid, skip, "nearest")
             x, valid = self.decoder[k](torch.cat([x, skip], 1), torch.cat([valid, skip_valid], 1), masks)
             x, valid = _attend(self.decoder_attention, k, x, valid, guide)
+        if isinstance(self.head, PaintingHead):
+            noise = self._noise(image, self.head.noise, seed)
+            return self.head(x, first, masks, image * valid_mask, noise)
         if self.refine is None:
             return self.head(x).sigmoid()
-        guess = part_prior(image, valid_mask, amodal_mask, parsing_modal_onehot, parsing_amodal_onehot)
-        x, share = self.refine(x, guess, masks, parsing_amodal_onehot)
+        first = part_prior(image, valid_mask, amodal_mask, parsing_modal_onehot, parsing_amodal_onehot)
+        x, share = self.refine(x, first, masks, parsing_amodal_onehot)
         painted = self.head(x).sigmoid()
-        return torch.lerp(guess.to(painted.dtype), painted, share.to(painted.dtype))
+        return torch.lerp(first.to(painted.dtype), painted, share.to(painted.dtype))
+
+    def first_guess(
+        self, image: Tensor, valid_mask: Tensor, amodal_mask: Tensor, modal_p: Tensor, amodal_p: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The guess of `whole`, N x 3 x H x W, and the evidence behind it, N x 1 x H x W; all in [0, 1]."""
+        seen = _away_from_hole(valid_mask * (amodal_mask > 0.5), amodal_mask * (1 - valid_mask), self.rim)
+        common = (self.palette[..., :3] * self.palette[..., 3:]).sum(1)
+        return part_prior_evidence(image, seen, modal_p, amodal_p, common if bool(common.any()) else None)
+
+    def _noise(self, image: Tensor, channels: int, seed: int | None) -> Tensor:
+        """Standard normal, N x channels x H x W; the same for every item of a seed."""
+        shape = (image.shape[0], channels, *image.shape[-2:])
+        if self.training and seed is None:
+            return torch.randn(shape, device=image.device)
+        generator = torch.Generator().manual_seed(seed or 0)
+        return torch.randn((1, *shape[1:]), generator=generator).to(image.device).expand(shape)
 
     def _check_inputs(
         self, image: Tensor, valid: Tensor, amodal: Tensor, modal_p: Tensor, amodal_p: Tensor
@@ -173,19 +235,19 @@ class ContentRecoveryNet(nn.Module):
 
 
 class Refinement(nn.Module):
-    """Lets the decoder's last feature know the first guess, and chooses how much of the guess stays.
+    """Feeds the first guess to the decoder's last feature, and chooses how much of the guess stays.
 
-    It begins as the identity, with a share of 1/3 everywhere, the best constant one we measured.
+    It starts as the identity with a share of 1/3 everywhere, the best constant that we measured.
 
     Args:
         channels: of the decoder's last feature.
         width: of the hidden layers.
-        trust: factor of the share.
+        own_share: factor of the share in evaluation mode, 0 to 1.
     """
 
-    def __init__(self, channels: int, width: int = 16, trust: float = 1.0) -> None:
+    def __init__(self, channels: int, width: int = 16, own_share: float = 1.0) -> None:
         super().__init__()
-        self.trust = trust
+        self.own_share = own_share
         self.hidden = nn.Sequential(
             conv3x3(channels + 6, width), nn.LeakyReLU(0.2), conv3x3(width, width), nn.LeakyReLU(0.2)
         )
@@ -203,23 +265,33 @@ class Refinement(nn.Module):
             x: N x C x H x W.
             guess: N x 3 x H x W in [0, 1].
             masks: M_v and M_a, N x 2 x H x W.
-            parts: N x parts x H x W in [0, 1]; how sure they are is what counts here.
+            parts: N x parts x H x W in [0, 1]; only their certainty is used.
 
         Returns:
             N x C x H x W, and the share of the network's picture, N x 1 x H x W in [0, 1].
         """
         sure = parts.amax(1, keepdim=True)
         hidden = self.hidden(torch.cat([map_.to(x.dtype) for map_ in (x, guess, masks, sure)], 1))
-        return x + self.change(hidden), self.trust * self.share(hidden).sigmoid()
+        factor = 1.0 if self.training else self.own_share
+        return x + self.change(hidden), factor * self.share(hidden).sigmoid()
 
 
-def wants_soft_parts(network: nn.Module) -> bool:
-    """Whether a network of stage 2 is told probabilities of body parts where they are predicted."""
-    return bool(getattr(getattr(network, "module", network), "config", {}).get("soft_parts"))
+def _away_from_hole(seen: Tensor, hole: Tensor, rim: int) -> Tensor:
+    """`seen` (N x 1 x H x W {0, 1}) without pixels within `rim` of the hole, unless none would be left."""
+    if not rim:
+        return seen
+    near = F.max_pool2d((hole > 0.5).float(), 2 * rim + 1, 1, rim)
+    clean = seen * (1 - near)
+    return torch.where(clean.sum((1, 2, 3), keepdim=True) > 0, clean, seen)
+
+
+def paints_whole(network: nn.Module | None) -> bool:
+    """Whether a network of stage 2 paints whole holes, in a frame of its own (`ContentRecoveryNet.whole`)."""
+    return isinstance(network, ContentRecoveryNet) and network.whole
 
 
 def mix_background(image: Tensor, amodal_mask: Tensor, alpha: float) -> Tensor:
-    """I' = I M_a + alpha I (1 - M_a): the image with its background dimmed to the share alpha (Sec. 5.4)."""
+    """I' = I M_a + alpha I (1 - M_a): the image, its background dimmed to the share alpha (Sec. 5.3)."""
     return image * (alpha + (1 - alpha) * amodal_mask)
 
 
@@ -232,21 +304,24 @@ def _attend(
     return modules[level](x, *guide), torch.ones_like(valid)
 
 
-def _attentions(attention: str, parts: int, widths: dict[int, int]) -> nn.ModuleDict:
+def _attentions(
+    attention: str, parts: int, widths: dict[int, int], more: dict[str, Any] | None = None
+) -> nn.ModuleDict:
     options = ATTENTIONS[attention]
     if options is None:
         return nn.ModuleDict()
+    options = {**options, **(more or {})}
     return nn.ModuleDict(
         {str(k): ParsingGuidedAttention(widths[k], parts, **options) for k in ATTENTION_LEVELS if k in widths}
     )
 
 
-def _check(attention: str, levels: int, alpha: float, trust: float) -> None:
+def _check(attention: str, levels: int, alpha: float, own_share: float) -> None:
     if attention not in ATTENTIONS:
         raise DeoccError(f"attention is {attention!r}; expected one of {', '.join(ATTENTIONS)}")
     if not 1 <= levels <= len(GROWTH):
         raise DeoccError(f"levels is {levels}; expected 1 to {len(GROWTH)}; use encoder_levels(size)")
     if not 0 <= alpha <= 1:
         raise DeoccError(f"alpha is {alpha}; expected a share from 0 to 1; 0.3 is the default")
-    if not 0 <= trust <= 1:
-        raise DeoccError(f"trust is {trust}; expected a share from 0 to 1; 1 is the default")
+    if not 0 <= own_share <= 1:
+        raise DeoccError(f"own_share is {own_share}; expected a factor from 0 to 1; 1 is the default")

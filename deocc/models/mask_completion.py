@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import DeoccError
-from .blocks import ConvNorm, ResidualBlock, conv3x3, ones_like_mask, require_maps, upsample_to
-from .hourglass import Hourglass, level_widths
-from .trunk import STAGES, Lite0Trunk
+from deocc.errors import DeoccError
+from deocc.models.blocks import ConvNorm, ResidualBlock, conv3x3, ones_like_mask, require_maps, upsample_to
+from deocc.models.hourglass import Hourglass, level_widths
+from deocc.models.trunk import STAGES, Lite0Trunk
 
 Templates = Tensor | np.ndarray | Sequence[int]
 TRUNKS = ("", "lite0")
@@ -22,7 +22,7 @@ GIVEN_LOGIT = 10.0  # +-10: probability within 2e-9 of 0 or 1, finite in half pr
 
 
 class MaskLogits(NamedTuple):
-    """What stage 1 answers, as logits at the input's size."""
+    """Stage 1's answer: logits at the input's size."""
 
     modal: Tensor  # N x 2 x H x W: not visible / visible person
     amodal: Tensor  # N x 2 x H x W: not / whole person
@@ -31,7 +31,7 @@ class MaskLogits(NamedTuple):
 
 
 class TemplateGuide(nn.Module):
-    """Compares a mask with K typical poses and returns the fitting ones as a feature.
+    """Compares a mask with K templates and returns the re-weighted templates as a feature.
 
     d_k = mean squared difference of mask and T_k over photo pixels, w = softmax(-d / temperature); the
     K re-weighted templates w_k T_k go through one 3x3 convolution without activation.
@@ -57,12 +57,12 @@ class TemplateGuide(nn.Module):
         self.temperature = temperature
         self.conv = conv3x3(len(self.templates), channels)
 
-    def distances(self, mask: Tensor, photo: Tensor | None = None) -> Tensor:
+    def distances(self, mask: Tensor, photo_mask: Tensor | None = None) -> Tensor:
         """d_k (N x K, from 0 to 1) of a soft mask (N x 1 x H x W) to each template, over photo pixels."""
-        photo = torch.ones_like(mask) if photo is None else photo.to(mask.dtype)
+        photo_mask = torch.ones_like(mask) if photo_mask is None else photo_mask.to(mask.dtype)
         size = (self.templates.shape[-2], self.templates.shape[-1])
-        share = F.adaptive_avg_pool2d(photo, size).flatten(1)  # N x SS: photo share of each cell
-        inside = F.adaptive_avg_pool2d(mask * photo, size).flatten(1)  # N x SS: mask's area in each cell
+        share = F.adaptive_avg_pool2d(photo_mask, size).flatten(1)  # N x SS: photo share of each cell
+        inside = F.adaptive_avg_pool2d(mask * photo_mask, size).flatten(1)  # N x SS: mask's area in each cell
         cell = inside / share.clamp_min(1e-6)
         weight = share / share.sum(1, keepdim=True).clamp_min(1e-6)
         t = self.templates.flatten(1).to(mask.dtype)  # K x SS
@@ -70,13 +70,13 @@ class TemplateGuide(nn.Module):
         square = (weight * cell.square()).sum(1, keepdim=True) + weight @ t.square().T
         return (square - 2 * (weight * cell) @ t.T).clamp_min(0)
 
-    def weights(self, mask: Tensor, photo: Tensor | None = None) -> Tensor:
+    def weights(self, mask: Tensor, photo_mask: Tensor | None = None) -> Tensor:
         """softmax(-d / temperature): N x K, rows sum to 1."""
-        return (-self.distances(mask, photo) / self.temperature).softmax(dim=1)
+        return (-self.distances(mask, photo_mask) / self.temperature).softmax(dim=1)
 
-    def forward(self, mask: Tensor, photo: Tensor | None = None) -> Tensor:
+    def forward(self, mask: Tensor, photo_mask: Tensor | None = None) -> Tensor:
         """Maps a soft mask N x 1 x H x W to a feature N x channels x S x S, S the templates' own size."""
-        w = self.weights(mask, photo)  # N x K
+        w = self.weights(mask, photo_mask)  # N x K
         weighted = w[:, :, None, None] * self.templates  # N x K x S x S
         return self.conv(weighted.to(self.conv.weight.dtype))
 
@@ -128,13 +128,19 @@ class PredictionBranch(nn.Module):
         """Returns mask logits N x 2 x H x W and parsing logits N x classes x H/2 x W/2 (or None)."""
         part = self.block(feature)  # N x w x H/2 x W/2
         parsing = None if self.parsing is None else self.parsing(part)
-        stack = [feature, part] if extra is None else [feature, part, upsample_to(extra, feature)]
+        stack = [feature, self.seen_by_mask(part)]
+        if extra is not None:
+            stack.append(upsample_to(extra, feature))
         half = self.mask(torch.cat(stack, 1))  # N x (2+BORDER) x H/2 x W/2
         if self.detail is not None and fine is not None:
             half = half + self.detail(torch.cat([half, upsample_to(fine, half)], 1))
         coarse = upsample_to(half, inputs)  # N x (2+BORDER) x H x W
         mask = coarse[:, :2] + self.border(torch.cat([coarse, inputs], 1))
         return mask, parsing
+
+    def seen_by_mask(self, part: Tensor) -> Tensor:
+        """What the mask's convolutions see of the parsing feature: all of it, and they train it."""
+        return part
 
 
 def _zoomed(inputs: int, outputs: int, zoom: int) -> list[nn.Module]:
@@ -154,7 +160,7 @@ def _stem(inputs: int, width: int, stride: int) -> nn.Sequential:
 class Laterals(nn.Module):
     """1x1 convolutions that bring a trunk's features to an hourglass's levels of the same stride.
 
-    They start at zero, so that a network begins as what it was without the trunk.
+    They start at zero, so that a network starts as it was without the trunk.
 
     Args:
         channels: of the trunk's feature at each stride.
@@ -199,9 +205,12 @@ class MaskCompletionNet(nn.Module):
         trunk: "lite0" adds features of EfficientNet-lite0 (`Lite0Trunk`) at each level of both hourglasses;
             "" leaves them out, as in the paper.
         pretrained: the trunk starts from ImageNet; False where weights are loaded afterwards.
+        given_logit: M_i is added to the visible mask's logits with a learned weight that starts here, so that
+            the network begins by handing the given mask on and learns where to correct it; 0, as in the
+            paper: the mask enters as an input alone.
 
     Differs from the paper: channels grow with depth (`Hourglass`); a full-resolution border layer; the trunk,
-    where one is chosen; a channel that tells photo pixels from the frame's empty part. The released code's
+    where one is chosen; a channel that marks photo pixels. The released code's
     width is unpublished.
     """
 
@@ -217,6 +226,7 @@ class MaskCompletionNet(nn.Module):
         stride: int = 2,
         trunk: str = "",
         pretrained: bool = False,
+        given_logit: float = 0.0,
     ) -> None:
         super().__init__()
         if stride not in (2, 4):
@@ -229,6 +239,10 @@ class MaskCompletionNet(nn.Module):
             "width": width, "classes": classes, "templates": shape, "modal": modal, "parsing": parsing,
             "temperature": temperature, "levels": levels, "stride": stride, "trunk": trunk,
         }  # fmt: skip
+        self.given_weight: nn.Parameter | None = None
+        if modal and given_logit:
+            self.config["given_logit"] = given_logit
+            self.given_weight = nn.Parameter(torch.tensor(float(given_logit)))
         heads, zoom = classes if parsing else 0, stride // 2
         self.modal_stem = _stem(5, width, stride)  # [I, M_i, photo]
         self.modal_hourglass = Hourglass(width, levels)
@@ -246,35 +260,50 @@ class MaskCompletionNet(nn.Module):
         self.guide = guide
         self.amodal_branch = PredictionBranch(width, heads, width if guide is not None else 0, 5, zoom, fine)
 
+    def lateral_norms(self) -> list[nn.BatchNorm2d]:
+        """The layers whose weights say how strongly a trunk's features enter; none without a trunk."""
+        if self.trunk is None:
+            return []
+        layers = [*self.modal_laterals.layers.values(), *self.amodal_laterals.layers.values()]
+        return [
+            module for layer in layers for module in layer.modules() if isinstance(module, nn.BatchNorm2d)
+        ]
+
     def forward(
-        self, image: Tensor, initial_mask: Tensor, photo: Tensor | None = None, half_parsing: bool = False
+        self,
+        image: Tensor,
+        initial_mask: Tensor,
+        photo_mask: Tensor | None = None,
+        half_parsing: bool = False,
     ) -> MaskLogits:
         """Completes a batch of people.
 
         Args:
             image: N x 3 x H x W in [0, 1].
             initial_mask: M_i, N x 1 x H x W {0, 1}.
-            photo: N x 1 x H x W {0, 1}, 1 = inside the photo; all ones when not given.
-            half_parsing: leaves the parsing logits at half resolution, as computed: training that compares
-                them with every second label saves a fifth of its time.
+            photo_mask: N x 1 x H x W {0, 1}, 1 = inside the photo; all ones when not given.
+            half_parsing: return parsing logits at half resolution, as computed. Training that compares them
+                with every second label saves a fifth of its time.
 
         Returns:
             Logits at the input's size. Without the modal branch `modal` is M_i as constant logits of +-10.
         """
-        photo = ones_like_mask(image) if photo is None else photo
+        photo_mask = ones_like_mask(image) if photo_mask is None else photo_mask
         require_maps("image", image, 3)
         require_maps("initial_mask", initial_mask, 1, image)
-        require_maps("photo", photo, 1, image)
-        inputs = torch.cat([image - 0.5, initial_mask, photo], 1)  # N x 5 x H x W, about zero mean
+        require_maps("photo_mask", photo_mask, 1, image)
+        inputs = torch.cat([image - 0.5, initial_mask, photo_mask], 1)  # N x 5 x H x W, about zero mean
         seen = None if self.trunk is None else self.trunk(image)
         for_modal = () if seen is None else self.modal_laterals(seen)
         feature_m = self.modal_hourglass(self.modal_stem(inputs), for_modal)  # F_m: N x w x H/s x W/s
         fine = None if seen is None else seen[2]
         modal, parsing_modal = self._modal(feature_m, inputs, initial_mask, fine)
-        picture = self.amodal_stem(torch.cat([image - 0.5, photo], 1))
+        picture = self.amodal_stem(torch.cat([image - 0.5, photo_mask], 1))
         joined = self.amodal_join(torch.cat([picture, feature_m], 1))
         feature_a = self.amodal_hourglass(joined, () if seen is None else self.amodal_laterals(seen))
-        guide = None if self.guide is None else self.guide(modal.softmax(1)[:, 1:], photo)  # N x w x S x S
+        guide = (
+            None if self.guide is None else self.guide(modal.softmax(1)[:, 1:], photo_mask)
+        )  # N x w x S x S
         amodal, parsing_amodal = self.amodal_branch(feature_a, guide, inputs, fine)
         parsing = [
             logits if logits is None or half_parsing else upsample_to(logits, image)
@@ -285,10 +314,18 @@ class MaskCompletionNet(nn.Module):
     def _modal(
         self, feature: Tensor, inputs: Tensor, initial_mask: Tensor, fine: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        if self.modal_branch is not None:
-            return self.modal_branch(feature, None, inputs, fine)
-        given = (2 * initial_mask - 1) * (GIVEN_LOGIT / 2)
-        return torch.cat([-given, given], 1), None
+        if self.modal_branch is None:
+            return _as_logits(initial_mask, GIVEN_LOGIT), None
+        mask, parsing = self.modal_branch(feature, None, inputs, fine)
+        if self.given_weight is not None:
+            mask = mask + _as_logits(initial_mask, self.given_weight)
+        return mask, parsing
+
+
+def _as_logits(mask: Tensor, weight: Tensor | float) -> Tensor:
+    """A mask N x 1 x H x W {0, 1} as two-class logits whose difference is +-weight; N x 2 x H x W."""
+    half = (2 * mask - 1) * (weight / 2)
+    return torch.cat([-half, half], 1)
 
 
 def _as_templates(templates: Templates) -> Tensor:
@@ -300,6 +337,6 @@ def _as_templates(templates: Templates) -> Tensor:
     if given.ndim != 3 or given.numel() == 0 or given.min() < 0 or given.max() > 1:
         raise DeoccError(
             f"templates have shape {tuple(given.shape)}; expected K x S x S with values in [0, 1]; "
-            "make them with deocc.templates or pass their shape (K, S, S)"
+            "make them with deocc.training.templates.make_templates or pass their shape (K, S, S)"
         )
     return given

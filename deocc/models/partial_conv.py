@@ -1,4 +1,4 @@
-"""Partial convolution: a convolution that looks at known pixels only (Liu et al. 2018)."""
+"""Partial convolution: a convolution of known pixels only (Liu et al. 2018)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import DeoccError
+from deocc.errors import DeoccError
 
 
 class PartialConv2d(nn.Module):
-    """Convolution over valid positions, renormalised by how many there were; the validity grows with it.
+    """Convolution over valid positions, renormalised by their number; it also grows the validity.
 
     y = W (x * valid) * (C k^2 / n) + b where the window holds n > 0 valid entries, else y = 0; a position
     of the result is valid where n > 0. Padding counts as not valid. With everything valid this is an
@@ -24,8 +24,7 @@ class PartialConv2d(nn.Module):
             sum to `in_channels`. None: one map governs all channels.
 
     Source: Sec. 3.3 (U-Net with partial convolution); Liu et al. 2018, eq. 1 and 2.
-    Differs from the released code: that never multiplies the window's size back, so outputs shrink by C k^2,
-    and forces one validity map on all channels.
+    Differs from the released code: that never multiplies the window's size back, so outputs shrink by C k^2.
     """
 
     counts: Tensor
@@ -54,7 +53,7 @@ class PartialConv2d(nn.Module):
         self.register_buffer("counts", counts, persistent=False)
 
     def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Convolves what is known.
+        """Convolves known pixels.
 
         Args:
             x: N x in_channels x H x W.
@@ -75,7 +74,7 @@ class PartialConv2d(nn.Module):
         return y, hit
 
     def _mask(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Zeroes each source where its own map says unknown."""
+        """Sets each source to zero where its own map is zero."""
         valid = valid.to(x.dtype)
         if len(self.sources) == 1:
             return x * valid

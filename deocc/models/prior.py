@@ -1,4 +1,4 @@
-"""A first guess without learning: every hidden body part continues from what is visible of it."""
+"""A first guess without learning: hidden body parts take the colours of their visible pixels."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..labels import swap_sides
+from deocc.labels import swap_sides
 
 DECAY = 0.5  # weight of a pyramid level over that of the next finer one
 TWIN = 0.25  # weight of a pixel of the twin part, a left leg's for a right one
+SOME = 1e-2  # evidence at which half of the sureness is reached
+SKIN = (12, 13, 14, 15, 16)  # channels of face, arms and legs, which are of one colour where they are bare
+SKIN_SHARE = 0.2  # weight of a pixel of another of these parts, where common colours are known
+DOUBT = 2e-4  # evidence at or below which a part has a common colour, where these are known
 LITTLE = 1e-5  # evidence as of `spread` at or below which a part is continued as the whole person
 
 
@@ -20,46 +24,78 @@ def part_prior(
     parsing_modal: Tensor,
     parsing_amodal: Tensor,
 ) -> Tensor:
-    """Paints the person from what is visible of it.
-
-    Part k has at each pixel the colour of its visible pixels and, at less weight, of its twin's on the other
-    side, near ones counting more (`spread`); a part of which next to nothing shows, or only far away, has
-    the colour of the visible person, found alike. A hidden pixel is the mean of its parts' colours by their
-    probability: where the part is in doubt, so is the colour, and the mean is the guess of least squared
-    error. Colours are found at half resolution.
+    """Paints the person from its visible pixels: `part_prior_evidence` with all of them as evidence.
 
     Args:
         image: N x 3 x H x W in [0, 1].
         valid_mask, amodal_mask: N x 1 x H x W {0, 1}.
-        parsing_modal, parsing_amodal: N x 19 x H x W, classes 1 to 19: one-hot or probabilities; what they
-            lack of a sum of 1 counts as the person as a whole.
+        parsing_modal, parsing_amodal: N x 19 x H x W.
 
     Returns:
         N x 3 x H x W float32 in [0, 1]; known pixels of the person are the image's.
+    """
+    seen = valid_mask * (amodal_mask > 0.5)  # N x 1 x H x W: the visible person
+    guess, _ = part_prior_evidence(image, seen, parsing_modal, parsing_amodal)
+    return torch.where(seen > 0, image.float(), guess)
 
-    Differs from the paper: it has no such thing.
+
+def part_prior_evidence(
+    image: Tensor,
+    seen: Tensor,
+    parsing_modal: Tensor,
+    parsing_amodal: Tensor,
+    common: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The first guess at every pixel, and the evidence behind it.
+
+    The colour of part k at a pixel is a weighted mean of the part's visible pixels and, at less weight, of
+    its twin's on the other side; near pixels count more (`spread`). A part of which almost nothing is
+    visible, or only far away, has the colour of the visible person, found in the same way. A hidden pixel is
+    the mean of its parts' colours by their probability: if the part is in doubt, this has the least squared
+    error. Colours are found at half resolution.
+
+    Args:
+        image: N x 3 x H x W in [0, 1].
+        seen: N x 1 x H x W {0, 1}, pixels of the visible person that count as evidence.
+        parsing_modal, parsing_amodal: N x 19 x H x W, classes 1 to 19: one-hot or probabilities; what they
+            lack of a sum of 1 counts as the person as a whole.
+        common: 19 x 3 in [0, 1], the colour that a part of which nothing shows has in the mean over people,
+            instead of the visible person's; bare parts then also show each other's colour. Black: unknown.
+
+    Returns:
+        The guess, N x 3 x H x W float32 in [0, 1], and N x 1 x H x W float32 in [0, 1]: near 1 where much of
+        a pixel's part shows nearby, 0 where nothing of it does.
+
+    Differs from the paper: this step is ours.
     """
     image, parsing_modal, parsing_amodal = image.float(), parsing_modal.float(), parsing_amodal.float()
-    seen = valid_mask * (amodal_mask > 0.5)  # N x 1 x H x W: the visible person
     seen_share = F.avg_pool2d(seen, 2, ceil_mode=True)  # N x 1 x h x w
     weighted = F.avg_pool2d(image * seen, 2, ceil_mode=True)  # colours times what is seen of them
     whole = spread(torch.cat([weighted, seen_share], 1))
     person = whole[:, :3] / whole[:, 3:].clamp_min(1e-9)  # N x 3 x h x w
-    evidence = _with_twins(F.avg_pool2d(parsing_modal * seen, 2, ceil_mode=True))  # N x P x h x w
+    shown = F.avg_pool2d(parsing_modal * seen, 2, ceil_mode=True)
+    evidence = _with_twins(shown)  # N x P x h x w
+    default, doubt = person[:, None], LITTLE  # N x 1 x 3 x h x w
+    if common is not None:
+        evidence[:, SKIN] += SKIN_SHARE * (shown[:, SKIN].sum(1, keepdim=True) - shown[:, SKIN])
+        colour = common.to(person)[None, :, :, None, None]
+        default, doubt = torch.where(colour.sum(2, keepdim=True) > 0, colour, default), DOUBT
     parts = evidence.shape[1]
     coloured = evidence[:, :, None] * (weighted / seen_share.clamp_min(1e-6))[:, None]  # N x P x 3 x h x w
     sums = spread(torch.cat([coloured.flatten(1, 2), evidence], 1))
     weight = sums[:, 3 * parts :, None]  # N x P x 1 x h x w
-    colours = sums[:, : 3 * parts].unflatten(1, (parts, 3)) + LITTLE * person[:, None]
+    colours = sums[:, : 3 * parts].unflatten(1, (parts, 3)) + doubt * default
     share = F.avg_pool2d(parsing_amodal, 2, ceil_mode=True)
     rest = (1 - share.sum(1, keepdim=True)).clamp_min(0)
-    guess = (share[:, :, None] * colours / (weight + LITTLE)).sum(1) + rest * person
-    guess = F.interpolate(guess, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.where(seen > 0, image, guess)
+    guess = (share[:, :, None] * colours / (weight + doubt)).sum(1) + rest * person
+    sure = (share * (weight / (weight + SOME))[:, :, 0]).sum(1, keepdim=True)
+    both = torch.cat([guess, sure], 1)
+    both = F.interpolate(both, size=image.shape[-2:], mode="bilinear", align_corners=False)
+    return both[:, :3], both[:, 3:]
 
 
 def _with_twins(evidence: Tensor) -> Tensor:
-    """Adds each part's twin at the weight TWIN; N x P x h x w."""
+    """Adds each part's twin with the weight TWIN; N x P x h x w."""
     part = torch.arange(1, evidence.shape[1] + 1, device=evidence.device)  # classes; channel 0 is class 1
     twin = swap_sides(part)
     return evidence + TWIN * (twin != part)[:, None, None] * evidence[:, twin - 1]

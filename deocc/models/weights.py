@@ -1,25 +1,34 @@
-"""Networks to and from disk: fp16 safetensors that carry the constructor's arguments."""
+"""Weights files: fp16 safetensors with the constructor's arguments."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
-from ..errors import DeoccError
-from .content_recovery import ContentRecoveryNet
-from .discriminator import PatchDiscriminator
-from .mask_completion import MaskCompletionNet
+from deocc.errors import DeoccError
+from deocc.models.content_recovery import ContentRecoveryNet
+from deocc.models.discriminator import PatchDiscriminator
+from deocc.models.mask_completion import MaskCompletionNet
 
+RENAMED = {"trust": "own_share"}  # names of arguments in older files -> their present names
 CLASSES: dict[str, type[nn.Module]] = {
     cls.__name__: cls for cls in (MaskCompletionNet, ContentRecoveryNet, PatchDiscriminator)
 }
+BESIDE = 100_000_000  # numbers of a frozen trunk, which its network brings along
+MISFIT = (TypeError, RuntimeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError,
+          AssertionError)  # what networks raise for a config that is none  # fmt: skip
 
 
 def save_weights(
@@ -34,7 +43,7 @@ def save_weights(
         half: kernels and templates as fp16; vectors (biases, normalisation) stay fp32, they are small.
 
     Raises:
-        DeoccError: when the place cannot be written.
+        DeoccError: the file cannot be written.
     """
     path = Path(path)
     about = {**(metadata or {}), "class": type(net).__name__, "config": json.dumps(net.config)}
@@ -70,15 +79,42 @@ def load_weights(
             f"{', '.join(classes)} and its config; give a file written by deocc"
         )
     try:
-        net = classes[about["class"]](**json.loads(about["config"]))
+        arguments = {RENAMED.get(name, name): x for name, x in json.loads(about["config"]).items()}
+        with _bounded(sum(x.numel() for x in tensors.values()) + BESIDE):
+            net = classes[about["class"]](**arguments)
         net.load_state_dict({name: x.float() if x.is_floating_point() else x for name, x in tensors.items()})
-    except (TypeError, RuntimeError, json.JSONDecodeError) as error:
-        reason = str(error).splitlines()[0]
+    except MISFIT as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DeoccError(
             f"{path} does not fit {about['class']} ({reason}); expected weights of this version of deocc; "
             "train again or fetch the matching file"
         ) from error
     return net.to(device).eval()
+
+
+@contextmanager
+def _bounded(most: int) -> Iterator[None]:
+    """Refuses, before memory is filled, a network of more numbers than its file could give.
+
+    Raises:
+        RuntimeError: it has more parameters and buffers than `most`.
+    """
+    left = most
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal left
+        left -= 0 if tensor is None else tensor.numel()
+        if left < 0:
+            raise RuntimeError("its config asks for a far larger network than the file holds")
+
+    hooks = [
+        register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)
+    ]  # fmt: skip
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Occlusion synthesis: exact-ratio placement, cases, the segmenter-error model, datasets (Sec. 4.1)."""
 
+from deocc.occlusion.batch import Batch, Prompt, case_item, collate, prompt_mask
 from deocc.occlusion.case import (
     Cutout,
     OcclusionCase,
@@ -12,9 +13,10 @@ from deocc.occlusion.case import (
     restyle,
     unoccluded_case,
 )
-from deocc.occlusion.dataset import MIXES, Batch, OcclusionDataset, TrainingMix, case_item, collate
+from deocc.occlusion.dataset import OcclusionDataset
 from deocc.occlusion.folder import CaseFolder, make_cases, write_case
 from deocc.occlusion.kinds import occlude_as, occlude_with_surface, put_behind
+from deocc.occlusion.mix import MIXES, TrainingMix
 from deocc.occlusion.placement import (
     DENSITIES,
     RatioDensity,
@@ -27,10 +29,40 @@ from deocc.occlusion.priors import KINDS, PLACEMENTS, Placement
 from deocc.occlusion.segmenter_error import MaskFaults, mask_faults, segmenter_error
 
 __all__ = [
-    "Batch", "CaseFolder", "Cutout", "DENSITIES", "KINDS", "MIXES", "MaskFaults", "OcclusionCase",
-    "OcclusionDataset", "PLACEMENTS", "PasteOptions", "Placement", "RatioDensity", "TrainingMix",
-    "as_density", "case_item", "collate", "fit_occluder", "fitting_offsets", "hidden_area", "make_cases",
-    "mask_faults", "occlude", "occlude_as", "occlude_with_surface", "paste", "paste_cutout",
-    "person_as_occluder", "place_occluder", "put_behind", "restyle", "segmenter_error",
-    "unoccluded_case", "write_case",
+    "DENSITIES",
+    "KINDS",
+    "MIXES",
+    "PLACEMENTS",
+    "Batch",
+    "CaseFolder",
+    "Cutout",
+    "MaskFaults",
+    "OcclusionCase",
+    "OcclusionDataset",
+    "PasteOptions",
+    "Placement",
+    "Prompt",
+    "RatioDensity",
+    "TrainingMix",
+    "as_density",
+    "case_item",
+    "collate",
+    "fit_occluder",
+    "fitting_offsets",
+    "hidden_area",
+    "make_cases",
+    "mask_faults",
+    "occlude",
+    "occlude_as",
+    "occlude_with_surface",
+    "paste",
+    "paste_cutout",
+    "person_as_occluder",
+    "place_occluder",
+    "prompt_mask",
+    "put_behind",
+    "restyle",
+    "segmenter_error",
+    "unoccluded_case",
+    "write_case",
 ]  # fmt: skip

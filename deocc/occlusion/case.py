@@ -1,4 +1,4 @@
-"""`OcclusionCase`, and pasting an occluder onto a person."""
+"""`OcclusionCase`: a person behind a pasted occluder."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,8 +31,10 @@ class OcclusionCase:
         initial_mask: H x W bool, a segmenter's visible mask (M_i), or None.
         person_id: the person's name in the people folder.
         true_sides: whether left and right labels are the person's own.
-        known_box: the visible mask's box where only that is known.
+        known_box: the visible mask's box if only that is known.
         placement: how the occluder stands to the person, one of `priors.KINDS`; "" for plain pasting.
+        neighbour_mask: H x W bool, other people beside and behind the person, or None. Later occluders may
+            hide some of them.
     """
 
     id: str
@@ -47,6 +49,7 @@ class OcclusionCase:
     true_sides: bool = False
     known_box: Box | None = None
     placement: str = ""
+    neighbour_mask: np.ndarray | None = None
 
     @cached_property
     def invisible_mask(self) -> np.ndarray | None:
@@ -83,7 +86,7 @@ class OcclusionCase:
 
 
 def unoccluded_case(person: Person, case_id: str = "") -> OcclusionCase:
-    """A person with nothing in front: occlusion ratio 0."""
+    """A case of a person without an occluder: occlusion ratio 0."""
     return OcclusionCase(
         case_id or person.id, person.image, person.amodal_mask, person.amodal_mask, person.image,
         np.zeros_like(person.amodal_mask), person.parsing, None, person.id, person.true_sides,
@@ -133,7 +136,7 @@ def transform_occluder(
 
 
 def _harmonise(colours: np.ndarray, alpha: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:
-    """Moves the occluder's brightness and contrast `share` of the way to the photo's. h x w x 3 uint8."""
+    """Moves the occluder's brightness and contrast towards the photo's, by `share`. h x w x 3 uint8."""
     inside = as_bytes(alpha > 0.5)
     if not inside.any() or share <= 0:
         return colours
@@ -164,7 +167,7 @@ def paste(
         top_left: (y, x), may be negative.
 
     Returns:
-        The new photo (H x W x 3 uint8) and the mask of pixels that it mostly covers (alpha >= 0.5; bool).
+        The new photo (H x W x 3 uint8) and the mask of covered pixels (alpha >= 0.5; H x W bool).
     """
     out, covered = image.copy(), np.zeros(image.shape[:2], bool)
     y, x = top_left
@@ -209,7 +212,7 @@ def fit_occluder(
     occluder: Occluder,
     ratio: float,
     rng: np.random.Generator,
-    options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+    options: PasteOptions = PasteOptions(),
     kind: str = "anywhere",
 ) -> Cutout:
     """Scales, turns and places an occluder so that it hides `ratio` of a case's person; see `occlude`.
@@ -249,14 +252,14 @@ def _plain_plan(
 def _next_plan(
     first: Plan, attempt: int, case: OcclusionCase, occluder: Occluder, kind: str, rng: np.random.Generator
 ) -> Plan:
-    """The plan of a try; plain pasting enlarges by 1.35, the other kinds see `deocc.occlusion.priors`."""
+    """The plan of the next try. Plain pasting enlarges by 1.35; others follow `deocc.occlusion.priors`."""
     plain = replace(first, scale=first.scale * 1.35**attempt)
     if kind == "anywhere":
         return plain
     assert case.amodal_mask is not None
-    person, photo = mask_box(case.amodal_mask), (case.image.shape[0], case.image.shape[1])
+    person, photo_shape = mask_box(case.amodal_mask), (case.image.shape[0], case.image.shape[1])
     if kind == "border":
-        return border_plan(plain, attempt, occluder.mask.shape, person, photo)
+        return border_plan(plain, attempt, occluder.mask.shape, person, photo_shape)
     return draw_plan(kind, attempt, occluder, person, rng)
 
 
@@ -270,8 +273,8 @@ def _place(
         raise PlacementError(f"occluder {occluder.id} vanishes at scale {plan.scale:.3f}; use a larger one")
     offsets = fitting_offsets(case.amodal_mask, mask, ratio, tolerance, case.modal_mask)
     if plan.zone is not None:
-        photo = (case.image.shape[0], case.image.shape[1])
-        offsets = offsets[plan.zone.admits(offsets[:, 0], offsets[:, 1], mask_box(mask), photo)]
+        photo_shape = (case.image.shape[0], case.image.shape[1])
+        offsets = offsets[plan.zone.admits(offsets[:, 0], offsets[:, 1], mask_box(mask), photo_shape)]
         if not len(offsets):
             raise PlacementError(
                 f"no offset of occluder {occluder.id} that hides {ratio:.3f} lies where its kind stands; "
@@ -305,14 +308,14 @@ def draw_shadow(options: PasteOptions, rng: np.random.Generator) -> float:
 
 
 def restyle(case: OcclusionCase, cutout: Cutout, options: PasteOptions) -> Cutout:
-    """The same cut-out in the same place, with each of the options' looks at its full strength.
+    """The same cut-out in the same place, with each option of its look at full strength.
 
-    For comparing looks: nothing is drawn. Edge, colours, sharpness and shadow are used; the options that
-    concern size, turn and place are not.
+    For comparing looks: nothing is random. Edge, colours, sharpness and shadow apply; size, turn and place do
+    not.
 
     Args:
         case: what it is pasted onto.
-        cutout: as fitted by `fit_occluder` with `harmonise` and `soft_edge` 0, so that its look is its own.
+        cutout: from `fit_occluder` with `harmonise` and `soft_edge` 0, so that its look is unchanged.
         options: the looks; the edge is blurred by `soft_edge` + `edge_spread` pixels.
     """
     alpha, blur = cutout.alpha, options.soft_edge + options.edge_spread
@@ -359,14 +362,14 @@ def occlude(
     occluder: Occluder,
     ratio: float,
     rng: np.random.Generator,
-    options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+    options: PasteOptions = PasteOptions(),
     case_id: str = "",
     kind: str = "anywhere",
 ) -> OcclusionCase:
-    """Pastes an occluder so that it hides `ratio` of the person (beyond what a given case hides already).
+    """Pastes an occluder that hides `ratio` of the person, in addition to what is already hidden.
 
-    The occluder is scaled to its task: its area is `options.cover` times the area to hide, then grown until
-    an offset fits. Other kinds than "anywhere" have sizes and places of their own; the ratio stays exact.
+    The occluder's area starts at `options.cover` times the area to hide, and grows until an offset fits.
+    Kinds other than "anywhere" have sizes and places of their own; the ratio stays exact.
 
     Args:
         person: an unoccluded person, or a case to occlude further.
@@ -386,7 +389,7 @@ def occlude(
 
 
 def person_as_occluder(person: Person) -> Occluder:
-    """Cuts a person out of their photo, to stand in front of another one."""
+    """Cuts a person out of their photo, to serve as an occluder."""
     x0, y0, x1, y1 = mask_box(person.amodal_mask)
     window = np.s_[y0:y1, x0:x1]
     return Occluder(person.id, person.image[window], person.amodal_mask[window], "person", person.split)

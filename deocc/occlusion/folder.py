@@ -1,7 +1,8 @@
-"""The case folder: fixed occlusion cases on disk, and how they are made."""
+"""The case folder: fixed occlusion cases on disk."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from deocc.io import (
     read_json,
     read_mask,
     read_parsing,
+    remove_temporaries,
+    safe_name,
     write_image,
     write_json,
     write_mask,
     write_parsing,
 )
+from deocc.io.begun import require_whole
 from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude, unoccluded_case
 from deocc.occlusion.kinds import occlude_as
 from deocc.occlusion.placement import RatioDensity, as_density
@@ -34,7 +38,7 @@ MASK_FILES = {
 
 def write_case(path: PathLike, case: OcclusionCase) -> Path:
     """Writes a case into ``path/<case.id>/``; ``case.json`` comes last and marks it whole."""
-    folder = Path(path) / case.id
+    folder = Path(path) / safe_name(case.id, "case id")
     write_image(folder / "image.png", case.image)
     if case.target is not None:
         write_image(folder / "target.png", case.target)
@@ -91,9 +95,13 @@ def read_case(folder: PathLike) -> OcclusionCase:
 
 
 def _with_box(case: OcclusionCase, facts: dict, folder: Path) -> OcclusionCase:
-    """A case without visible mask knows its box from case.json alone; checked here, kept as attribute."""
+    """Checks the box of a case without visible mask; only case.json holds it."""
     box = facts.get("box_xyxy")
-    numbers = isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)
+    numbers = (
+        isinstance(box, list)
+        and len(box) == 4
+        and all(isinstance(v, int | float) and abs(v) < 2**31 for v in box)
+    )  # no NaN either
     if not numbers or box[2] <= box[0] or box[3] <= box[1]:  # type: ignore[index]
         raise DeoccError(f"{folder / 'case.json'}: box_xyxy must be [x0, y0, x1, y1] with x0 < x1, y0 < y1")
     return replace(case, known_box=tuple(round(v) for v in box))  # type: ignore[union-attr]
@@ -103,10 +111,11 @@ class CaseFolder(Sequence[OcclusionCase]):
     """Fixed cases, read on demand, in the order of their names."""
 
     def __init__(self, path: PathLike):
-        """Raises: DeoccError: no such folder, or no case (a folder with case.json) in it."""
+        """Raises: DeoccError: no such folder, no case (a folder with case.json) in it, or not all of them."""
         self.path = Path(path)
         if not self.path.is_dir():
             raise DeoccError(f"{self.path}: no such case folder; make one with `deocc occlude`")
+        require_whole(self.path, "occlude")
         self.ids = sorted(p.parent.name for p in self.path.glob("*/case.json"))
         if not self.ids:
             raise DeoccError(
@@ -138,7 +147,7 @@ def make_cases(
 
     Args:
         people, occluders: of the split in question.
-        per_person: cases a person (the paper: 3).
+        per_person: cases per person (the paper: 3, claim `val_occluders`).
         density: of occlusion ratios; a density, its name, or (low, high).
         severity: of the segmenter-error model that makes M_i.
         seed: first part of every case's seed.
@@ -148,28 +157,49 @@ def make_cases(
     Raises:
         PlacementError: twenty occluders in turn fit nowhere at the drawn ratio.
     """
-    ratios = as_density(density)
     for index in range(len(people)):
-        person = people[index]
         for number in range(per_person):
-            rng = np.random.default_rng([seed, index, number])
-            ratio, name = float(ratios.sample(rng)), f"{person.id}_{number}"
-            case = _draw_kind(people, index, occluders, ratio, rng, options, placement, name)
-            if case is None:
-                case = _draw_case(person, occluders, ratio, rng, options, name)
-            assert (
-                case.modal_mask is not None
-                and case.amodal_mask is not None
-                and case.occluder_mask is not None
-            )
-            mask = segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
-            yield replace(case, initial_mask=mask)
+            yield make_case(people, index, number, occluders, density, severity, seed, options, placement)
+
+
+def case_name(person_id: str, number: int) -> str:
+    """Name of a person's case: a single folder, even if the person's id contains folders ("session1/x")."""
+    flat = person_id.replace("/", "_").replace("\\", "_")
+    if flat != person_id:  # a_b is somebody else than a/b
+        flat += "-" + sha256(person_id.encode()).hexdigest()[:8]
+    return f"{flat}_{number}"
+
+
+def make_case(
+    people: Sequence[Person],
+    index: int,
+    number: int,
+    occluders: Sequence[Occluder],
+    density: RatioDensity | str | Sequence[float] = "val",
+    severity: float = 1.0,
+    seed: int = 0,
+    options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+    placement: Placement = Placement(),  # noqa: B008 (frozen)
+) -> OcclusionCase:
+    """One of the cases of `make_cases`. Args: index: of the person; number: of the person's cases.
+
+    Raises:
+        PlacementError: twenty occluders in turn fit nowhere at the drawn ratio.
+    """
+    person, rng = people[index], np.random.default_rng([seed, index, number])
+    ratio, name = float(as_density(density).sample(rng)), case_name(person.id, number)
+    case = _draw_kind(people, index, occluders, ratio, rng, options, placement, name)
+    if case is None:
+        case = _draw_case(person, occluders, ratio, rng, options, name)
+    assert case.modal_mask is not None and case.amodal_mask is not None and case.occluder_mask is not None
+    mask = segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
+    return replace(case, initial_mask=mask)
 
 
 def _draw_kind(people: Sequence[Person], index: int, occluders: Sequence[Occluder], ratio: float,
                rng: np.random.Generator, options: PasteOptions, placement: Placement, case_id: str,
                ) -> OcclusionCase | None:  # fmt: skip
-    """A case of a drawn kind; None for plain pasting, and where no thing reaches the ratio so."""
+    """A case of a random kind; None for plain pasting, or if no occluder reaches the ratio in this way."""
     kind = placement.draw(rng)
     if kind == "anywhere":
         return None
@@ -190,10 +220,31 @@ def _draw_kind(people: Sequence[Person], index: int, occluders: Sequence[Occlude
 def _draw_case(person: Person, occluders: Sequence[Occluder], ratio: float, rng: np.random.Generator,
                options: PasteOptions, case_id: str) -> OcclusionCase:  # fmt: skip
     for attempt in range(20):
-        occluder = occluders[int(rng.integers(len(occluders)))]
         try:
+            occluder = occluders[int(rng.integers(len(occluders)))]
             return occlude(person, occluder, ratio, rng, options, case_id)
-        except PlacementError:
+        except DeoccError:  # it fits nowhere, or its file is damaged: another one may do
             if attempt == 19:
                 raise
     raise AssertionError("unreachable")
+
+
+def write_natural_case(
+    folder: PathLike,
+    name: str,
+    image: np.ndarray,
+    modal: np.ndarray,
+    amodal: np.ndarray,
+    occluder: np.ndarray,
+) -> None:
+    """Writes a naturally occluded person as a case without target: the hidden pixels are unknown.
+
+    Args:
+        folder: the case folder.
+        name: id of the case and of the person.
+        image: H x W x 3 uint8.
+        modal, amodal, occluder: H x W bool.
+    """
+    place = Path(folder) / safe_name(name, "case id")
+    remove_temporaries(place, lambda left: left.endswith((".png", ".json")))  # of a run that was killed
+    write_case(folder, OcclusionCase(name, image, modal, amodal, None, occluder, person_id=name))

@@ -1,4 +1,4 @@
-"""Cases by kind: draws things that suit a kind of placement, and people or scenery where it needs those."""
+"""Cases by kind of placement, with occluders that suit the kind."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from deocc.errors import PlacementError
-from deocc.masks import mask_box
+from deocc.masks import Box, mask_box
 from deocc.occlusion.case import (
     OcclusionCase,
     PasteOptions,
@@ -20,25 +20,26 @@ from deocc.occlusion.case import (
 )
 from deocc.occlusion.priors import suits
 from deocc.occlusion.realism import match_colours
-from deocc.occlusion.surfaces import background_texture, draw_surface, place_surface
+from deocc.occlusion.surfaces import Surface, background_texture, draw_surface, place_surface
 from deocc.people import Occluder, Person
 
 Draw = Callable[[np.random.Generator], Occluder]
 DrawPerson = Callable[[np.random.Generator], Person]
+DrawSurface = Callable[[Box, tuple[int, int], np.random.Generator], Surface]
 
 
 def occlude_as(
     kind: str, case: OcclusionCase, ratio: float, rng: np.random.Generator, draw_occluder: Draw,
     draw_person: DrawPerson, options: PasteOptions = PasteOptions(), tries: int = 4,  # noqa: B008 (frozen)
 ) -> OcclusionCase:  # fmt: skip
-    """Hides `ratio` of a case's person (beyond what is hidden already) in a way of one kind.
+    """Hides `ratio` of a case's person, in addition to what is hidden, by a placement of one kind.
 
     Args:
         kind: one of `priors.KINDS`.
         case: whom to hide.
         ratio: wanted share of the amodal mask, in (0, 1].
         rng: source of every draw.
-        draw_occluder, draw_person: give a random thing; a random other person in their photo.
+        draw_occluder, draw_person: return a random object, and a random other person in their photo.
         options: how things are fitted.
         tries: things that are tried.
 
@@ -75,16 +76,24 @@ def _suitable(
 
 def occlude_with_surface(
     case: OcclusionCase, scenery: Person, ratio: float, rng: np.random.Generator,
-    options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
+    options: PasteOptions = PasteOptions(), draw: DrawSurface = draw_surface,  # noqa: B008 (frozen)
 ) -> OcclusionCase:  # fmt: skip
-    """Hides a share of a person behind a wall, hedge, post or fence with another photo's background on it.
+    """Hides a share of a person behind a wall, hedge, post or fence textured with another photo's background.
+
+    Args:
+        case: whom to hide.
+        scenery: the other photo.
+        ratio: wanted share of the amodal mask, in (0, 1].
+        rng: source of every draw.
+        options: how surfaces are fitted.
+        draw: gives the surface, such as `surfaces.draw_counter`.
 
     Raises:
         PlacementError: the drawn surface cannot hide that much.
     """
     assert case.amodal_mask is not None and case.modal_mask is not None
     shape = (case.image.shape[0], case.image.shape[1])
-    surface = draw_surface(mask_box(case.amodal_mask), shape, rng)
+    surface = draw(mask_box(case.amodal_mask), shape, rng)
     mask = place_surface(surface, case.amodal_mask, case.modal_mask, ratio, rng, options.tolerance)
     alpha: np.ndarray = mask.astype(np.float32)
     if (soft_edge := draw_edge(options, rng)) > 0:
@@ -100,7 +109,7 @@ def put_behind(
     case: OcclusionCase, occluder: Occluder, rng: np.random.Generator,
     options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
 ) -> OcclusionCase:  # fmt: skip
-    """Puts a thing or a person behind the person of a case: borders of pasted things then say nothing yet.
+    """Puts an object or a person behind a case's person, so that a pasted border does not imply an occluder.
 
     Ground truth stays; photo and target both show the thing.
 

@@ -1,7 +1,7 @@
 """Exact-ratio placement: the hidden share for every offset at once (Sec. 4.1, where occluders are pasted).
 
 For an occluder's mask O at offset (y, x), the hidden area of a person M is sum_p M(p) O(p - (y, x)): the
-cross-correlation of M with O. One FFT gives it for every offset: a wanted ratio is looked up, not searched.
+cross-correlation of M with O. One FFT gives it for every offset, so a ratio is looked up, not searched for.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def hidden_area(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarra
 def _correlation(person_mask: np.ndarray, occluder_mask: np.ndarray) -> np.ndarray:
     """`hidden_area` before it is rounded, float32; the FFT is off by about 0.001 of a pixel.
 
-    Rows first: the zero rows that pad the columns cost no transform.
+    Rows are transformed first, so that the zero rows of the padding cost nothing.
     """
     (height, width), (h, w) = person_mask.shape, occluder_mask.shape
     rows, columns = fft.next_fast_len(height + h - 1), fft.next_fast_len(width + w - 1, real=True)
@@ -89,7 +89,7 @@ def place_occluder(
     tolerance: float = 0.01,
     visible_mask: np.ndarray | None = None,
 ) -> tuple[int, int]:
-    """Draws, among all offsets that hide the wanted share of the person, one at random.
+    """Draws one of all offsets that hide the wanted share of the person.
 
     Args:
         amodal_mask: H x W bool, the whole person.
@@ -106,6 +106,8 @@ def place_occluder(
     Raises:
         PlacementError: no offset reaches the ratio.
         DeoccError: empty masks or a ratio outside (0, 1].
+
+    Source: Sec. 1, reason (c) for the dataset; claim `ratio_control`.
     """
     offsets = fitting_offsets(amodal_mask, occluder_mask, ratio, tolerance, visible_mask)
     y, x = offsets[rng.integers(len(offsets))]
@@ -134,7 +136,7 @@ class RatioDensity:
 
     @classmethod
     def uniform(cls, low: float, high: float) -> "RatioDensity":
-        """Every ratio in [low, high] alike."""
+        """The uniform density on [low, high]."""
         return cls((low, high), (1.0, 1.0))
 
     @cached_property
@@ -169,4 +171,8 @@ def as_density(value: "RatioDensity | str | Sequence[float]") -> RatioDensity:
             raise DeoccError(f"ratio density {value!r} is unknown; choose from {', '.join(DENSITIES)}")
         return DENSITIES[value]
     low, high = value
+    if low >= 1:
+        raise DeoccError(
+            "a hidden share of 1 leaves nothing of the person to see; give a lowest share below 1"
+        )
     return RatioDensity((low, low + 1e-9), (1.0, 1.0)) if low == high else RatioDensity.uniform(low, high)

@@ -1,10 +1,9 @@
-"""Where things stand in front of people in real photos, and how large they are there.
+"""Natural places and sizes of occluders.
 
-Pasting anywhere at any size teaches a network to find paste, not people behind things. Natural occluders
-stand on the ground before a person, are ridden, sat on or held, are other people, or reach in over the
-photo's border; they have the size that such things have. A `Placement` says which share of the cases is of
-which kind; `draw_plan` gives size, turn and the offsets that a kind admits. The occlusion ratio stays exact:
-a kind only chooses among the offsets that reach it.
+Pasting anywhere at any size teaches a network to find pasted objects, not people behind objects. Natural
+occluders stand on the ground before a person, are ridden, sat on or held, are other people, or reach in over
+the photo's border, at realistic sizes. A `Placement` gives the share of each kind. `draw_plan` draws size,
+turn and the offsets that a kind admits. The occlusion ratio stays exact: a kind only restricts the offsets.
 
 Source: ours. The paper pastes without saying where (Sec. 4.1).
 """
@@ -83,7 +82,7 @@ class Placement:
         return cls(**{"anywhere": 0.0, name: 1.0})
 
     def draw(self, rng: np.random.Generator) -> str:
-        """A kind. Where only one has a share, nothing is drawn from `rng`."""
+        """A kind. If only one has a share, `rng` is not used."""
         shares = np.array([getattr(self, kind) for kind in KINDS])
         if np.count_nonzero(shares) == 1:
             return KINDS[int(shares.argmax())]
@@ -141,12 +140,12 @@ class Plan:
 
 
 def real_metres(kind: str, category: str) -> float | None:
-    """Longer side of such a thing in metres; None where `kind` has no use for it (or needs no size)."""
+    """Longer side of such an object in metres; None if it does not suit `kind`, or the kind needs no size."""
     return _METRES.get(kind, {}).get(category)
 
 
 def suits(kind: str, occluder: Occluder, person: Box, hidden: float) -> bool:
-    """Whether a cut-out can serve a kind: of its categories, and of a size that serves.
+    """Whether a cut-out suits a kind by category and size.
 
     Args:
         kind: one of `KINDS`.
@@ -166,9 +165,9 @@ def suits(kind: str, occluder: Occluder, person: Box, hidden: float) -> bool:
 
 
 def draw_plan(kind: str, attempt: int, occluder: Occluder, person: Box, rng: np.random.Generator) -> Plan:
-    """Size, turn and zone of a try for the kinds with real sizes; each further try comes nearer and larger.
+    """Size, turn and zone of a try for kinds with real sizes; later tries are nearer and larger.
 
-    A thing whose foot is d person heights below the feet (in front of them) appears larger by
+    An object whose foot is d person heights below the feet (in front of them) appears larger by
     d / EYE_LEVEL: on flat ground, sizes grow in proportion to the distance below the horizon.
 
     Args:
@@ -199,7 +198,7 @@ def draw_plan(kind: str, attempt: int, occluder: Occluder, person: Box, rng: np.
 
 def border_plan(plan: Plan, attempt: int, size: Sequence[int], person: Box, photo: tuple[int, int]) -> Plan:
     """Enlarges a plain plan until the cut-out (height, width) reaches from the person over a border."""
-    x0, y0, x1, y1 = person
+    x0, _y0, x1, y1 = person
     gaps = np.array([photo[0] - y1, x0, photo[1] - x1]) / np.array([size[0], size[1], size[1]])
     needed = 1.25 * float(gaps.min()) * 1.2**attempt
     return Plan(max(plan.scale, needed), plan.angle, Zone(leaves=True))

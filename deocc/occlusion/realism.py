@@ -1,13 +1,11 @@
-"""What makes a paste look less like one: colours, sharpness, contact shadow, and a degraded whole photo."""
+"""Makes pasted cut-outs look more natural: colours, sharpness, shadow and camera faults."""
 
 import cv2
 import numpy as np
 
 
-def match_colours(
-    colours: np.ndarray, alpha: np.ndarray, image: np.ndarray, share: float
-) -> np.ndarray:
-    """Moves a cut-out's mean and deviation in CIE Lab `share` of the way to the photo's (Reinhard et al.).
+def match_colours(colours: np.ndarray, alpha: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:
+    """Moves a cut-out's mean and deviation in CIE Lab towards the photo's, by `share` (Reinhard et al.).
 
     In a photo without colour the cut-out loses its colours, whatever the share.
 
@@ -69,10 +67,8 @@ def match_sharpness(
     return colours
 
 
-def contact_shadow(
-    image: np.ndarray, covered: np.ndarray, strength: float, reach: float
-) -> np.ndarray:
-    """Darkens the photo around what was pasted, most at its foot; the pasted pixels stay.
+def contact_shadow(image: np.ndarray, covered: np.ndarray, strength: float, reach: float) -> np.ndarray:
+    """Darkens the photo around a pasted object, most at its foot; the pasted pixels stay.
 
     Args:
         image: H x W x 3 uint8 with the thing pasted.
@@ -90,7 +86,7 @@ def contact_shadow(
 
 
 def degrade(images: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-    """The same random blur, noise and JPEG compression for several pictures: one camera saw all of it.
+    """The same random blur, noise and JPEG compression for several pictures, as if from one camera.
 
     Args:
         images: H x W x 3 uint8 each, of one size.
@@ -117,3 +113,16 @@ def _degrade(picture: np.ndarray, sigma: float, noise: np.ndarray | None, qualit
         return picture
     _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+
+
+def colour_jitter(strength: float, rng: np.random.Generator) -> np.ndarray:
+    """A 3 x 4 colour map that changes brightness, contrast and saturation.
+
+    Args:
+        strength: 0 and up; 0 changes nothing.
+        rng: of the draw.
+    """
+    gain, saturation = np.exp(rng.uniform(-strength, strength, 2) * (1.0, 1.5))
+    grey = np.full((3, 3), 1 / 3)
+    colour = gain * (saturation * np.eye(3) + (1 - saturation) * grey)
+    return np.hstack([colour, np.full((3, 1), rng.uniform(-strength, strength) * 60)])

@@ -1,4 +1,4 @@
-"""Placement by rejection: what exact placement replaces; to measure against, and for the notebook."""
+"""Placement by rejection sampling, for comparison with exact placement."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,9 +16,9 @@ def place_by_rejection(
     batch: int = 64,
     most: int = 1024,
 ) -> tuple[tuple[int, int], int]:
-    """Draws offsets near the person until one hides the wanted share; a batch is one matrix product.
+    """Draws offsets near the person until one hides the wanted share. A batch is one matrix product.
 
-    A sampler cannot tell an impossible ratio from bad luck: it gives up after `most` draws.
+    Rejection cannot detect an impossible ratio, so it gives up after `most` draws.
 
     Args:
         amodal_mask, occluder_mask, ratio, rng, tolerance: as `place_occluder`.

@@ -1,8 +1,8 @@
-"""The segmenter-error model: initial masks M_i that are wrong in the ways real segmenters are wrong.
+"""The segmenter-error model: initial masks M_i with the typical errors of real segmenters.
 
 Five faults, each with a strength drawn per case: leaks onto the occluder, swallowed neighbours, eaten limbs,
-lost fragments, ragged borders. `severity` scales all of them; 0 gives the true visible mask back, and 1 is
-calibrated to a mean IoU of 0.61 with it, what a third-party segmenter reaches on occluded people. The model
+lost fragments, ragged borders. `severity` scales all of them; 0 returns the true visible mask; 1 is
+calibrated to a mean IoU of 0.61 with it, as a third-party segmenter reaches on occluded people. The model
 works on a coarse grid (as segmenters do) around the *visible* mask's box.
 """
 
@@ -41,7 +41,7 @@ def _hull(mask: np.ndarray) -> np.ndarray:
 
 def _leak(modal: np.ndarray, amodal: np.ndarray, occluder: np.ndarray, strength: float,
           rng: np.random.Generator) -> np.ndarray:  # fmt: skip
-    """Paint over the occluder: the part near or between visible parts, as networks that expect bodies do."""
+    """Adds a part of the occluder near or between visible parts, like networks that expect whole bodies."""
     if not occluder.any():
         return np.zeros_like(modal)
     radius = np.sqrt(np.count_nonzero(modal))
@@ -57,7 +57,7 @@ def _leak(modal: np.ndarray, amodal: np.ndarray, occluder: np.ndarray, strength:
 def _swallow(
     modal: np.ndarray, occluder: np.ndarray, strength: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Take in a neighbour: a blob at the border of the person, or a piece of the occluder."""
+    """Adds a neighbour: a blob at the border of the person, or a piece of the occluder."""
     out = np.zeros_like(modal)
     radius = np.sqrt(np.count_nonzero(modal))
     if rng.random() < 0.35:
@@ -76,7 +76,7 @@ def _swallow(
 
 
 def _eat(mask: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Lose a limb: cut at a random line, or bite blobs out; at least 30 % of the mask stays."""
+    """Removes a limb: cuts at a random line, or removes blobs; at least 30 % of the mask stays."""
     out = mask.copy()
     if rng.random() < 0.4:
         angle = rng.uniform(0, 2 * np.pi)
@@ -90,13 +90,13 @@ def _eat(mask: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndar
 
 
 def _drop_fragments(mask: np.ndarray) -> np.ndarray:
-    """Keep only the largest connected piece, as box-to-mask networks tend to."""
+    """Keeps only the largest connected piece, as box-to-mask networks tend to."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     return mask if count <= 2 else labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
 
 
 def _ragged(mask: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Blur, shift the level by smooth noise, and threshold: borders wander, thin limbs fray or swell."""
+    """Blurs, shifts the level by smooth noise, and thresholds: borders move, thin limbs shrink or swell."""
     width = 0.6 + 1.4 * strength * rng.random()
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), width)
     level = 0.5 + 0.12 * strength * rng.standard_normal() + 0.12 * strength * _smooth_noise(rng, 16)
@@ -110,7 +110,7 @@ def segmenter_error(
     severity: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """An initial mask M_i as an imperfect segmenter would give it.
+    """An initial mask M_i with the errors of an imperfect segmenter.
 
     Args:
         modal_mask: H x W bool, visible person, not empty.

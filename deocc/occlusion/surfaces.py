@@ -1,4 +1,4 @@
-"""Surfaces that hide people: walls, hedges, posts and fences, textured with another photo's background.
+"""Surfaces that hide people, such as walls and fences, textured with another photo's background.
 
 A surface has one degree of freedom, its place t along an axis. A pixel of the photo has a coordinate v (x or
 y, plus the edge's tilt and roughness), and the surface covers it where its profile g(v - t) is 1. So the
@@ -24,7 +24,7 @@ class Surface:
     """A surface before it is placed.
 
     Attributes:
-        kind: one of `SURFACES`.
+        kind: one of `SURFACES`, or "counter".
         coordinate: H x W float32, v of every photo pixel, in pixels.
         profile: n bool, g at u = 0, 1, ... (in 1 / STEPS pixels); 0 before, its last value after.
         limit: H x W bool, where the surface may be at all: a post ends at the ground.
@@ -96,6 +96,28 @@ def draw_surface(
     if upright and rng.random() < 0.7:  # its foot stands on the ground, at the feet or nearer
         limit[int(person[3] + unit * rng.uniform(0.0, 0.4)) :] = False
     return Surface(kind, coordinate, _profile(kind, unit, rng), limit)
+
+
+def draw_counter(person: Box, shape: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """A table or counter before the person: level top, one or both ends in the photo, down to the ground or
+    past the photo's border.
+
+    Args: as of `draw_surface`.
+    """
+    (height, width), unit = shape, float(max(person[2] - person[0], person[3] - person[1]))
+    columns = np.arange(width, dtype=np.float32)
+    tilt = columns * np.float32(rng.uniform(-0.12, 0.12))
+    coordinate = np.arange(height, dtype=np.float32)[:, None] + tilt[None]
+    limit = np.zeros(shape, bool)
+    middle = rng.uniform(person[0], person[2])
+    reach = unit * rng.uniform(0.15, 1.2, 2)
+    ends = [max(0, int(middle - reach[0])), min(width, int(middle + reach[1]))]
+    for side, border in enumerate((0, width)):
+        if rng.random() < 0.4:
+            ends[side] = border
+    foot = height if rng.random() < 0.6 else int(person[3] + unit * rng.uniform(-0.05, 0.3))
+    limit[: max(foot, 1), ends[0] : max(ends[1], ends[0] + 1)] = True
+    return Surface("counter", coordinate, np.ones(1, bool), limit)
 
 
 def _profile(kind: str, unit: float, rng: np.random.Generator) -> np.ndarray:

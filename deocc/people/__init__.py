@@ -1,4 +1,4 @@
-"""People: where unoccluded humans with whole masks come from."""
+"""Sources of unoccluded people with whole masks."""
 
 from deocc.people.folder import (
     Occluder,

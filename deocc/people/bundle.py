@@ -19,7 +19,7 @@ from deocc.people.folder import (
 from deocc.people.synth.occluder import CATEGORIES, render_occluder
 from deocc.people.synth.person import render_person
 
-TRAIN_PEOPLE, VAL_PEOPLE = range(0, 200), range(200, 240)  # seeds; training sets start at 100000
+TRAIN_PEOPLE, VAL_PEOPLE = range(200), range(200, 240)  # seeds; training sets start at 100000
 # (seed, category): two of a kind to train with, and one kind in two again with a fresh seed to validate with
 TRAIN_OCCLUDERS = [(2 * i + k, kind) for i, kind in enumerate(CATEGORIES) for k in range(2 if i % 4 else 1)]
 TRAIN_OCCLUDERS += [(seed, "person") for seed in range(400, 404)]
@@ -56,7 +56,7 @@ def bundle(out: PathLike, workers: int = 2, size: int = 256) -> PeopleFolder:
 
 def main(
     out: Annotated[Path, typer.Option(help="The people folder to write.")] = PEOPLE_MINI,
-    workers: Annotated[int, typer.Option(help="Processes, one a core.")] = 2,
+    workers: Annotated[int, typer.Option(help="Number of processes; one per core is a good choice.")] = 2,
 ) -> None:
     """Renders the bundled people folder again."""
     folder = bundle(out, workers)

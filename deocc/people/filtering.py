@@ -1,8 +1,8 @@
-"""Automatic filtering of candidates (Sec. 4.1): scores, a proposal, and the order of the manual work.
+"""Automatic filtering of candidates (Sec. 4.1).
 
 The paper routes each candidate by hand: *Discard* (occluded, or partly out of view), *Preserve* (unoccluded,
 fine mask), *Refine* (unoccluded, but the mask is not satisfying). `assess` proposes one of the three from
-measurable signs, says why and how near the call was, so that a person looks at the doubtful ones first.
+measured signs, with reasons and a confidence. A person can then check the most doubtful candidates first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,10 +24,10 @@ EDGE_SAMPLES = 4000  # pixels of a band that the comparison looks at, at most
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a candidate fails. The paper's own numbers are not in our copy of it; these are ours.
+    """The limits at which a candidate fails. The paper's own numbers are not in our copy; these are ours.
 
-    Distances are in pixels of the photo, shares in [0, 1]. The limits of mask quality are such that one in
-    twenty of 120 real masks that people had checked fails.
+    Distances are in pixels of the photo, shares in [0, 1]. The limits of mask quality were set so that one in
+    twenty of 120 real, manually checked masks fails.
     """
 
     min_side: int = 130  # longer side of the mask's box; smaller people show no detail
@@ -44,7 +44,7 @@ class Thresholds:
     max_roughness: float = 1.6  # length of the outline over that of the smoothed mask
 
 
-# What a failed check proposes: a person whose mask alone is bad can be refined, the others are lost.
+# The proposal for each failed check: a person with a bad mask can be refined; the others are discarded.
 REFINE = ("holes", "fill_high", "edge", "roughness")
 
 
@@ -53,10 +53,10 @@ class Check(NamedTuple):
 
     Attributes:
         name: of the sign.
-        value: what was measured.
+        value: the measured value.
         limit: the threshold.
-        margin: signed distance from it in [-1, 1], positive where the check is passed.
-        words: a sentence for people.
+        margin: signed distance from it in [-1, 1], positive if the check is passed.
+        words: the result as a phrase.
     """
 
     name: str
@@ -68,12 +68,12 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the automatic filter makes of a candidate.
+    """The automatic filter's result for a candidate.
 
     Attributes:
         proposal: "discard", "preserve" or "refine".
-        checks: every sign that was measured.
-        marks: what the dataset itself says against the candidate, such as "occluded" or "crowd".
+        checks: all measured signs.
+        marks: the dataset's own objections, such as "occluded" or "crowd".
     """
 
     proposal: Route
@@ -82,22 +82,22 @@ class Assessment:
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """The checks that were not passed, worst first."""
+        """The failed checks, worst first."""
         return tuple(sorted((c for c in self.checks if c.margin < 0), key=lambda check: check.margin))
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it is not preserved, worst first; empty where it is."""
+        """Reasons why it is not preserved, worst first; empty if it is."""
         return (*(f"the dataset marks it: {mark}" for mark in self.marks), *(c.words for c in self.failed))
 
     @property
     def scores(self) -> dict[str, float]:
-        """Name of each sign -> what was measured."""
+        """Name of each sign -> measured value."""
         return {check.name: check.value for check in self.checks}
 
     @property
     def confidence(self) -> float:
-        """How far the deciding check is from its threshold, in [0, 1]; 0 is a coin toss, a mark is 1."""
+        """Distance of the deciding check from its threshold, in [0, 1]; 0 is a coin toss, a mark gives 1."""
         if self.marks:
             return 1.0
         deciding = [c for c in self.checks if self.proposal != "discard" or c.name not in REFINE]
@@ -141,19 +141,19 @@ def assess_box(
     shape: tuple[int, int],
     others: Iterable[Sequence[float]] = (),
     marks: Sequence[str] = (),
-    thresholds: Thresholds = Thresholds(),  # noqa: B008 (frozen)
+    thresholds: Thresholds = Thresholds(),
 ) -> Assessment:
-    """Judges a candidate by boxes alone: what fails here need not be segmented.
+    """Judges a candidate by boxes alone, so that failures need no segmentation.
 
     Args:
         box: x0, y0, x1, y1 in pixels, half-open.
         shape: height and width of the photo.
         others: boxes of the other people in the photo.
-        marks: what the dataset says against the candidate.
+        marks: the dataset's own objections.
         thresholds: the limits.
 
     Returns:
-        "discard", or "preserve" for what deserves a closer look (`assess` with a mask).
+        "discard", or "preserve" if the mask must decide (`assess`).
     """
     x0, y0, x1, y1 = box
     checks = _box_checks(box, shape, thresholds)
@@ -212,7 +212,7 @@ def _length(mask: np.ndarray) -> float:
 
 
 def edge_strength(image: np.ndarray) -> np.ndarray:
-    """How strong the strongest colour gradient within one pixel is. H x W x 3 uint8 -> H x W float32."""
+    """The strongest colour gradient within one pixel. H x W x 3 uint8 -> H x W float32."""
     smooth = cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.float32)
     gradients = [cv2.Sobel(smooth, cv2.CV_32F, *axis, ksize=3) for axis in ((1, 0), (0, 1))]
     strength = np.hypot(*gradients).max(axis=2)
@@ -220,11 +220,10 @@ def edge_strength(image: np.ndarray) -> np.ndarray:
 
 
 def edge_agreement(image: np.ndarray, mask: np.ndarray, band: int = BAND) -> float:
-    """Do the picture's edges lie on the mask's outline rather than beside it?
+    """How well the mask's outline follows edges of the picture, in [0, 1].
 
     The probability that a pixel of the outline has a stronger colour gradient than a pixel 3 to `band` pixels
-    from it (the area under the ROC curve): 1 for a mask that follows every edge, 0.5 for one that follows
-    none.
+    from it (the area under the ROC curve). It is 1 if the mask follows every edge and 0.5 if it follows none.
 
     Args:
         image: H x W x 3 uint8.
@@ -272,7 +271,7 @@ def assess(
     mask: np.ndarray,
     others: np.ndarray | None = None,
     marks: Sequence[str] = (),
-    thresholds: Thresholds = Thresholds(),  # noqa: B008 (frozen)
+    thresholds: Thresholds = Thresholds(),
 ) -> Assessment:
     """Judges a candidate by its mask.
 
@@ -280,15 +279,15 @@ def assess(
         image: H x W x 3 uint8, the whole photo (its border is the border of view).
         mask: H x W bool, the person.
         others: H x W bool, the other annotated people of the photo, or None.
-        marks: what the dataset says against the candidate, such as "occluded".
+        marks: the dataset's own objections, such as "occluded".
         thresholds: the limits.
 
     Raises:
         DeoccError: the mask is empty, or the sizes differ.
 
     Source: Sec. 4.1.
-    Differs from the paper: its annotators look at every candidate; here signs are measured, and what stands
-    in front of a person without leaving one (a table that cuts the legs cleanly) is found by people only.
+    Differs from the paper: its annotators look at every candidate; here signs are measured. Some occluders
+    leave no sign, such as a table that cuts the legs cleanly; only a person can find those.
     """
     others = np.zeros_like(mask) if others is None else others
     for name, array in (("mask", mask), ("others", others)):
@@ -301,5 +300,5 @@ def assess(
 
 
 def manual_order(items: Iterable[tuple[Item, Assessment]]) -> list[tuple[Item, Assessment]]:
-    """Puts the most doubtful candidates first: there a person's look changes most."""
+    """Puts the most doubtful candidates first, where a manual decision matters most."""
     return sorted(items, key=lambda pair: pair[1].confidence)

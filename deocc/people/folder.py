@@ -1,4 +1,4 @@
-"""The people folder: unoccluded people with their whole masks, and occluders cut out of other pictures.
+"""The people folder: unoccluded people, their whole masks, cut-out occluders.
 
 Layout: ``people.csv`` (id, split, source, has_parsing, licence, ...), ``images/<id>.jpg|png``,
 ``masks/<id>.png`` (0/255, the whole person), ``parsing/<id>.png`` (LIP ids, 255 = ignore; optional),
@@ -7,6 +7,7 @@ Layout: ``people.csv`` (id, split, source, has_parsing, licence, ...), ``images/
 
 import csv
 import io
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from deocc.errors import DeoccError
 from deocc.io import (
     PathLike,
+    inside,
     read_image,
     read_mask,
     read_parsing,
@@ -25,10 +27,14 @@ from deocc.io import (
     write_mask,
     write_parsing,
 )
+from deocc.paths import PEOPLE_MINI
+from deocc.people.texts import read_csv
+from deocc.people.values import as_flag, as_key
 
 PEOPLE_COLUMNS = ("id", "split", "source", "has_parsing")
 OCCLUDER_COLUMNS = ("id", "split", "category")
 SOURCES_WITH_TRUE_SIDES = frozenset({"rendered", "lip"})
+_log = logging.getLogger("deocc")
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,11 @@ class Person:
         id: name, unique in its folder.
         image: H x W x 3 uint8 RGB.
         amodal_mask: H x W bool, the whole person.
-        parsing: H x W uint8 LIP ids with 255 = ignore, or None where the source has no parsing.
+        parsing: H x W uint8 LIP ids with 255 = ignore, or None if the source has no parsing.
         split: "train", "val" or "".
-        source: where the person comes from, such as "coco" or "rendered".
-        true_sides: whether left and right labels are the person's own (else the metrics merge them).
-        licence: words of the source.
+        source: such as "coco" or "rendered".
+        true_sides: whether left and right labels are correct (else the metrics merge them).
+        licence: as the source states it.
     """
 
     id: str
@@ -58,13 +64,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Occluder:
-    """A cut-out thing to paste in front of a person.
+    """A cut-out object to paste in front of a person.
 
     Attributes:
         id: name, unique in its folder.
         image: H x W x 3 uint8 RGB.
-        mask: H x W bool, True on the thing.
-        category, split, licence: words of the source.
+        mask: H x W bool, True on the object.
+        category, split, licence: as the source states them.
         alpha: H x W uint8 opacity with soft borders, or None for a hard mask.
     """
 
@@ -78,23 +84,34 @@ class Occluder:
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a CSV file; its columns must include `columns`, its ids must be unique."""
+    """Rows of a CSV file; its columns must include `columns`, its ids must be unique and name files.
+
+    Files saved by a spreadsheet are fine: any separator, a byte-order mark, blank rows.
+
+    Raises:
+        DeoccError: the file or a column is missing, a row is too short, or an id occurs twice or leads out
+            of the folder.
+    """
     if not path.is_file():
         raise DeoccError(f"{path}: no such file; a people folder needs it (see `deocc render --help`)")
-    try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
-        rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DeoccError(f"{path}: not a CSV file in UTF-8 ({error}); write it again") from None
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
-    if missing:
-        raise DeoccError(f"{path}: column {', '.join(missing)} is missing; expected {', '.join(columns)}")
+    rows = list(read_csv(path, columns))
     seen: set[str] = set()
     for row in rows:
+        row["id"] = inside(path.parent, row["id"], f"{path}: id").relative_to(path.parent).as_posix()
         if row["id"] in seen:
             raise DeoccError(f"{path}: id {row['id']!r} stands twice; ids must be unique")
         seen.add(row["id"])
     return rows
+
+
+def _named(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
+    """A picture of a folder by its id; "7.0", which a spreadsheet may make of 7, also finds 7."""
+    for stem in dict.fromkeys((name, as_key(name, "id"))):
+        for ending in (*endings, *(ending.upper() for ending in endings)):
+            path = inside(folder, f"{stem}{ending}", "id")
+            if path.is_file():
+                return path
+    return None
 
 
 class Occluders(Sequence[Occluder]):
@@ -113,7 +130,7 @@ class Occluders(Sequence[Occluder]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         row = self.rows[index]
-        rgba = read_rgba(self.path / f"{row['id']}.png")
+        rgba = read_rgba(_named(self.path, row["id"], (".png",)) or self.path / f"{row['id']}.png")
         alpha = rgba[..., 3]
         if not (alpha >= 128).any():
             raise DeoccError(f"{self.path / row['id']}.png: the cut-out is fully transparent; remove its row")
@@ -162,25 +179,29 @@ class PeopleFolder(Sequence[Person]):
         other.rows = [row for row in self.rows if row["id"] in wanted]
         return other
 
-    def _image_path(self, name: str) -> Path:
-        for suffix in (".jpg", ".png", ".jpeg"):
-            path = self.path / "images" / f"{name}{suffix}"
-            if path.is_file():
-                return path
+    def _path(self, kind: str, name: str, *endings: str) -> Path:
+        if (path := _named(self.path / kind, name, endings)) is not None:
+            return path
+        other = f" (nor {', '.join(endings[1:])})" if endings[1:] else ""
         raise DeoccError(
-            f"{self.path / 'images' / name}.jpg: no such file (nor .png), though people.csv names it"
+            f"{self.path / kind / name}{endings[0]}: no such file{other}, though people.csv names it"
         )
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         row = self.rows[index]
-        image_path, mask_path = self._image_path(row["id"]), self.path / "masks" / f"{row['id']}.png"
-        image, mask = read_image(image_path), read_mask(mask_path)
-        parsing_path = self.path / "parsing" / f"{row['id']}.png"
-        parsing = read_parsing(parsing_path) if row["has_parsing"] in ("1", "True", "true") else None
-        for path, array in ((mask_path, mask), (parsing_path, parsing)):
-            if array is not None and array.shape != image.shape[:2]:
+        image_path = self._path("images", row["id"], ".jpg", ".png", ".jpeg")
+        mask_path = self._path("masks", row["id"], ".png")
+        image, mask, parsing = read_image(image_path), read_mask(mask_path), None
+        sizes = [(mask_path, mask)]
+        where = f"{self.path / 'people.csv'}: {row['id']}"
+        if as_flag(row["has_parsing"], f"{where}: has_parsing"):
+            parsing_path = self._path("parsing", row["id"], ".png")
+            parsing = read_parsing(parsing_path)
+            sizes.append((parsing_path, parsing))
+        for path, array in sizes:
+            if array.shape != image.shape[:2]:
                 raise DeoccError(
                     f"{path}: size {array.shape[::-1]} differs from the image's {image.shape[1::-1]}"
                 )
@@ -189,19 +210,38 @@ class PeopleFolder(Sequence[Person]):
         true_sides = row.get("true_sides") or str(row["source"] in SOURCES_WITH_TRUE_SIDES)
         return Person(
             row["id"], image, mask, parsing, row["split"], row["source"],
-            true_sides in ("1", "True", "true"), row.get("licence", ""),
+            as_flag(true_sides, f"{where}: true_sides"), row.get("licence", ""),
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Person]:
         return (self[i] for i in range(len(self)))
 
     def occluders(self, split: str | None = None) -> Occluders:
-        """The folder's occluders. Raises: DeoccError where it has none."""
+        """The folder's occluders. Raises: DeoccError: it has none."""
         return Occluders(self.path / "occluders", split)
 
 
+def bundled_occluders(split: str | None, without: Iterable[PathLike]) -> Occluders:
+    """The bundled occluders (`data/people-mini`), for people folders that have none; logs a warning.
+
+    Args:
+        split: "train", "val", or None for all.
+        without: the people folders.
+    """
+    found = PeopleFolder(PEOPLE_MINI).occluders(split)
+    names = ", ".join(map(str, without))
+    _log.warning("%s: no occluders/ there, so the %d bundled ones are used (people-mini)", names, len(found))
+    return found
+
+
+def occluders_of(people: PeopleFolder, split: str | None) -> Occluders:
+    """A folder's own occluders, or the bundled ones if it has no `occluders/` (with a warning)."""
+    own = (people.path / "occluders").is_dir()
+    return people.occluders(split) if own else bundled_occluders(split, [people.path])
+
+
 def write_rows(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str] = ()) -> None:
-    """Writes a CSV file, whole or not at all. Args: columns: default: the keys of the first row."""
+    """Writes a CSV file, completely or not at all. Args: columns: default: the keys of the first row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns or rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -212,10 +252,10 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[
 def write_person(path: PathLike, person: Person, quality: int = 92) -> dict[str, str]:
     """Writes one person's pictures into a people folder and returns its row of ``people.csv``."""
     path = Path(path)
-    write_image(path / "images" / f"{person.id}.jpg", person.image, quality)
-    write_mask(path / "masks" / f"{person.id}.png", person.amodal_mask)
+    write_image(inside(path / "images", f"{person.id}.jpg", "id"), person.image, quality)
+    write_mask(inside(path / "masks", f"{person.id}.png", "id"), person.amodal_mask)
     if person.parsing is not None:
-        write_parsing(path / "parsing" / f"{person.id}.png", person.parsing)
+        write_parsing(inside(path / "parsing", f"{person.id}.png", "id"), person.parsing)
     return {
         "id": person.id, "split": person.split, "source": person.source,
         "has_parsing": str(int(person.parsing is not None)), "true_sides": str(int(person.true_sides)),
@@ -226,7 +266,8 @@ def write_person(path: PathLike, person: Person, quality: int = 92) -> dict[str,
 def write_occluder(path: PathLike, occluder: Occluder) -> dict[str, str]:
     """Writes one occluder into a people folder and returns its row of ``occluders.csv``."""
     alpha = occluder.mask.astype(np.uint8) * 255 if occluder.alpha is None else occluder.alpha
-    write_image(Path(path) / "occluders" / f"{occluder.id}.png", np.dstack([occluder.image, alpha]))
+    place = inside(Path(path) / "occluders", f"{occluder.id}.png", "id")
+    write_image(place, np.dstack([occluder.image, alpha]))
     return {
         "id": occluder.id, "split": occluder.split, "category": occluder.category, "licence": occluder.licence
     }  # fmt: skip
@@ -245,7 +286,7 @@ def write_occluder_table(path: PathLike, rows: Iterable[dict[str, str]]) -> None
 def write_people(
     path: PathLike, people: Iterable[Person], occluders: Iterable[Occluder] = ()
 ) -> PeopleFolder:
-    """Writes a people folder; the tables come last, so that a broken run leaves no half folder.
+    """Writes a people folder; tables come last, so that a failed run leaves no incomplete folder.
 
     Returns:
         The folder, opened.

@@ -1,24 +1,28 @@
-"""Recipes: facts from which anyone who has the public originals rebuilds a people folder, without its pixels.
+"""Rebuilds a people folder from public originals, by a recipe.
 
-A recipe names, for each person, the original photo and annotation and the region that was cut out; and, for
-checks, the photo's size, the person's box and the mask's share of the region. tools/make_recipe.py writes it.
+A recipe holds no pixels. For each person it names the original photo, the annotation and the region that was
+cut out. For checks, it has the photo's size, the person's box and the mask's share of the region.
+tools/make_recipe.py writes recipes.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+import msgspec
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.io import PathLike, read_image, read_json, require_writable, write_json
+from deocc.io import PathLike, read_json, require_writable, write_json
+from deocc.io.begun import begun
+from deocc.io.locks import alone
 from deocc.masks import mask_box
 from deocc.parallel import in_parallel
-from deocc.paths import RECIPES
 from deocc.people.folder import (
     Occluder,
     PeopleFolder,
@@ -28,18 +32,23 @@ from deocc.people.folder import (
     write_people_table,
     write_person,
 )
+from deocc.people.recipe_file import (
+    FORMAT,
+    OCCLUDER_FIELDS,
+    PERSON_FIELDS,
+    SOURCES,
+    OccluderLine,
+    PersonLine,
+    Recipe,
+    find_recipe,
+    read_recipe,
+)
+from deocc.people.recipe_originals import Task, root_of, segmentations
 from deocc.people.sources.ccp import FIELD, ccp_parsing, class_names
-from deocc.people.sources.files import read_json_items, require
-from deocc.people.sources.regions import LabelPicture, Unusable, coco_region
+from deocc.people.sources.pixels import read_as_annotated
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.regions import LabelPicture, coco_region
 
-FORMAT = "deocc recipe 1"
-PERSON_FIELDS = (
-    "id", "split", "photo", "annotation", "region_xywh", "box_xywh", "photo_size", "mask_share", "licence",
-    "bag_share",
-)  # fmt: skip
-OCCLUDER_FIELDS = ("id", "split", "photo", "annotation", "category", "size", "licence")
-SOURCES = ("coco", "pennfudan", "ccp")
-SIGNS = {"coco": "annotations/instances_*.json", "pennfudan": "PedMasks", "ccp": "annotations/pixel-level"}
 BOX_SLACK = (
     3  # pixels by which a mask's box may differ from the recipe's: polygons are filled in several ways
 )
@@ -47,157 +56,7 @@ SHARE_SLACK = 0.06  # relative difference of the mask's area
 SIZE_SLACK = 2  # pixels by which a cut-out may differ
 
 
-class PersonLine(NamedTuple):
-    """A person of a recipe; boxes and regions are x, y, width, height in pixels of the original photo."""
-
-    id: str
-    split: str
-    photo: str
-    annotation: str  # file, and behind # an id or label; "box": the COCO person with this box
-    region_xywh: tuple[int, int, int, int]
-    box_xywh: tuple[int, int, int, int]
-    photo_size: tuple[int, int]  # width, height
-    mask_share: float  # of the region
-    licence: int  # index of the recipe's list
-    bag_share: float | None  # of the mask, where the source says
-
-
-class OccluderLine(NamedTuple):
-    """A cut-out of a recipe."""
-
-    id: str
-    split: str
-    photo: str
-    annotation: str  # as PersonLine's; "box": the only thing of this category and size
-    category: str
-    size: tuple[int, int]  # width, height of the cut-out
-    licence: int
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A people folder as facts.
-
-    Attributes:
-        longer_side: of a person after scaling, at most, pixels; occluder_side: of a cut-out.
-        quality: of the JPEG files.
-        licences: words of the column `licence`.
-        people, occluders: lines by source.
-        lost: sources that cannot be rebuilt: why, and how many people of each split.
-    """
-
-    longer_side: int
-    quality: int
-    occluder_side: int
-    licences: tuple[str, ...]
-    people: dict[str, list[PersonLine]]
-    occluders: dict[str, list[OccluderLine]]
-    lost: dict[str, dict[str, Any]]
-
-
-def find_recipe(name: PathLike) -> Path:
-    """A recipe file, or the bundled one of that name. `read_recipe` says so where there is neither."""
-    path, bundled = Path(name), RECIPES / f"{name}.json"
-    if path.is_file() or not bundled.is_file():
-        return path
-    return bundled
-
-
-def read_recipe(path: PathLike) -> Recipe:
-    """Reads a recipe file. Raises: DeoccError where it is missing, of another format, or damaged."""
-    raw = read_json(path)
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        raise DeoccError(f"{path}: no recipe of format {FORMAT!r}; write it with tools/make_recipe.py")
-    try:
-        if tuple(raw["person_fields"]) != PERSON_FIELDS or tuple(raw["occluder_fields"]) != OCCLUDER_FIELDS:
-            raise ValueError("other fields than expected")
-        people = {name: [PersonLine(*row) for row in rows] for name, rows in raw["people"].items()}
-        things = {name: [OccluderLine(*row) for row in rows] for name, rows in raw["occluders"].items()}
-        if unknown := set(people) - set(SOURCES) | set(things) - {"coco"}:
-            raise ValueError(f"unknown source {', '.join(sorted(unknown))}")
-        numbers = raw["longer_side"], raw["quality"], raw["occluder_side"]
-        return Recipe(*numbers, tuple(raw["licences"]), people, things, raw["lost"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DeoccError(f"{path}: damaged recipe ({error}); get it again") from None
-
-
-# --- originals ------------------------------------------------------------------------------------
-
-
-class _Task(NamedTuple):
-    """A line with what its worker needs: the original's folder, and COCO's segmentation."""
-
-    line: PersonLine | OccluderLine
-    source: str
-    root: Path
-    segmentation: Any = None
-
-
-def _root_of(source: str, root: Path) -> Path:
-    """The folder that a source's own paths start in: `root`/`source`, or `root` itself, or deeper."""
-    sign = SIGNS[source]
-    place = root / source if (root / source).is_dir() else root
-    try:
-        found = require(place, f"{source}'s annotations", sign)
-    except DeoccError as error:
-        raise DeoccError(
-            f"{error}; `deocc people fetch {source} --out {root}` gets it, --only leaves it out"
-        ) from None
-    return found.parents[sign.count("/")]
-
-
-def _photo_id(photo: str) -> int:
-    return int(Path(photo).stem)
-
-
-def _segmentations(root: Path, lines: Sequence[PersonLine | OccluderLine]) -> dict[str, Any]:
-    """COCO's segmentation for each line's id, where its annotation is found; streams the big files once."""
-    found: dict[str, Any] = {}
-    for part in ("val2017", "train2017"):
-        here = [line for line in lines if line.photo.startswith(f"{part}/")]
-        if not here:
-            continue
-        path, photos = (
-            root / "annotations" / f"instances_{part}.json",
-            {_photo_id(line.photo) for line in here},
-        )
-        names = {item["id"]: item["name"] for item in read_json_items(path, "categories.item")}
-        there: dict[int, list[dict[str, Any]]] = {photo: [] for photo in photos}
-        for item in read_json_items(path, "annotations.item"):
-            if item["image_id"] in photos and not item.get("iscrowd"):
-                there[item["image_id"]].append(item)
-        found |= {line.id: _choose(line, there[_photo_id(line.photo)], names) for line in here}
-    return found
-
-
-def _choose(
-    line: PersonLine | OccluderLine, there: list[dict[str, Any]], names: dict[int, str]
-) -> Any | None:
-    """The segmentation of the annotation with a line's id, or else of the only one that fits; or None."""
-    number = line.annotation.rpartition("#")[2]
-    category = "person" if isinstance(line, PersonLine) else line.category
-    fits = [item for item in there if str(item["id"]) == number]
-    if not fits:
-        alike = [item for item in there if names.get(item["category_id"]) == category]
-        fits = [item for item in alike if _fits(line, item["bbox"])]
-    return fits[0]["segmentation"] if len(fits) == 1 else None
-
-
-def _fits(line: PersonLine | OccluderLine, bbox: Sequence[float]) -> bool:
-    """Whether a COCO box is a line's: nearly the same box, or, for a cut-out, nearly the same shape."""
-    if isinstance(line, PersonLine):
-        (x, y, w, h), (a, b, c, d) = line.box_xywh, bbox
-        wide, high = min(x + w, a + c) - max(x, a), min(y + h, b + d) - max(y, b)
-        shared = max(wide, 0) * max(high, 0)
-        return shared > 0.7 * (w * h + c * d - shared)
-    scale = max(line.size) / max(bbox[2:])
-    return scale < 1.1 and all(abs(scale * v - s) < 4 for v, s in zip(bbox[2:], line.size, strict=True))
-
-
-# --- rebuilding -----------------------------------------------------------------------------------
-
-
-def _annotation(task: _Task, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
+def _annotation(task: Task, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
     """Mask (H x W bool) and LIP labels, or None, of the whole photo. Raises: Unusable."""
     path, _, label = task.line.annotation.partition("#")
     if task.source == "coco":
@@ -215,7 +74,7 @@ def _scaled(length: float, scale: float) -> int:
 
 
 def _check_person(line: PersonLine, mask: np.ndarray) -> None:
-    """Compares a mask with what the recipe says of it. Raises: Unusable."""
+    """Compares a mask with the recipe's facts. Raises: Unusable: they differ."""
     x0, y0, x1, y1 = mask_box(mask)
     box = x0, y0, x1 - x0, y1 - y0
     if max(abs(a - b) for a, b in zip(box, line.box_xywh, strict=True)) > BOX_SLACK:
@@ -228,22 +87,25 @@ def _check_person(line: PersonLine, mask: np.ndarray) -> None:
         )
 
 
-def _photo(task: _Task) -> np.ndarray:
+def _photo(task: Task) -> np.ndarray:
     path = task.root / task.line.photo
     if not path.is_file():
         raise Unusable("photo missing", f"{task.line.photo} is not there")
     try:
-        return read_image(path)
-    except DeoccError as error:
-        raise Unusable("photo damaged", str(error)) from None
+        return read_as_annotated(path, _size(task))
+    except Unusable as error:
+        raise Unusable("another photo", error.words) if error.reason == "sizes differ" else error from None
 
 
-def _person(task: _Task, longer_side: int) -> Person:
-    """Cuts a person out of their photo, as the recipe says. Raises: Unusable."""
+def _size(task: Task) -> tuple[int, int] | None:
+    """Height and width of the photo, if the recipe has them."""
+    return task.line.photo_size[::-1] if isinstance(task.line, PersonLine) else None
+
+
+def _person(task: Task, longer_side: int) -> Person:
+    """Cuts a person out of their photo. Raises: Unusable."""
     line, image = task.line, _photo(task)
     assert isinstance(line, PersonLine)
-    if image.shape[1::-1] != tuple(line.photo_size):
-        raise Unusable("another photo", f"{image.shape[1]} x {image.shape[0]}, not {tuple(line.photo_size)}")
     mask, labels = _annotation(task, image.shape[:2])
     _check_person(line, mask)
     x, y, w, h = line.region_xywh
@@ -258,14 +120,14 @@ def _person(task: _Task, longer_side: int) -> Person:
 
 
 def _edges(line: PersonLine) -> dict[str, str]:
-    """Which sides of a region are the photo's own: 1 or 0."""
+    """Which sides of a region are also the photo's border: 1 or 0."""
     (x, y, w, h), (width, height) = line.region_xywh, line.photo_size
     sides = {"left": x == 0, "top": y == 0, "right": x + w == width, "bottom": y + h == height}
     return {f"photo_{side}": str(int(there)) for side, there in sides.items()}
 
 
-def _occluder(task: _Task, longer_side: int) -> Occluder:
-    """Cuts a thing out of its photo. Raises: Unusable."""
+def _occluder(task: Task, longer_side: int) -> Occluder:
+    """Cuts an object out of its photo. Raises: Unusable."""
     line, image = task.line, _photo(task)
     assert isinstance(line, OccluderLine)
     mask, _ = _annotation(task, image.shape[:2])
@@ -282,88 +144,156 @@ def _occluder(task: _Task, longer_side: int) -> Occluder:
 
 
 class Outcome(NamedTuple):
-    """A line's row of the table, or why it could not be rebuilt."""
+    """The result of a line: empty, or the reason why it could not be rebuilt."""
 
     id: str
-    row: dict[str, str] | None
-    reason: str = ""
-    words: str = ""
+    why: str = ""  # "reason: words"
 
 
-def _rebuild(task: _Task, recipe: Recipe, out: Path) -> Outcome:
-    """One line: files into `out` and a row, or the reason why not."""
-    licence = {"licence": recipe.licences[task.line.licence]}
+def _files(task: Task, out: Path) -> list[Path]:
+    """The files of a line."""
+    if isinstance(task.line, OccluderLine):
+        return [out / "occluders" / f"{task.line.id}.png"]
+    parsing = [out / "parsing" / f"{task.line.id}.png"] if task.source == "ccp" else []
+    return [out / "images" / f"{task.line.id}.jpg", out / "masks" / f"{task.line.id}.png", *parsing]
+
+
+def _is_done(task: Task, out: Path) -> bool:
+    """Whether an earlier run has made it from the present originals."""
+    listed = f"annotations/instances_{task.line.photo.partition('/')[0]}.json"
+    annotation = listed if task.source == "coco" else task.line.annotation.partition("#")[0]
+    originals = [task.root / task.line.photo, task.root / annotation]
+    try:
+        newest = max(path.stat().st_mtime for path in originals)
+        return min(path.stat().st_mtime for path in _files(task, out)) >= newest
+    except OSError:  # something is missing
+        return False
+
+
+def _row(task: Task, recipe: Recipe) -> dict[str, str]:
+    """A line's row of ``people.csv`` or ``occluders.csv``."""
+    line, licence = task.line, recipe.licences[task.line.licence]
+    if isinstance(line, OccluderLine):
+        return {"id": line.id, "split": line.split, "category": line.category, "licence": licence}
+    carried = "" if line.bag_share is None else str(line.bag_share)
+    return {
+        "id": line.id, "split": line.split, "source": task.source,
+        "has_parsing": str(int(task.source == "ccp")), "true_sides": "0", "licence": licence,
+        "bag_share": carried, **_edges(line),
+    }  # fmt: skip
+
+
+def _rebuild(task: Task, recipe: Recipe, out: Path) -> Outcome:
+    """Writes the files of one line into `out`, or removes old ones and returns the reason."""
     try:
         if isinstance(task.line, OccluderLine):
-            return Outcome(task.line.id, write_occluder(out, _occluder(task, recipe.occluder_side)) | licence)
-        row = write_person(out, _person(task, recipe.longer_side), recipe.quality)
-        carried = "" if task.line.bag_share is None else str(task.line.bag_share)
-        return Outcome(task.line.id, row | {"bag_share": carried} | _edges(task.line) | licence)
+            write_occluder(out, _occluder(task, recipe.occluder_side))
+        else:
+            write_person(out, _person(task, recipe.longer_side), recipe.quality)
+        return Outcome(task.line.id)
     except Unusable as problem:
-        return Outcome(task.line.id, None, problem.reason, problem.words)
+        for path in _files(task, out):
+            path.unlink(missing_ok=True)
+        return Outcome(task.line.id, f"{problem.reason}: {problem.words}")
 
 
-def _tasks(lines: dict[str, list[Any]], roots: dict[str, Path], found: dict[str, Any]) -> list[_Task]:
+def _tasks(lines: dict[str, list[Any]], roots: dict[str, Path]) -> list[Task]:
     return [
-        _Task(line, source, roots[source], found.get(line.id))
-        for source in lines if source in roots for line in lines[source]
-    ]  # fmt: skip
+        Task(line, source, roots[source]) for source in lines if source in roots for line in lines[source]
+    ]
+
+
+def _to_do(tasks: list[Task], out: Path, shard: tuple[int, int]) -> list[Task]:
+    """The lines of a shard that are still to be made, with COCO's segmentations."""
+    todo = [task for task in tasks[shard[0] - 1 :: shard[1]] if not _is_done(task, out)]
+    coco = [task for task in todo if task.source == "coco"]
+    found = segmentations(coco[0].root, [task.line for task in coco]) if coco else {}
+    return [task._replace(segmentation=found.get(task.line.id)) for task in todo]
 
 
 def rebuild(
-    recipe: Recipe, root: PathLike, out: PathLike, only: Iterable[str] = SOURCES, workers: int = 1
+    recipe: Recipe,
+    root: PathLike,
+    out: PathLike,
+    only: Iterable[str] = SOURCES,
+    workers: int = 1,
+    shard: tuple[int, int] = (1, 1),
 ) -> dict[str, Any]:
-    """Rebuilds a people folder from public originals.
+    """Rebuilds a people folder from public originals; an interrupted run resumes.
 
-    Photos and masks agree with the folder that the recipe was written from up to resampling and JPEG; what
-    does not fit the recipe's facts is left out and counted.
+    Photos and masks equal those of the original folder up to resampling and JPEG. Lines that do not fit the
+    recipe's facts are left out and counted. A second run retries these lines, and lines whose originals have
+    changed.
 
     Args:
-        recipe: as `read_recipe` gives it.
-        root: holds the originals as `deocc people fetch` leaves them: coco/, pennfudan/, ccp/.
-        out: the people folder to write.
+        recipe: of `read_recipe`.
+        root: holds the originals as `deocc people fetch` stores them: coco/, pennfudan/, ccp/.
+        out: the people folder to write; empty, or made by the same recipe.
         only: sources to rebuild.
-        workers: processes.
+        workers: number of processes.
+        shard: (i, n), counted from 1: every n-th line; all parts together equal one run.
 
     Returns:
-        Counts of people and occluders in the recipe and rebuilt, what was left out by reason and by id, and
-        the recipe's lost sources; the folder's recipe-report.json holds the same.
-
-    Raises:
-        DeoccError: originals that are not there, a folder that cannot be written, or nobody rebuilt.
+        Counts of people and occluders in the recipe and rebuilt, those left out by reason and by id, and the
+        recipe's lost sources; the folder's recipe-report.json holds the same.
     """
     root, out, wanted = Path(root), require_writable(out), tuple(only)
     if unknown := [name for name in wanted if name not in SOURCES]:
         raise DeoccError(f"source {unknown[0]!r} is unknown; a recipe has {', '.join(SOURCES)}")
-    roots = {name: _root_of(name, root) for name in wanted if recipe.people.get(name)}
-    coco = recipe.people.get("coco", []) + recipe.occluders.get("coco", [])  # type: ignore[operator]
-    found = _segmentations(roots["coco"], coco) if "coco" in roots else {}
-    work = partial(_rebuild, recipe=recipe, out=Path(out))
-    people = list(in_parallel(work, _tasks(recipe.people, roots, found), workers, "people"))
-    things = list(in_parallel(work, _tasks(recipe.occluders, roots, found), workers, "occluders"))
-    rows = [outcome.row for outcome in people if outcome.row]
-    if not rows:
-        raise DeoccError(f"{root}: nobody could be rebuilt: {people[0].words if people else 'nothing to do'}")
-    write_people_table(out, rows)
-    if occluders := [outcome.row for outcome in things if outcome.row]:
-        write_occluder_table(out, occluders)
-    PeopleFolder(out)
-    report = _report(recipe, people, things)
-    write_json(Path(out) / "recipe-report.json", report)
+    roots = {name: root_of(name, root) for name in wanted if recipe.people.get(name)}
+    people, things = (_tasks(lines, roots) for lines in (recipe.people, recipe.occluders))
+    options = {"recipe": _digest(recipe), "only": sorted(wanted)}
+    with begun(out, "recipe", options, shard, again=_agrees(out, options)) as made:
+        work = partial(_rebuild, recipe=recipe, out=out)
+        for label, tasks in (("people", people), ("occluders", things)):
+            todo = _to_do(tasks, out, shard)
+            for outcome in in_parallel(work, todo, workers, label, made.mark_worker):
+                made.left_out |= {outcome.id: outcome.why} if outcome.why else {}
+        if shard[1] == 1 and set(made.left_out) >= {task.line.id for task in people}:
+            why = made.left_out[people[0].line.id].partition(": ")[2] if people else "nothing to do"
+            raise DeoccError(f"{root}: nobody could be rebuilt: {why}")
+        with alone(made.lock.with_name("tables.lock"), "", wait=True):  # shards that finish together
+            report = _write_tables(recipe, out, people, things, made.left_out_by_all()) | options
+            write_json(out / "recipe-report.json", report)
     return report
 
 
-def _counts(recipe_lines: dict[str, list[Any]], outcomes: list[Outcome]) -> dict[str, int]:
-    rebuilt = sum(outcome.row is not None for outcome in outcomes)
-    return {"in_recipe": sum(map(len, recipe_lines.values())), "rebuilt": rebuilt}
+def _digest(recipe: Recipe) -> str:
+    return sha256(msgspec.json.encode(asdict(recipe))).hexdigest()[:16]
 
 
-def _report(recipe: Recipe, people: list[Outcome], things: list[Outcome]) -> dict[str, Any]:
-    missing = [outcome for outcome in people + things if outcome.row is None]
+def _agrees(out: Path, options: dict[str, Any]) -> bool:
+    """Whether a folder is complete and made by the same recipe, perhaps from fewer sources."""
+    try:
+        before = read_json(out / "recipe-report.json")
+        return before["recipe"] == options["recipe"] and set(before["only"]) <= set(options["only"])
+    except (DeoccError, KeyError, TypeError):
+        return False
+
+
+def _write_tables(
+    recipe: Recipe, out: Path, people: list[Task], things: list[Task], left_out: dict[str, str]
+) -> dict[str, Any]:
+    """Writes the tables of everything rebuilt so far; returns the report."""
+    rows, cut_outs = (
+        [_row(task, recipe) for task in tasks if all(path.is_file() for path in _files(task, out))]
+        for tasks in (people, things)
+    )
+    if rows:
+        write_people_table(out, rows)
+        PeopleFolder(out)
+    if cut_outs:
+        write_occluder_table(out, cut_outs)
     return {
-        "people": _counts(recipe.people, people),
-        "occluders": _counts(recipe.occluders, things),
-        "left_out": dict(Counter(outcome.reason for outcome in missing)),
-        "left_out_ids": {outcome.id: outcome.words for outcome in missing},
+        "people": {"in_recipe": sum(map(len, recipe.people.values())), "rebuilt": len(rows)},
+        "occluders": {"in_recipe": sum(map(len, recipe.occluders.values())), "rebuilt": len(cut_outs)},
+        "left_out": dict(Counter(why.partition(": ")[0] for why in left_out.values())),
+        "left_out_ids": {name: why.partition(": ")[2] for name, why in left_out.items()},
         "lost": recipe.lost,
     }
+
+
+__all__ = [
+    "FORMAT", "OCCLUDER_FIELDS", "PERSON_FIELDS", "SOURCES", "OccluderLine", "PersonLine", "Recipe",
+    "find_recipe", "read_recipe", "rebuild",
+]  # fmt: skip

@@ -1,7 +1,7 @@
-"""What `deocc people fetch` knows: addresses, sizes, checksums and licences of public datasets, as data.
+"""The datasets of `deocc people fetch` as data.
 
-A checksum stands here only where a well-kept library publishes it; None means that nobody does. Sizes are the
-`Content-Length` of the file's host, None where unknown.
+A checksum is given only if a well-maintained library publishes it; else it is None. Sizes are the
+`Content-Length` of the file's host; None if unknown.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class RemoteFile:
     """A file on a public host.
 
     Attributes:
-        url: where it is.
-        size: bytes, or None where unknown.
-        checksum: "sha256:..." or "md5:..." in hexadecimal digits (a beginning of at least 8 counts, as in
-            torchvision's file names), or None where nobody publishes one.
-        into: folder below the dataset's.
-        strip: the archive holds everything in one folder more, which is left out.
+        url: its address.
+        size: bytes, or None if unknown.
+        checksum: "sha256:..." or "md5:..." in hexadecimal digits (the first 8 or more are enough, as in
+            torchvision's file names), or None if nobody publishes one.
+        into: subfolder of the dataset's folder.
+        strip: whether to drop the archive's single top folder.
     """
 
     url: str
@@ -34,7 +34,7 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """The file's own name."""
+        """The file's name."""
         return self.url.split("?")[0].rsplit("/", 1)[-1]
 
 
@@ -43,12 +43,12 @@ class Original:
     """A public dataset, or a part of one, that can be fetched.
 
     Attributes:
-        title: what it is.
-        licence: the owner's words, in short.
-        page: where the owner describes it; the way by hand starts there.
-        folder: where it goes, below the folder of all originals.
-        files: what is downloaded; none where the owner's host does not allow it.
-        by_hand: what a person has to do besides, or "".
+        title: its full name.
+        licence: a summary of the owner's terms.
+        page: the owner's page; a manual download starts there.
+        folder: subfolder of the folder of all originals.
+        files: files to download; empty if the owner's host does not allow it.
+        by_hand: steps that the user must do by hand, or "".
     """
 
     title: str

@@ -1,7 +1,7 @@
-"""Routing by hand (Sec. 4.1): candidates, most doubtful first, and a file of the decisions on them.
+"""Routing of candidates by hand (Sec. 4.1).
 
-`deocc.widgets.RoutingWidget` shows them; what is decided is a CSV file that other code reads:
-``PeopleFolder(path).subset(RoutingLog("routes.csv").ids("preserve"))`` are the people to train with.
+`deocc.widgets.RoutingWidget` shows candidates, most doubtful first. The decisions go to a CSV file.
+``PeopleFolder(path).subset(RoutingLog("routes.csv").ids("preserve"))`` gives the people to train with.
 """
 
 from collections import Counter
@@ -23,15 +23,15 @@ COLUMNS = ("id", "route", "proposal", "seconds")
 
 @dataclass(frozen=True)
 class Candidate:
-    """Somebody to be routed.
+    """A person to be routed.
 
     Attributes:
         id: unique among the candidates.
         image: H x W x 3 uint8.
         mask: H x W bool.
-        proposal: of the automatic filter, or "" where none was made.
+        proposal: the automatic filter's, or "".
         confidence: of the proposal, in [0, 1]; 0 is a coin toss.
-        reasons: why the proposal is not "preserve".
+        reasons: reasons why the proposal is not "preserve".
     """
 
     id: str
@@ -51,8 +51,8 @@ class Candidate:
 class FolderCandidates(Sequence[Candidate]):
     """The people of a folder as candidates, read on demand, most doubtful first.
 
-    Proposals come from ``people.csv`` (`deocc people NAME ROOT --keep all` writes them); people without one
-    come first and are judged when they are read.
+    Proposals come from ``people.csv`` (`deocc people NAME ROOT --keep all` writes them). People without a
+    proposal come first and are assessed when they are read.
     """
 
     def __init__(self, people: PeopleFolder) -> None:
@@ -63,7 +63,7 @@ class FolderCandidates(Sequence[Candidate]):
 
     @property
     def ids(self) -> list[str]:
-        """Names in the order of the candidates; no picture is read for them."""
+        """Ids in the order of the candidates; reads no pictures."""
         return [self._people.rows[i]["id"] for i in self._order]
 
     def __len__(self) -> int:
@@ -90,17 +90,17 @@ def _confidence(row: dict[str, str]) -> float:
 
 
 class RoutingLog:
-    """Decisions on candidates in a CSV file, which is written after each of them, whole or not at all.
+    """Decisions on candidates, in a CSV file that is saved after each decision.
 
-    The file is read again before each change, so that two windows on one file do not lose decisions.
+    The file is read again before each change, so that two windows with the same file lose no decision.
 
     Attributes:
-        path: the file; it appears with the first decision.
-        rows: id, route, proposal and seconds of each decision, in the order in which they were made.
+        path: the file; the first decision creates it.
+        rows: id, route, proposal and seconds of each decision, in the order of the decisions.
     """
 
     def __init__(self, path: PathLike) -> None:
-        """Raises: DeoccError: the file is no list of decisions, or its folder cannot be written."""
+        """Raises: DeoccError: the file is not a list of decisions, or its folder cannot be written."""
         self.path = Path(path)
         require_writable(self.path.parent)
         self.rows = self._read()
@@ -130,7 +130,7 @@ class RoutingLog:
         return {row["id"]: row["route"] for row in self.rows}
 
     def ids(self, route: Route) -> list[str]:
-        """Who was routed so, in the order of the decisions."""
+        """The ids with this route, in the order of the decisions."""
         return [row["id"] for row in self.rows if row["route"] == route]
 
     @property
@@ -141,11 +141,11 @@ class RoutingLog:
 
     @property
     def median_seconds(self) -> float:
-        """Time a decision took, half of them less; nan without decisions."""
+        """Median time of a decision; nan without decisions."""
         return median([float(row["seconds"]) for row in self.rows]) if self.rows else float("nan")
 
     def add(self, name: str, route: Route, proposal: str = "", seconds: float = 0.0) -> None:
-        """Writes a decision; an earlier one on the same candidate goes.
+        """Saves a decision; it replaces an earlier one on the same candidate.
 
         Raises:
             DeoccError: no such route, or the file cannot be written (then nothing has changed).
@@ -156,7 +156,7 @@ class RoutingLog:
         self._write([*(old for old in self._read() if old["id"] != name), row])
 
     def undo(self) -> str | None:
-        """Takes the last decision back. Returns: on whom it was; None where there is none."""
+        """Takes the last decision back. Returns: the candidate's id; None if there is no decision."""
         rows = self._read()
         if not rows:
             return None

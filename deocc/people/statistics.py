@@ -7,13 +7,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
+from scipy.spatial.distance import cdist
 
+from deocc.clusters import kmeans
 from deocc.io import PathLike, read_json
 from deocc.labels import NUM_CLASSES
 from deocc.masks import mask_box, person_frame
 from deocc.people.folder import PeopleFolder, Person
-from deocc.templates import kmeans
 
 POSE_SIDE = 32  # pixels of a mask that is clustered
 THUMBNAIL = 64
@@ -21,16 +21,16 @@ THUMBNAIL = 64
 
 @dataclass(frozen=True)
 class Statistics:
-    """What is known of N people.
+    """Measurements of N people.
 
     Attributes:
         aspect: N, height over width of the mask's box.
-        share: N, area of the person over that of the picture.
+        share: N, area of the person over the area of the picture.
         parts: N x 20, share of each LIP class in the labelled person; rows of nan without parsing.
-        surroundings: N x 8, what the picture looks like beside the person; see `surroundings`.
+        surroundings: N x 8, features of the picture around the person; see `surroundings`.
         masks: N x 32 x 32 float32 in [0, 1], in a square frame around the whole person.
         thumbnails: N x 64 x 64 x 3 uint8.
-        sources: N words.
+        sources: N names.
     """
 
     aspect: np.ndarray
@@ -61,14 +61,14 @@ def part_shares(person: Person) -> np.ndarray:
 
 
 def surroundings(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Eight numbers about what is beside a person: colour (Lab) and busyness, above and below the middle.
+    """Eight features of the surroundings of a person: colour (Lab) and texture, above and below the middle.
 
-    A substitute for the paper's scene recognition model, whose weights cannot be had without a download: it
-    tells a lawn from a room and a beach from a street, and it has no names for them.
+    They replace the paper's scene recognition model, whose weights would need a download. They separate a
+    lawn from a room and a beach from a street, but do not name them.
 
     Args:
         image: H x W x 3 uint8.
-        mask: H x W bool, the person, who is left out.
+        mask: H x W bool, the person, who is excluded.
     """
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     shrunk = cv2.resize(mask.astype(np.float32), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
@@ -105,12 +105,12 @@ def describe(people: Iterable[Person]) -> Statistics:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Groups of alike things, the largest first.
+    """Groups of similar items, largest first.
 
     Attributes:
-        labels: N int, the group of each.
+        labels: N int, the group of each item.
         centres: K x D.
-        nearest: K int, the one nearest to each centre.
+        nearest: K int, the item nearest to each centre.
     """
 
     labels: np.ndarray
@@ -119,29 +119,27 @@ class Clusters:
 
     @property
     def shares(self) -> np.ndarray:
-        """Share of all that each group has."""
+        """Share of all items in each group."""
         return np.bincount(self.labels, minlength=len(self.centres)) / len(self.labels)
 
 
 def cluster(points: np.ndarray, count: int, seed: int = 0) -> Clusters:
-    """k-means (`deocc.templates.kmeans`). Args: points: N x D. Raises: DeoccError: N < count."""
-    values = torch.from_numpy(np.asarray(points, np.float32).reshape(len(points), -1))
-    distance = torch.cdist(values, kmeans(values, count, seed=seed))
+    """k-means (`deocc.clusters.kmeans`). Args: points: N x D. Raises: DeoccError: N < count."""
+    values = np.asarray(points, np.float32).reshape(len(points), -1)
+    distance = cdist(values, kmeans(values, count, seed=seed))
+    sizes = np.bincount(distance.argmin(1), minlength=count)
+    distance = distance[:, np.argsort(-sizes, kind="stable")]
     labels = distance.argmin(1)
-    order = torch.bincount(labels, minlength=count).argsort(descending=True, stable=True)
-    distance = distance[:, order]
-    labels = distance.argmin(1)
-    centres = torch.stack(
-        [values[labels == k].mean(0) if (labels == k).any() else values[0] for k in range(count)]
-    )
-    return Clusters(labels.numpy(), centres.numpy(), distance.argmin(0).numpy())
+    groups = [values[labels == k] for k in range(count)]
+    centres = np.stack([group.mean(0) if len(group) else values[0] for group in groups])
+    return Clusters(labels, centres, distance.argmin(0))
 
 
 def preserved(path: PathLike) -> dict[str, dict[str, Any]]:
     """Table 1 of a people folder: source -> people, kept and ratio.
 
-    Numbers of candidates come from ``report.json``, which `deocc people` writes; without it only those who
-    were kept are known, and the others are None.
+    Numbers of candidates come from ``report.json``, which `deocc people` writes. Without it, only the kept
+    people are known, and the other values are None.
     """
     report = Path(path) / "report.json"
     if report.is_file():
@@ -157,8 +155,8 @@ def preserved(path: PathLike) -> dict[str, dict[str, Any]]:
 
 
 def table_one(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Table 1 as Markdown: total count, preserved count, preserved ratio; what is unknown stays empty."""
-    from deocc.tables import markdown
+    """Table 1 as Markdown: total count, preserved count, preserved ratio; unknown values stay empty."""
+    from deocc.markdown import markdown
 
     def cells(facts: Mapping[str, Any]) -> list[str]:
         ratio = facts["preserved_ratio"]

@@ -1,20 +1,36 @@
-"""Unpacking archives from strangers: nothing leaves the folder, no link is made, space is checked first."""
+"""Unpacks untrusted archives safely: no file outside the folder, no links, no bombs."""
 
+import bz2
+import gzip
+import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from tqdm.auto import tqdm
 
 from deocc.errors import DeoccError
+from deocc.io import inside
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 CHUNK = 1 << 20  # bytes read at once
+GROWTH = 100  # times that what comes out may be larger than the archive; photos and label files stay below 20
+FREE = 100_000_000  # bytes that any archive may grow to
+ENTRIES = 5_000_000  # files in an archive
+HEADER = 16 << 20  # bytes that a tar archive may want at once for a name or the like
+LINK = 4096  # bytes of a link's target
+DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError, ValueError,
+    struct.error, zlib.error, lzma.LZMAError, OverflowError, IndexError, KeyError, gzip.BadGzipFile,
+)  # fmt: skip
 
 
 class _Member(NamedTuple):
@@ -28,12 +44,12 @@ class _Member(NamedTuple):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file's name is that of an archive which `unpack` opens."""
+    """Whether `unpack` can open a file of this name."""
     return path.name.lower().endswith(ARCHIVES)
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:
-    """Checks that a disk has room. Raises: DeoccError where it has less than `needed` bytes free."""
+    """Checks free disk space. Raises: DeoccError: less than `needed` bytes are free."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
@@ -44,7 +60,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
 
 
 def gigabytes(size: int) -> str:
-    """A number of bytes as words, such as "815.6 MB"."""
+    """A number of bytes as text, such as "815.6 MB"."""
     for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= one:
             return f"{size / one:.1f} {unit}"
@@ -58,7 +74,9 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     if info.flag_bits & 1:
         raise DeoccError(f"{archive.filename}: {info.filename} is encrypted; unpack it by hand")
     if stat.S_ISLNK(info.external_attr >> 16):
-        return _Member(info.filename, 0, "link", info, archive.read(info).decode(errors="replace"))
+        with archive.open(info) as file:
+            target = file.read(LINK).decode(errors="replace")
+        return _Member(info.filename, 0, "link", info, target)
     return _Member(info.filename, info.file_size, "folder" if info.is_dir() else "file", info)
 
 
@@ -71,7 +89,7 @@ def _tar_member(info: tarfile.TarInfo) -> _Member:
 
 
 def _inside(name: str) -> bool:
-    """Whether a path, taken apart at / and at \\, stays in the folder that it starts in."""
+    """Whether a path, split at / and at \\, stays in the folder that it starts in."""
     depth = 0
     for part in PurePosixPath(name.replace("\\", "/")).parts:
         depth += -1 if part == ".." else 0 if part == "." else 1
@@ -81,7 +99,7 @@ def _inside(name: str) -> bool:
 
 
 def _link_inside(member: _Member) -> bool:
-    """Whether a link's target, seen from the link, stays in the folder."""
+    """Whether a link's target stays in the folder."""
     if isinstance(member.entry, tarfile.TarInfo) and member.entry.islnk():
         return _inside(member.target.removeprefix("/"))
     return not member.target.startswith(("/", "\\")) and _inside(
@@ -100,14 +118,55 @@ def _check(archive: Path, member: _Member) -> None:
         raise DeoccError(f"{archive}: entry {member.name!r} is no plain file; nothing was unpacked")
 
 
-def _open(path: Path) -> zipfile.ZipFile | tarfile.TarFile:
-    return zipfile.ZipFile(path) if path.name.lower().endswith(".zip") else tarfile.open(path)
+class _Sips:
+    """A decompressed stream for tarfile that limits the size of a header: one of gigabytes is a bomb."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._file.read(size)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+        return
+    endings = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    opener = next((opener for ending, opener in endings.items() if name.endswith(ending)), open)
+    with opener(path, "rb") as file, tarfile.open(fileobj=_Sips(file), mode="r:") as tar:  # type: ignore[operator, call-overload]
+        yield tar
 
 
 def _members(archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[_Member]:
     if isinstance(archive, zipfile.ZipFile):
         return (_zip_member(archive, info) for info in archive.infolist())
     return (_tar_member(info) for info in archive)
+
+
+def _checked(path: Path, archive: zipfile.ZipFile | tarfile.TarFile) -> list[_Member]:
+    """All members. Sizes are added up during listing, so that a bomb stops the listing early.
+
+    Raises:
+        DeoccError: an entry leads out of the folder or is not a plain file, or the archive is too large.
+    """
+    members, size, most = list[_Member](), 0, max(FREE, GROWTH * path.stat().st_size)
+    for member in _members(archive):
+        _check(path, member)
+        size += member.size
+        members.append(member)
+        if size > most or len(members) > ENTRIES:
+            raise DeoccError(
+                f"{path}: would grow from {gigabytes(path.stat().st_size)} to {gigabytes(size)} or more in "
+                f"{len(members)} files; nothing was unpacked, do not trust this file"
+            )
+    return members
 
 
 # --- unpacking ------------------------------------------------------------------------------------
@@ -124,8 +183,8 @@ def _read(archive: zipfile.ZipFile | tarfile.TarFile, member: _Member) -> IO[byt
 
 
 def _write(archive: zipfile.ZipFile | tarfile.TarFile, member: _Member, into: Path) -> None:
-    """One folder or file; permissions and owners of the archive do not come along."""
-    path = into / member.name.replace("\\", "/")
+    """Writes one folder or file, without the archive's permissions and owners."""
+    path = inside(into, member.name, "entry") if member.name.strip("./\\") else into
     if member.kind == "folder":
         path.mkdir(parents=True, exist_ok=True)
     elif member.kind == "file":
@@ -135,7 +194,7 @@ def _write(archive: zipfile.ZipFile | tarfile.TarFile, member: _Member, into: Pa
 
 
 def _merge(source: Path, into: Path) -> int:
-    """Moves files into a folder that may have some already; returns how many."""
+    """Moves files into a folder that may exist; returns their number."""
     count = 0
     for path in sorted(source.rglob("*")):
         place = into / path.relative_to(source)
@@ -149,36 +208,34 @@ def _merge(source: Path, into: Path) -> int:
 
 
 def _contents(folder: Path, strip: bool) -> Path:
-    """What an archive holds: the folder, or with `strip` the only folder in it."""
+    """The folder with the archive's content; with `strip`, its single top folder."""
     inside = list(folder.iterdir())
     return inside[0] if strip and len(inside) == 1 and inside[0].is_dir() else folder
 
 
 def unpack(archive: Path, into: Path, strip: bool = False, progress: bool = True) -> int:
-    """Unpacks a zip or tar archive into a folder: all of it, or nothing.
+    """Unpacks a zip or tar archive into a folder, completely or not at all.
 
-    Every entry is checked before the first byte is written. Links are never made: one that stays inside the
-    folder is left out, one that leads out stops everything.
+    Every entry is checked before the first byte is written. Links are never made. A link that stays inside
+    the folder is skipped; a link that leads out is an error.
 
     Args:
         archive: .zip, .tar, .tar.gz, .tgz, .tar.bz2 or .tar.xz.
-        into: the folder; files that it holds already stay, but for those of the same name.
-        strip: leave out the one folder that holds everything, as in archives of repositories.
+        into: the folder; its existing files stay, except those of the same name.
+        strip: drop the single top folder, as in archives of repositories.
         progress: show a progress bar.
 
     Returns:
         Number of files.
 
     Raises:
-        DeoccError: damaged or encrypted, an entry that leads out of the folder or is no plain file, too
-            little room on the disk, or the folder cannot be written.
+        DeoccError: the archive is damaged, encrypted or far too large; an entry leads out of the folder or is
+            not a plain file; the disk is full; or the folder cannot be written.
     """
     into.mkdir(parents=True, exist_ok=True)
     try:
         with _open(archive) as opened:
-            members = list(_members(opened))
-            for member in members:
-                _check(archive, member)
+            members = _checked(archive, opened)
             size = sum(member.size for member in members)
             require_space(into, size, f"unpacking {archive.name}")
             with tempfile.TemporaryDirectory(dir=into, prefix=".unpacking.") as name:
@@ -189,7 +246,9 @@ def unpack(archive: Path, into: Path, strip: bool = False, progress: bool = True
                         _write(opened, member, Path(name))
                         bar.update(member.size)
                 return _merge(_contents(Path(name), strip), into)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError) as error:
+    except DeoccError:
+        raise
+    except DAMAGE as error:
         raise DeoccError(f"{archive}: damaged or cut off ({error}); remove it and fetch it again") from None
     except OSError as error:
         raise DeoccError(f"{archive}: cannot be unpacked into {into} ({error.strerror or error})") from None

@@ -1,4 +1,4 @@
-"""What the widgets share: how a box is shown, its controls, and how they lie on the page."""
+"""Controls and layout that the widgets share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ipywidgets
 from deocc.people import Occluder, Person
 
 if TYPE_CHECKING:
-    from deocc.pipeline import Deoccluder
+    from deocc.inference.deoccluder import Deoccluder
 
 LABELS: dict[str, Any] = {"style": {"description_width": "120px"}, "layout": {"width": "auto"}}
 
@@ -27,7 +27,7 @@ class Display:
 
 
 class SceneMenus(Display):
-    """A menu of people and one of things, for what puts one in front of the other and asks the networks.
+    """Menus of people and occluders, for widgets that occlude a person.
 
     Args:
         deoccluder: both stages.

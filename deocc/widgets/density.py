@@ -8,10 +8,11 @@ from html import escape
 import ipywidgets
 import numpy as np
 
-from deocc import plots
+from deocc import figures
 from deocc.errors import DeoccError
 from deocc.occlusion import DENSITIES, RatioDensity
 from deocc.widgets.common import LABELS, Display, rows
+from deocc.widgets.picture import Picture
 
 
 class DensityEditor(Display):
@@ -20,8 +21,8 @@ class DensityEditor(Display):
     Attributes:
         start: menu of named densities to start from.
         knots: upright sliders, the density's height at each knot.
-        density: what the curve says now; it goes wherever a density does (`make_cases`, `TrainingMix`).
-        image: curve and draws, a JPEG that is replaced in place.
+        density: the present curve, for `make_cases` or `TrainingMix`.
+        image: curve and draws, a `Picture` that is replaced in place.
         caption: one line of text: mean of the ratios, or why the curve is none.
         box: everything, for `display`.
     """
@@ -34,13 +35,14 @@ class DensityEditor(Display):
         self.knots = [
             ipywidgets.FloatSlider(
                 value=0.0, min=0.0, max=1.0, step=0.05, description=f"{ratio:.2g}", orientation="vertical",
-                continuous_update=False, layout={"width": "48px", "height": "130px"},
+                continuous_update=False, layout={"width": "58px", "height": "220px", "flex": "0 0 auto"},
             )
             for ratio in self._ratios
         ]  # fmt: skip
-        self.image = ipywidgets.Image(format="jpeg", layout={"width": "100%", "max_width": "700px"})
+        self.image = Picture("the density and ratios drawn from it", max_width="700px")
         self.caption = ipywidgets.HTML()
-        self.box = rows(self.start, ipywidgets.HBox(self.knots), self.image, self.caption)
+        row = ipywidgets.HBox(self.knots, layout={"flex_flow": "row wrap"})  # a narrow page: two lines
+        self.box = rows(self.start, row, self.image, self.caption)
         for knot in self.knots:
             knot.observe(lambda _: self._draw(), "value")
         self.start.observe(lambda _: self._begin(), "value")
@@ -64,6 +66,6 @@ class DensityEditor(Display):
             self.caption.value = escape(str(error))
             return
         curves = {"your curve": self.density, self.start.value: DENSITIES[self.start.value]}
-        self.image.value = plots.encode_jpeg(plots.figure_array(plots.density_curves(curves)))
+        self.image.value = figures.encode_jpeg(figures.figure_array(figures.density_curves(curves)))
         mean = float(np.mean(self.density.sample(np.random.default_rng(0), 4000)))
         self.caption.value = f"mean occlusion ratio {mean:.2f}"

@@ -1,4 +1,4 @@
-"""Looks into stage 2: the hole player and the attention microscope."""
+"""Widgets that show stage 2 at work: `HolePlayer`, `AttentionMicroscope`."""
 
 from __future__ import annotations
 
@@ -8,43 +8,32 @@ from typing import TYPE_CHECKING
 import ipywidgets
 import numpy as np
 
-from deocc import plots
-from deocc.canvas import Canvas
-from deocc.content_plots import (
-    Question,
-    Relevance,
-    Step,
-    ask,
-    attention_maps,
-    attentions,
-    close_hole,
-    content_net,
-    frame_cell,
-    glow_layer,
-    outlined,
-    render_hole,
-    render_microscope,
-)
+from deocc import figures
 from deocc.errors import DeoccError
+from deocc.figures.attention import Relevance, attention_maps, frame_cell, glow_layer, render_microscope
+from deocc.figures.holes import Step, close_hole, hole_outlined, render_hole
+from deocc.figures.questions import Question, ask, attentions, content_net
 from deocc.labels import LIP_CLASSES
 from deocc.occlusion import OcclusionCase
+from deocc.widgets.canvas import Canvas
 from deocc.widgets.common import LABELS, Display, columns, rows, toggles
+from deocc.widgets.picture import Picture
 
 if TYPE_CHECKING:
-    from deocc.pipeline import Deoccluder
+    from deocc.inference.deoccluder import Deoccluder
 
 ARROWS = {"ArrowUp": (-1, 0), "ArrowDown": (1, 0), "ArrowLeft": (0, -1), "ArrowRight": (0, 1)}
-GUIDANCE = ("parts told", "parts not told")
+GUIDANCE = ("parts given", "parts not given")
 
 
 class _CaseMenu(Display):
-    """What both have: a menu of cases, the question to stage 2 about the chosen one, picture and caption."""
+    """The base class: a menu of cases, stage 2's inputs for the chosen one, picture and caption."""
 
     def __init__(self, deoccluder: Deoccluder, cases: Sequence[OcclusionCase], size: int) -> None:
         self._deoccluder, self._size = deoccluder, size
         self._cases = {case.id: case for case in cases}
         self.case = ipywidgets.Dropdown(options=list(self._cases), description="case", **LABELS)
-        self.image = ipywidgets.Image(format="jpeg", layout={"width": "100%"})
+        self.image = Picture("one layer of stage 2")
         self.caption = ipywidgets.HTML()
         self.case.observe(lambda _: self._ask(), "value")
 
@@ -62,7 +51,7 @@ class HolePlayer(_CaseMenu):
         play: play, pause, stop.
         image: hole, validity and feature, a JPEG that is replaced in place.
         caption: one line of text under it.
-        steps: all layers of this case, `deocc.content_plots.Step`.
+        steps: all layers of this case, `deocc.figures.Step`.
         box: everything, for `display`.
     """
 
@@ -71,7 +60,7 @@ class HolePlayer(_CaseMenu):
 
         Args:
             deoccluder: both stages.
-            cases: with ground truth, at least one; stage 2 is told their true masks.
+            cases: with ground truth, at least one; stage 2 is given their true masks.
             size: side of a panel in pixels.
 
         Raises:
@@ -102,7 +91,7 @@ class HolePlayer(_CaseMenu):
 
     def _draw(self) -> None:
         step = self.steps[self.layer.value]
-        self.image.value = plots.encode_jpeg(render_hole(self.question, step, self._size))
+        self.image.value = figures.encode_jpeg(render_hole(self.question, step, self._size))
         unknown, cells = int((step.hole & ~step.valid).sum()), int(step.hole.sum())
         self.caption.value = (
             f"<b>{step.name}</b>: {unknown} of the hole's {cells} cells unknown; "
@@ -118,21 +107,21 @@ class AttentionMicroscope(_CaseMenu):
     Attributes:
         case: drop-down menu of case ids.
         place: which PGA module is looked into, such as "decoder 3".
-        guidance: which of the two maps lies over the photo: "parts told" or "parts not told".
+        guidance: which of the two maps lies over the photo: "parts given" or "parts not given".
         canvas: the photo as the network sees it, under the weights; click it.
         image: photo, body parts and both maps, a JPEG that is replaced in place.
         caption: where the weight lies, or why there is none.
         cell: (row, column) looked from, in the cells of the module's feature.
-        pair: R with and without guidance, `deocc.content_plots.Relevance`.
+        pair: R with and without guidance, `deocc.figures.Relevance`.
         box: everything, for `display`.
     """
 
     def __init__(self, deoccluder: Deoccluder, cases: Sequence[OcclusionCase], size: int = 256) -> None:
-        """Looks from the middle of the first case's hole.
+        """Looks from the middle of the first case's hole, through the module that looks there most sharply.
 
         Args:
             deoccluder: both stages.
-            cases: with ground truth, at least one; stage 2 is told their true masks.
+            cases: with ground truth, at least one; stage 2 is given their true masks.
             size: side of a panel in pixels.
 
         Raises:
@@ -143,7 +132,7 @@ class AttentionMicroscope(_CaseMenu):
             raise DeoccError("microscope: give at least one case, and weights of stage 2 with attention")
         super().__init__(deoccluder, cases, size)
         self.place = toggles(places, "after which layer")
-        self.place.value = places[-1]
+        self.place.value = _clearest(deoccluder, ask(deoccluder, cases[0]), places)
         self.guidance = toggles(GUIDANCE, "what lies over the photo")
         blank = np.zeros((2 * size, 2 * size, 3), np.uint8)
         self.canvas = Canvas(blank, "point", hotkeys=list(ARROWS), label=_MICROSCOPE_LABEL)
@@ -164,17 +153,17 @@ class AttentionMicroscope(_CaseMenu):
     def _ask(self) -> None:
         super()._ask()
         side = 2 * self._size
-        self.canvas.show(outlined(self.question.picture(side), self.question.hole_at(side)))
+        self.canvas.show(hole_outlined(self.question.picture(side), self.question.hole_at(side)))
         self._look()
 
     def _look(self) -> None:
         """Another case or module: R anew, from the middle of the hole."""
-        told, untold = (
+        guided, unguided = (
             attention_maps(self._deoccluder, self.question, self.place.value, guided)
             for guided in (True, False)
         )
-        self.pair: tuple[Relevance, Relevance] = (told, untold)
-        self.cell = told.central_cell()
+        self.pair: tuple[Relevance, Relevance] = (guided, unguided)
+        self.cell = guided.central_cell()
         self._draw()
 
     def _point(self, x: int, y: int) -> None:
@@ -195,10 +184,18 @@ class AttentionMicroscope(_CaseMenu):
             layer[..., 3] = 0
         layer[..., :3], layer[..., 3] = _framed(layer, self.cell, chosen.grid)
         self.canvas.set_overlay(layer)
-        self.image.value = plots.encode_jpeg(
+        self.image.value = figures.encode_jpeg(
             render_microscope(self.question, self.pair, self.cell, self._size)
         )
         self.caption.value = _describe_look(self.pair, self.cell)
+
+
+def _clearest(deoccluder: Deoccluder, question: Question, places: Sequence[str]) -> str:
+    """Of the modules with the finest map, the one that looks most sharply from the middle of the hole."""
+    found = {place: attention_maps(deoccluder, question, place) for place in places}
+    finest = max(relevance.grid for relevance in found.values())
+    fine = [place for place in places if found[place].grid == finest]
+    return max(fine, key=lambda place: found[place].lift(found[place].central_cell()))
 
 
 _MICROSCOPE_LABEL = "photo with an occluded person; click an invisible pixel, or move it with the arrow keys"
@@ -213,11 +210,11 @@ def _framed(layer: np.ndarray, cell: tuple[int, int], grid: int) -> tuple[np.nda
 
 def _describe_look(pair: Sequence[Relevance], cell: tuple[int, int]) -> str:
     """Where the weight of a cell lies; HTML."""
-    told = pair[0]
-    where = f"cell {cell[0]}, {cell[1]} of {told.grid} x {told.grid}"
-    if told.visible[cell]:
+    guided = pair[0]
+    where = f"cell {cell[0]}, {cell[1]} of {guided.grid} x {guided.grid}"
+    if guided.visible[cell]:
         return f"{where} is visible and keeps its own feature; choose one inside the outline"
-    name = LIP_CLASSES[told.parts[cell]]
+    name = LIP_CLASSES[guided.parts[cell]]
     lines = [f"<b>{where}</b>, {name}; 1 x: even weight over all visible cells"]
     for relevance, label in zip(pair, GUIDANCE, strict=True):
         shares = ", ".join(f"{what} {share:.0%}" for what, share in relevance.shares(cell).items())

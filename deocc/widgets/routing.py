@@ -9,22 +9,25 @@ from html import escape
 import ipywidgets
 import numpy as np
 
-from deocc import plots
-from deocc.canvas import Canvas
+from deocc import figures
 from deocc.errors import DeoccError
 from deocc.io import PathLike
 from deocc.people.filtering import ROUTES, Route
 from deocc.people.routing import Candidate, RoutingLog
+from deocc.widgets.canvas import Canvas
 from deocc.widgets.common import Display, rows, toggles
 
-ROUTE_COLOURS: dict[str, plots.Colour] = {
-    "discard": plots.INVISIBLE, "preserve": plots.WHOLE, "refine": plots.LINES[0]
+ROUTE_COLOURS: dict[str, figures.Colour] = {
+    "discard": figures.INVISIBLE, "preserve": figures.WHOLE, "refine": figures.LINES[0]
 }  # fmt: skip
 MASK_STYLES = ("outline", "tint", "none")
 
 
 class RoutingWidget(Display):
-    """Look at candidates one by one and say Discard, Preserve or Refine, by mouse or by keyboard (Sec. 4.1).
+    """Routes candidates one by one to Discard, Preserve or Refine, by mouse or keyboard (Sec. 4.1).
+
+    The time of a decision counts every look at its candidate: one that is taken back and made again takes
+    the sum of both.
 
     Keys, once the widget was clicked: d, p, r; u or Backspace takes the last decision back; m shows the mask
     otherwise. Each decision is on disk before the next candidate appears; a new widget on the same file goes
@@ -32,7 +35,7 @@ class RoutingWidget(Display):
 
     Attributes:
         log: the decisions, `RoutingLog`.
-        candidate: who is shown; None when everybody is routed, or could not be read.
+        candidate: the one that is shown; None when all are routed or unreadable.
         buttons: route -> button.
         undo: button.
         mask: how the mask is drawn: "outline", "tint" or "none".
@@ -56,6 +59,7 @@ class RoutingWidget(Display):
             DeoccError: no candidates, ids that stand twice, or a file that is no list of decisions.
         """
         self._candidates, self._side = candidates, side
+        self._spent: dict[str, float] = {}  # seconds of decisions that were taken back
         self._ids = list(getattr(candidates, "ids", None) or [candidate.id for candidate in candidates])
         if not self._ids or len(set(self._ids)) < len(self._ids):
             raise DeoccError(f"routing: {len(self._ids)} candidates came; give at least one, each id once")
@@ -66,7 +70,7 @@ class RoutingWidget(Display):
         self._show(self._next())
 
     def _make_controls(self) -> None:
-        self._blank = np.full((self._side, 2 * self._side + 4, 3), plots.OUTSIDE, np.uint8)
+        self._blank = np.full((self._side, 2 * self._side + 4, 3), figures.OUTSIDE, np.uint8)
         keys = [*_ROUTE_OF_KEY, *_UNDO_KEYS, "m"]
         self.canvas = Canvas(self._blank, hotkeys=keys, label="photo with a person to be routed")
         self.buttons = {route: _route_button(route) for route in ROUTES}
@@ -101,9 +105,10 @@ class RoutingWidget(Display):
         """Routes the candidate that is shown, writes it, and shows the next one."""
         if self._index is None:
             return
-        proposal = self.candidate.proposal if self.candidate else ""
+        proposal, name = self.candidate.proposal if self.candidate else "", self._ids[self._index]
+        seconds = time.monotonic() - self._since + self._spent.get(name, 0.0)
         try:
-            self.log.add(self._ids[self._index], route, proposal, time.monotonic() - self._since)
+            self.log.add(name, route, proposal, seconds)
         except DeoccError as error:
             self._say(f"not saved: {error}")
         else:
@@ -117,6 +122,7 @@ class RoutingWidget(Display):
             if last is None or last not in self._ids:
                 self._say("nothing to take back" if last is None else f"the last decision is on {last}")
                 return
+            self._spent[last] = float(self.log.rows[-1]["seconds"])
             self.log.undo()
         except DeoccError as error:
             self._say(f"not saved: {error}")
@@ -147,7 +153,7 @@ class RoutingWidget(Display):
             self.proposal.value = "<b>everybody is routed</b><br>&nbsp;"
         elif self.candidate is not None:
             found = self.candidate
-            self.canvas.show(plots.render_candidate(found.image, found.mask, self.mask.value, self._side))
+            self.canvas.show(figures.render_candidate(found.image, found.mask, self.mask.value, self._side))
             self.canvas.label = f"photo with {found.id}"
             self.proposal.value = _describe_candidate(found)
 
@@ -156,9 +162,9 @@ class RoutingWidget(Display):
         routed = sum(name in self.log.routes for name in self._ids)
         self.progress.value = routed
         counts = ", ".join(f"{route} {count}" for route, count in self.log.counts.items())
-        pace = f"; median {self.log.median_seconds:.1f} s each" if self.log.rows else ""
+        pace = f"; median {self.log.median_seconds:.1f} s a decision" if self.log.rows else ""
         text = f"{routed} of {len(self._ids)} routed: {counts}{pace}"
-        red = f'<b style="color: rgb{plots.INVISIBLE}">{escape(problem)}</b><br>' if problem else ""
+        red = f'<b style="color: rgb{figures.INVISIBLE}">{escape(problem)}</b><br>' if problem else ""
         self.status.value = red + text
 
 

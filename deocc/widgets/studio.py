@@ -1,4 +1,4 @@
-"""The occlusion studio: hide a person behind a thing, and both stages answer."""
+"""The occlusion studio: both stages answer while you occlude a person."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from deocc import plots
-from deocc.canvas import Canvas
+from deocc import figures
 from deocc.errors import DeoccError, PlacementError
 from deocc.occlusion import (
     Cutout,
@@ -24,10 +23,12 @@ from deocc.occlusion import (
     unoccluded_case,
 )
 from deocc.people import Occluder, Person
+from deocc.widgets.canvas import Canvas
 from deocc.widgets.common import SceneMenus, columns, rows, slider, toggles
+from deocc.widgets.picture import Picture
 
 if TYPE_CHECKING:
-    from deocc.pipeline import Deoccluder
+    from deocc.inference.deoccluder import Deoccluder
 
 SPRITE = "occluder"
 OVERLAYS = ("all", "visible", "whole", "invisible", "none")
@@ -83,7 +84,7 @@ class OcclusionStudio(SceneMenus):
         super().__init__(deoccluder, people, occluders, seed, size)
         self._silent = False
         self._cutout: Cutout | None = None
-        self.shown: plots.Occluded | None = None
+        self.shown: figures.Occluded | None = None
         self._make_controls(ratio, severity)
         self._choose()
         self._connect()
@@ -96,7 +97,7 @@ class OcclusionStudio(SceneMenus):
         self.overlay = toggles(OVERLAYS, "masks over the photo")
         self.canvas = Canvas(self._people[self.person.value].image, "drag", label=_STUDIO_LABEL)
         self.live, self.caption = ipywidgets.HTML(), ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="jpeg", layout={"width": "100%"})
+        self.image = Picture("what both stages answer, beside the truth")
         controls = columns(rows(self.person, self.occluder), rows(self.ratio, self.severity))
         left = rows(self.overlay, self.canvas, self.live)
         left.layout.flex, left.layout.max_width = "2 1 260px", "640px"
@@ -176,7 +177,7 @@ class OcclusionStudio(SceneMenus):
         self.case = paste_cutout(self._whole, self._cutout)
         self.live.value = _ratio_bar(self.case.occlusion_ratio)
         layers = _layers(self.case, self.overlay.value)
-        self.canvas.set_overlay(plots.mask_layer(layers) if layers else None)
+        self.canvas.set_overlay(figures.mask_layer(layers) if layers else None)
 
     def _answer(self, note: str = "") -> None:
         """Both stages answer; the ratio's slider says what was reached."""
@@ -186,11 +187,13 @@ class OcclusionStudio(SceneMenus):
             self.ratio.value = round(self.case.occlusion_ratio, 2)
         try:
             rng = np.random.default_rng(self._seed)
-            self.shown = plots.answer_case(self._deoccluder, self.case, self.severity.value, rng, self._size)
+            self.shown = figures.answer_case(
+                self._deoccluder, self.case, self.severity.value, rng, self._size
+            )
         except DeoccError as error:
             self.shown, self.caption.value = None, escape(str(error))
             return
-        self.image.value = plots.encode_jpeg(self.shown.picture)
+        self.image.value = figures.encode_jpeg(self.shown.picture)
         self.caption.value = " ".join(escape(part) for part in (note, _describe(self.shown)) if part)
 
     def figure(self) -> Figure:
@@ -201,9 +204,9 @@ class OcclusionStudio(SceneMenus):
         """
         if self.shown is None:
             raise DeoccError("studio: there is no answer to draw; uncover a part of the person")
-        panels = plots.case_panels(self.shown.case, self.shown.answer, self._size)
+        panels = figures.case_panels(self.shown.case, self.shown.answer, self._size)
         caption = f"N = 1, {_describe(self.shown)}"
-        return plots.panel_grid(plots.wrap(panels, 4), caption, legend=plots.mask_legend()[:2])
+        return figures.panel_grid(figures.wrap(panels, 4), caption, legend=figures.mask_legend()[:2])
 
     @contextmanager
     def _silently(self) -> Iterator[None]:
@@ -256,28 +259,28 @@ def fit_as_far_as_possible(
         return cutout, f"{occluder.category} cannot hide {ratio:.2f} of this person." if missed else ""
 
 
-def _layers(case: OcclusionCase, which: str) -> list[tuple[np.ndarray, plots.Colour]]:
+def _layers(case: OcclusionCase, which: str) -> list[tuple[np.ndarray, figures.Colour]]:
     """The masks of an overlay with their colours."""
     assert case.modal_mask is not None and case.amodal_mask is not None and case.invisible_mask is not None
-    visible, invisible = (case.modal_mask, plots.VISIBLE), (case.invisible_mask, plots.INVISIBLE)
+    visible, invisible = (case.modal_mask, figures.VISIBLE), (case.invisible_mask, figures.INVISIBLE)
     return {
         "all": [visible, invisible],
         "visible": [visible],
         "invisible": [invisible],
-        "whole": [(case.amodal_mask, plots.WHOLE)],
+        "whole": [(case.amodal_mask, figures.WHOLE)],
     }.get(which, [])
 
 
 def _ratio_bar(ratio: float) -> str:
     """Hidden and visible share as a bar and a number; HTML."""
-    hidden, visible = (f"rgb{colour}" for colour in (plots.INVISIBLE, plots.VISIBLE))
+    hidden, visible = (f"rgb{colour}" for colour in (figures.INVISIBLE, figures.VISIBLE))
     bar = f"linear-gradient(to right, {hidden} {ratio:.1%}, {visible} {ratio:.1%})"
     style = f"background: {bar}; height: 10px; border-radius: 3px; margin-top: 4px"
     return f'<div style="{style}"></div>hidden <b>{ratio:.2f}</b>, visible {1 - ratio:.2f}'
 
 
-def _describe(shown: plots.Occluded) -> str:
-    scores = plots.score_masks(shown.case, shown.answer)
+def _describe(shown: figures.Occluded) -> str:
+    scores = figures.score_masks(shown.case, shown.answer)
     return (
         f"occlusion ratio {scores.occlusion_ratio:.2f}; predicted {shown.answer.occlusion_ratio:.2f}; "
         f"IoU of the visible mask {scores.modal:.2f}, "

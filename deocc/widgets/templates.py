@@ -1,4 +1,4 @@
-"""The template browser: what stage 1 is told for one person."""
+"""The template browser: the templates that stage 1 uses for one person."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import ipywidgets
 
-from deocc import plots
+from deocc import figures
 from deocc.errors import PlacementError
-from deocc.mask_plots import Browsed, effective_number, find_guide, render_templates
+from deocc.figures.masks import Browsed, effective_number, find_guide, render_templates
 from deocc.people import Occluder, Person
 from deocc.widgets.common import LABELS, SceneMenus, slider
+from deocc.widgets.picture import Picture
 
 if TYPE_CHECKING:
-    from deocc.pipeline import Deoccluder
+    from deocc.inference.deoccluder import Deoccluder
 
 
 class TemplateBrowser(SceneMenus):
-    """The templates that stage 1 is told for one person, and their weights, as tau and occlusion change.
+    """The templates that stage 1 uses for one person, and their weights, as tau and occlusion change.
 
     Attributes:
         person, occluder: drop-down menus of ids.
@@ -40,7 +41,7 @@ class TemplateBrowser(SceneMenus):
         seed: int = 0,
         size: int = 128,
     ) -> None:
-        """Args: ratio: where its slider starts. seed, size: as in `deocc.mask_plots.render_templates`."""
+        """Args: ratio: where its slider starts. seed, size: as in `deocc.figures.render_templates`."""
         super().__init__(deoccluder, people, occluders, seed, size)
         self.shown: Browsed | None = None
         self.ratio = slider("occlusion ratio", ratio, 0.05, 0.8)
@@ -48,7 +49,7 @@ class TemplateBrowser(SceneMenus):
             value=find_guide(deoccluder).temperature, base=10, min=-4, max=0, step=0.05,
             description="temperature", continuous_update=False, readout_format=".4f", **LABELS,
         )  # fmt: skip
-        self.image = ipywidgets.Image(format="jpeg", layout={"width": "100%", "max_width": "1000px"})
+        self.image = Picture("a person and the templates that weigh most", max_width="1000px")
         self.caption = ipywidgets.HTML()
         controls = (self.person, self.occluder, self.ratio, self.temperature)
         for control in controls:
@@ -65,7 +66,7 @@ class TemplateBrowser(SceneMenus):
             self.shown = None
             self.caption.value = escape(str(error))
             return
-        self.image.value = plots.encode_jpeg(self.shown.picture)
+        self.image.value = figures.encode_jpeg(self.shown.picture)
         count, total = effective_number(self.shown.weights), len(self.shown.weights)
         self.caption.value = (
             f"{count:.1f} of {total} templates share the weight; nearest T{self.shown.distances.argmin()}, "

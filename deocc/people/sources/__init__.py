@@ -1,4 +1,4 @@
-"""Readers of public datasets: each turns a dataset on disk into candidates for a people folder (Sec. 4.1)."""
+"""Readers of public datasets, which give candidates for a people folder (Sec. 4.1)."""
 
 from deocc.people.sources.about import ABOUT, About
 

@@ -1,4 +1,4 @@
-"""What each public dataset is: facts for the help page, the licence column and the report."""
+"""Facts about each public dataset, for help texts, licences, reports."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ class About:
 
     Attributes:
         title: its name and year.
-        gives: what a reader finds of each person.
-        licence: the owner's words, in short; it goes into the column `licence` of people.csv.
+        gives: the annotations of each person.
+        licence: a summary of the owner's terms, for the column `licence` of people.csv.
     """
 
     title: str
@@ -30,7 +30,7 @@ ABOUT: dict[str, About] = {
         "annotations CC BY 4.0; each photo has its own Flickr licence",
     ),
     "voc": About(
-        "PASCAL VOC 2012 segmentation, with SBD (Hariharan et al., ICCV 2011) where it is there",
+        "PASCAL VOC 2012 segmentation, with SBD (Hariharan et al., ICCV 2011) if present",
         "instance masks as label pictures",
         "photos from Flickr under its terms; VOC and SBD ask to be cited",
     ),

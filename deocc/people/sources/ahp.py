@@ -1,4 +1,4 @@
-"""AHP, the paper's dataset: unoccluded people, filtered by hand, with pseudo-parsing of the training part."""
+"""AHP, the paper's dataset: unoccluded people, filtered by hand; pseudo-parsing for training only."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +7,7 @@ from pathlib import Path
 from deocc.errors import DeoccError
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
-from deocc.people.sources.files import picture, read_list, split_of_name
+from deocc.people.sources.files import named, picture, read_list, split_of_name, stem_of
 from deocc.people.sources.lip import lip_parsing
 from deocc.people.sources.regions import LabelPicture
 
@@ -19,9 +19,9 @@ class Ahp:
     Attributes:
         root: AHP's folder; the other paths are relative to it.
         images: folder of the photos.
-        masks: folder of the masks; every pixel that is not 0 is the person.
-        parsing: folder of LIP label maps, or "" where there are none.
-        lists: text files of ids; the split is in the name of each ("train", "val").
+        masks: folder of the masks; non-zero pixels are the person.
+        parsing: folder of LIP label maps, or "" for none.
+        lists: text files of ids; each file name contains the split ("train", "val").
     """
 
     root: Path
@@ -41,15 +41,18 @@ class Ahp:
         if not lists:
             raise DeoccError(f"{self.root / self.lists[0]}: no such file; name AHP's lists of ids by --lists")
         for path in lists:
-            for stem in read_list(path):
+            index.reads(path)
+            for name in read_list(path, self.root / self.images):
+                stem = stem_of(name, Path(self.images).name)
                 index.photo(stem, split=split_of_name(path.stem))
 
     def photo(self, entry: Entry) -> Photo:
         assert entry.facts is not None  # the lists are all there is
         path = picture([self.root / self.images], entry.key)
-        mask = self.root / self.masks / f"{entry.key}.png"
-        labels = self.root / self.parsing / f"{entry.key}.png"
+        mask = named(self.root / self.masks, f"{entry.key}.png")
+        labels = named(self.root / self.parsing, f"{entry.key}.png")
         parsing = partial(lip_parsing, path=labels) if self.parsing and labels.is_file() else None
         person = Subject(entry.key, LabelPicture(mask), parsing=parsing)
         return Photo(path, entry.facts["split"], f"ahp:{entry.key}", ABOUT["ahp"].licence, None, (person,),
-                     parsing is not None, problems=entry.problems)  # fmt: skip
+                     parsing is not None, problems=entry.problems,
+                     files=(labels,) if parsing else ())  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a reader gives: photos, and in each the people (and things) that a dataset knows of."""
+"""The output of a reader: photos, each with its annotated subjects (people, crowds, objects)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Role = Literal["person", "crowd", "object"]
 
 
 class Problem(NamedTuple):
-    """Something that cannot be used: what it is called, the kind of problem, and what exactly is wrong."""
+    """A photo or subject that cannot be used: its name, the kind of problem, the details."""
 
     name: str
     reason: str
@@ -22,17 +22,17 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Subject:
-    """Somebody or something in a photo.
+    """A person, a crowd or an object in a photo.
 
     Attributes:
         name: unique in its dataset.
-        region: the whole person, as far as the dataset knows; a person nobody occludes is wholly visible.
-        role: "person"; "crowd" (people that are not told apart); "object" (anything else).
-        category: the dataset's word.
-        marks: what the dataset says against a person, such as "occluded".
+        region: the whole person, as annotated (of an unoccluded person, the visible region).
+        role: "person"; "crowd" (several people under one annotation); "object" (anything else).
+        category: the dataset's name for it.
+        marks: the dataset's objections to a person, such as "occluded".
         parsing: makes the H x W uint8 LIP labels for a mask, or None.
-        modal: the visible part, where the dataset says that the person is occluded.
-        in_front: regions of what occludes them, where that is known.
+        modal: the visible part, if the dataset marks the person as occluded.
+        in_front: regions of the occluders, if known.
     """
 
     name: str
@@ -51,15 +51,16 @@ class Photo:
 
     Attributes:
         path: the file.
-        split: the dataset's own, "train" or "val"; "" where it has none.
-        identity: names the original photo across datasets ("coco:391895"), so that a split by hash keeps
-            everybody in one photo on one side.
+        split: the dataset's own, "train" or "val"; "" if it has none.
+        identity: name of the original photo across datasets ("coco:391895"). A split by hash thus keeps
+            everybody in one photo together.
         licence: of this photo.
-        size: height and width that the annotation names, or None.
+        size: height and width according to the annotation, or None.
         subjects: people, crowds, objects.
-        true_sides: whether left and right labels of the parsing are the person's own.
-        void: width in pixels of the band without label between neighbours; contact reaches across it.
-        problems: what could not be read.
+        true_sides: whether left and right labels of the parsing are correct.
+        void: width in pixels of the unlabelled band between neighbours; people across it still touch.
+        files: other files read for it, such as label files.
+        problems: subjects that could not be read.
     """
 
     path: Path
@@ -71,15 +72,16 @@ class Photo:
     true_sides: bool = False
     void: int = 0
     problems: tuple[Problem, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A photo as the index holds it: plain facts, and those of its subjects.
+    """A photo as stored in the index: JSON facts of the photo and of its subjects.
 
     Attributes:
         key: unique in its dataset.
-        facts: of the photo; None where the annotations name a photo that the dataset does not list.
+        facts: of the photo; None if annotations refer to a photo that the dataset does not list.
         subjects: name -> facts.
         problems: found while indexing, such as duplicate ids.
     """
@@ -91,25 +93,31 @@ class Entry:
 
 
 class Writer(Protocol):
-    """Where a reader puts what it finds; lives on disk (see `deocc.people.sources.index`)."""
+    """An index on disk that a reader fills (see `deocc.people.sources.index`)."""
+
+    def reads(self, path: Path) -> None:
+        """Notes a file or folder before it is read; if it changes later, the index is made again."""
 
     def photo(self, key: str, **facts: Any) -> None:
-        """Adds a photo; a second one of the same key becomes a problem."""
+        """Adds a photo; a second one with the same key becomes a problem."""
+
+    def photo_again(self, key: str, **facts: Any) -> None:
+        """Adds a photo unless it exists: for lists that repeat a photo for each person in it."""
 
     def subject(self, photo: str, name: str, **facts: Any) -> None:
-        """Adds a subject of a photo, before or after it; a second one of that name becomes a problem."""
+        """Adds a subject, before or after its photo; a second one with the same name becomes a problem."""
 
     def problem(self, photo: str, problem: Problem) -> None:
         """Adds a problem."""
 
 
 class Source(Protocol):
-    """A reader of one dataset: a frozen dataclass that names the places where the dataset lies.
+    """A reader of one dataset: a frozen dataclass with the paths of the dataset.
 
     Attributes:
-        name: of the dataset, and of the column `source`.
-        has_masks: False where a segmenter has to make them.
-        curated: the makers have filtered it themselves, so that only damaged candidates are dropped.
+        name: of the dataset; also the value of the column `source`.
+        has_masks: False if a segmenter has to make them.
+        curated: the dataset is already filtered by hand, so only damaged candidates are dropped.
     """
 
     @property
@@ -129,7 +137,7 @@ class Source(Protocol):
         """
 
     def photo(self, entry: Entry) -> Photo:
-        """Reads an entry back; runs in a worker, may open small annotation files. Raises: Unusable."""
+        """The photo of an entry; runs in a worker, may open small annotation files. Raises: Unusable."""
 
 
 __all__ = ["BoxF", "Entry", "Photo", "Problem", "Role", "Source", "Subject", "Writer"]

@@ -11,8 +11,9 @@ from deocc.labels import IGNORE
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
 from deocc.people.sources.ccp_labels import LABEL_OF, lip_parsing
-from deocc.people.sources.files import picture, require
-from deocc.people.sources.regions import LabelPicture, Unusable, labels_of, mat_variable
+from deocc.people.sources.files import matches, named, picture, require
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.regions import LabelPicture, labels_of, mat_variable
 
 FIELD = "groundtruth"
 MAX_CARRIED = 0.25  # share of the figure that a carried thing may take: more hides the body's shape
@@ -20,7 +21,7 @@ MAX_CARRIED = 0.25  # share of the figure that a carried thing may take: more hi
 
 @lru_cache(maxsize=4)
 def class_names(path: Path) -> tuple[str, ...]:
-    """The names of CCP's tags, in order, out of ``label_list.mat``. Raises: Unusable."""
+    """The names of CCP's tags, in order, from ``label_list.mat``. Raises: Unusable."""
     return tuple(str(name).strip() for name in np.ravel(mat_variable(path, "label_list")))
 
 
@@ -61,21 +62,19 @@ class ClothingCoParsing:
             class_names(base / "label_list.mat")
         except Unusable as error:
             raise DeoccError(f"{base / 'label_list.mat'}: {error}; fetch the dataset again") from None
-        for path in folder.iterdir():
-            if path.suffix == ".mat":
-                index.photo(path.stem, base=str(base))
+        index.reads(folder)
+        for path in matches(folder, "*.mat"):
+            index.photo(path.stem, base=str(base))
 
     def photo(self, entry: Entry) -> Photo:
         assert entry.facts is not None  # the label files are the list
         base = Path(entry.facts["base"])
-        path, labels = (
-            picture([base / "photos"], entry.key),
-            base / f"annotations/pixel-level/{entry.key}.mat",
-        )
+        path = picture([base / "photos"], entry.key)
+        labels = named(base / "annotations/pixel-level", f"{entry.key}.mat")
         names = class_names(base / "label_list.mat")
         share = carried_share(labels_of(labels, FIELD), names)
         marks = ("hidden by what they carry",) if share > MAX_CARRIED else ()
         parsing = partial(ccp_parsing, path=labels, names=names)
         person = Subject(entry.key, LabelPicture(labels, field=FIELD), marks=marks, parsing=parsing)
         return Photo(path, "", f"ccp:{entry.key}", ABOUT["ccp"].licence, None, (person,),
-                     problems=entry.problems)  # fmt: skip
+                     problems=entry.problems, files=(base / "label_list.mat",))  # fmt: skip

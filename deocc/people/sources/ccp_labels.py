@@ -1,8 +1,8 @@
-"""Clothing Co-Parsing's 59 tags as the 20 LIP classes.
+"""Maps Clothing Co-Parsing's 59 tags to the 20 LIP classes.
 
-Most tags have a class of their own. Two have not: skin is a face, an arm or a leg by where it is, and what is
-worn in pairs is left or right by where it is, for a person who faces the camera (wrong for backs and crossed
-legs: use it merged, see `labels.merge_sides`).
+Most tags have one class. Skin becomes a face, an arm or a leg by its position. Shoes and the like become left
+or right by their position, as if the person faced the camera. This is wrong for backs and crossed legs, so
+use these labels merged (`labels.merge_sides`).
 """
 
 import cv2
@@ -38,7 +38,7 @@ CLASSES: dict[int, str] = {
 }
 LABEL_OF = {tag: label for label, tags in CLASSES.items() for tag in tags.split()}
 TAGS = ("null", *sorted(set(LABEL_OF) - {"null", "background"}))
-"""The tags in the dataset's own order (label_list.mat): "null", then by alphabet."""
+"""The tags in the dataset's order (label_list.mat): "null", then alphabetically."""
 
 
 def _table(names: tuple[str, ...]) -> np.ndarray:
@@ -74,7 +74,7 @@ def _skin_part(piece: np.ndarray, labels: np.ndarray, top: int, height: int) -> 
 
 
 def _split_at(mask: np.ndarray, middle: float, left: int, right: int, labels: np.ndarray) -> None:
-    """Labels a mask by the side of a line: the person's left is the picture's right."""
+    """Labels a mask left or right of a line; the person's left is the picture's right."""
     columns = np.arange(mask.shape[1])[None] > middle
     labels[mask & columns] = left
     labels[mask & ~columns] = right
@@ -86,7 +86,7 @@ def _middle(mask: np.ndarray) -> float:
 
 
 def _split_shoes(labels: np.ndarray) -> None:
-    """The two largest pieces are the two shoes; one alone is cut in the middle."""
+    """Labels shoes: the two largest pieces are left and right; a single piece is cut in the middle."""
     pieces = _components(labels == SHOES)
     if len(pieces) == 1:
         _split_at(pieces[0], _middle(pieces[0]), LEFT_SHOE, RIGHT_SHOE, labels)
@@ -120,13 +120,13 @@ def lip_parsing(tags: np.ndarray, names: tuple[str, ...] = TAGS) -> np.ndarray:
 
     Args:
         tags: H x W integers, indices of `names`.
-        names: the tags' words in the dataset's order.
+        names: names of the tags in the dataset's order.
 
     Returns:
         H x W uint8, 0..19 and 255 (bags and other carried things); non-zero exactly on the person.
 
     Raises:
-        DeoccError: an index beyond the names, an unknown word, or nobody in the picture.
+        DeoccError: an index beyond the names, an unknown name, or nobody in the picture.
     """
     indices = tags.ndim == 2 and np.issubdtype(tags.dtype, np.integer)
     if not indices or not 0 <= tags.min() <= tags.max() < len(names):

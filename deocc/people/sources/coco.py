@@ -1,27 +1,56 @@
-"""COCO instances, and other datasets that write their annotations as COCO does."""
+"""COCO instances, and other datasets in COCO's annotation format."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from deocc.errors import DeoccError
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.candidates import Entry, Photo, Problem, Subject, Writer
-from deocc.people.sources.files import picture, read_json_items, require, split_of_name
-from deocc.people.sources.regions import Unusable, coco_region
+from deocc.people.sources.files import matches, picture, read_json_items, require, split_of_name
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.regions import coco_region
+from deocc.people.values import as_flag, as_key, as_length
 
 PEOPLE = frozenset({"person"})
+Scalar = str | int | float | bool | None
+
+
+class Image(msgspec.Struct):
+    """An element of `images`."""
+
+    id: str | int | float
+    file_name: Any = None
+    height: Scalar = None
+    width: Scalar = None
+    license: Scalar = None
+
+
+class Annotation(msgspec.Struct):
+    """An element of `annotations`."""
+
+    image_id: str | int | float
+    id: Scalar = None
+    category_id: Scalar = None
+    iscrowd: Scalar = None
+    isfake: Scalar = None
+    isreflected: Scalar = None
+    segmentation: list[Any] | dict[str, Any] | None = None
+    bbox: list[Any] | None = None
 
 
 def photo_folders(root: Path, images: Path | None, part: str) -> list[Path]:
-    """Where the photos of a part may lie."""
+    """Folders that may hold the photos of a part."""
     return [images] if images else [root / part, root / "images" / part, root / "images", root]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One annotation file and what belongs to it."""
+    """One annotation file with its split and photo folders."""
 
     annotations: Path
     name: str  # such as "train2017"
@@ -32,61 +61,142 @@ class Part:
 
 
 def find_parts(root: Path, annotations: Path | None, what: str, *patterns: str) -> list[Part]:
-    """The annotation files below a folder, or the one given. Raises: DeoccError: there is none."""
+    """The annotation files below a folder, or the named one. Raises: DeoccError: there is none."""
     if annotations is not None:
         paths = [annotations]
     else:
-        first = require(root, what, *patterns)
-        paths = sorted({path for pattern in patterns for path in first.parent.glob(Path(pattern).name)})
-    return [Part(path, path.stem.rsplit("_", 1)[-1]) for path in paths]
+        try:
+            first = require(root, what, *patterns)
+        except DeoccError as error:
+            raise DeoccError(
+                f"{error}, or one file with --annotations and its photos with --images"
+            ) from None
+        names = (Path(pattern).name for pattern in patterns)
+        paths = sorted({path for name in names for path in matches(first.parent, name)})
+    short = [path.stem.rsplit("_", 1)[-1] for path in paths]
+    return [Part(p, name if short.count(name) == 1 else p.stem) for p, name in zip(paths, short, strict=True)]
 
 
-def index_coco(part: Part, index: Writer, keep: Callable[[dict[str, Any]], dict[str, Any]], objects: bool,
+def index_coco(part: Part, index: Writer, keep: Callable[[Annotation], dict[str, Any]], objects: bool,
                people: frozenset[str] = PEOPLE) -> None:  # fmt: skip
     """Streams one annotation file into the index.
 
+    Ids are compared as text, so that 1, 1.0 and "1" are the same. An unreadable annotation becomes a problem
+    of its photo.
+
     Args:
         part: the file.
-        index: where to.
-        keep: what an annotation's subject needs.
-        objects: keep things other than people, too.
+        index: the index to fill.
+        keep: annotation -> facts of its subject.
+        objects: also keep objects other than people.
         people: names of the categories of people, in lower case.
 
     Raises:
-        DeoccError: broken JSON, or no category of people.
+        DeoccError: broken JSON, no category of people, or nobody of that category.
     """
     path = part.annotations
-    named = {c.get("id"): str(c.get("name")) for c in _objects(path, "categories")}
+    index.reads(path)
+    named = names_of(path, "categories")
     if not people & {name.lower() for name in named.values()}:
         raise DeoccError(f"{path}: no category {' or '.join(sorted(people))}; is it a file of instances?")
-    licences = {entry.get("id"): str(entry.get("name")) for entry in _objects(path, "licenses")}
-    for image in _objects(path, "images"):
-        size = [image.get("height"), image.get("width")]
-        facts = {"file": image.get("file_name"), "size": size, "split": part.split, "part": part.name}
-        licence = licences.get(image.get("license"), "")
-        index.photo(f"{part.name}/{image.get('id')}", **facts, licence=licence)
-    for annotation in _objects(path, "annotations"):
-        category = named.get(annotation.get("category_id"), "")
-        if not (is_person := category.lower() in people) and not objects:
+    licences = names_of(path, "licenses")
+    for item in _objects(path, "images"):
+        _index_image(item, part, licences, index)
+    found = Counter[str]()
+    for number, item in enumerate(_objects(path, "annotations"), start=1):
+        try:
+            found[_index_annotation(item, part, named, keep, objects, people, index)] += 1
+        except DeoccError as error:
+            found["problem"] += 1
+            index.problem(*_problem(item, part, number, error))
+    if not set(found) & {"person", "crowd", "problem"}:
+        raise DeoccError(f"{path}: {_nobody(path, found, named)}")
+
+
+def names_of(path: Path, key: str) -> dict[str, str]:
+    """Id -> name of the elements of an array; skips those without a readable id."""
+    found = {}
+    for item in _objects(path, key):
+        try:
+            found[as_key(item.get("id"), "id")] = str(item.get("name")).strip()
+        except DeoccError:
             continue
-        role = "object" if not is_person else "crowd" if annotation.get("iscrowd") else "person"
-        names = f"{part.name}/{annotation.get('image_id')}", f"{part.name}/{annotation.get('id')}"
-        index.subject(*names, role=role, category=category, **keep(annotation))
+    return found
+
+
+def _nobody(path: Path, found: Counter[str], named: dict[str, str]) -> str:
+    """Reason why a file has nobody in it."""
+    if not found:
+        return "annotations is empty, or no list of objects; is it the right file?"
+    ids = sorted(key for key, name in named.items() if name.lower() in PEOPLE)
+    return (
+        f"none of {found.total()} annotations is of a person (category_id {' or '.join(ids) or '?'}); "
+        f"{found['']} of them have a category_id that no category has"
+    )
+
+
+def _index_image(item: dict[str, Any], part: Part, licences: dict[str, str], index: Writer) -> None:
+    try:
+        image = msgspec.convert(item, Image)
+        key = as_key(image.id, "id")
+    except (msgspec.ValidationError, DeoccError):
+        return  # what is in it will be "photo not listed"
+    licence = licences.get(_soft_key(image.license), "")
+    index.photo(f"{part.name}/{key}", file=image.file_name, size=[image.height, image.width],
+                split=part.split, part=part.name, licence=licence)  # fmt: skip
+
+
+def _soft_key(value: Any) -> str:
+    try:
+        return as_key(value, "id")
+    except DeoccError:
+        return ""
+
+
+def _index_annotation(item: dict[str, Any], part: Part, named: dict[str, str],
+                      keep: Callable[[Annotation], dict[str, Any]], objects: bool, people: frozenset[str],
+                      index: Writer) -> str:  # fmt: skip
+    """Adds one annotation. Returns: its role; "" if its category has no name. Raises: DeoccError."""
+    category = named.get(_soft_key(item.get("category_id")), "")
+    if not (is_person := category.lower() in people) and not objects:
+        return "object" if category else ""
+    try:
+        annotation = msgspec.convert(item, Annotation)
+    except msgspec.ValidationError as error:
+        raise DeoccError(str(error)) from None
+    role = "object" if not is_person else "crowd" if as_flag(annotation.iscrowd, "iscrowd") else "person"
+    names = as_key(annotation.image_id, "image_id"), as_key(annotation.id, "id")
+    index.subject(*(f"{part.name}/{name}" for name in names), role=role, category=category,
+                  **keep(annotation))  # fmt: skip
+    return role if category else ""
+
+
+def _problem(item: dict[str, Any], part: Part, number: int, error: DeoccError) -> tuple[str, Problem]:
+    """Adds an unreadable annotation as a problem of its photo, if known."""
+    photo, own = _soft_key(item.get("image_id")), _soft_key(item.get("id"))
+    name = f"{part.name}/{own or f'annotation_{number}'}"
+    key = f"{part.name}/{photo}" if photo else name
+    return key, Problem(name, "annotation damaged", str(error))
 
 
 def _objects(path: Path, key: str) -> Any:
-    """Elements of an array of objects; anything else in it is passed over."""
+    """The objects in a JSON array; skips other elements."""
     return (item for item in read_json_items(path, f"{key}.item") if isinstance(item, dict))
 
 
 def size_of(facts: dict[str, Any]) -> tuple[int, int] | None:
-    """Height and width that an annotation names, where it names both."""
+    """Height and width in an annotation, if it has both. Raises: Unusable: not numbers."""
     size = list(facts.get("size") or ())
-    return (size[0], size[1]) if len(size) == 2 and all(isinstance(v, int) for v in size) else None
+    if len(size) != 2 or None in size:
+        return None
+    try:
+        return as_length(size[0], "height"), as_length(size[1], "width")
+    except DeoccError as error:
+        raise Unusable("annotation damaged", str(error)) from None
 
 
 def listed(entry: Entry) -> dict[str, Any]:
-    """The facts of a photo. Raises: Unusable: annotations name it, but no list does."""
+    """The facts of a photo. Raises: Unusable: annotations refer to it, but no list has it."""
     if entry.facts is None or not isinstance(entry.facts.get("file"), str):
         raise Unusable("photo not listed", f"annotations name photo {entry.key}, which has no file name")
     return entry.facts
@@ -95,7 +205,7 @@ def listed(entry: Entry) -> dict[str, Any]:
 def read_subjects(
     entry: Entry, make: Callable[[str, dict[str, Any]], Subject]
 ) -> tuple[tuple[Subject, ...], tuple[Problem, ...]]:
-    """Makes the subjects of an entry; those that cannot be read become problems, things excepted."""
+    """Makes the subjects of an entry; unreadable ones become problems, except objects."""
     subjects, problems = [], list(entry.problems)
     for name, facts in entry.subjects.items():
         try:
@@ -112,12 +222,12 @@ def _subject(name: str, facts: dict[str, Any]) -> Subject:
 
 @dataclass(frozen=True)
 class Coco:
-    """COCO instances: polygons, compressed and uncompressed run lengths; crowds only keep others at bay.
+    """COCO instances: polygons, compressed and uncompressed run lengths. Crowds are only used for overlaps.
 
     Attributes:
         root: folder with ``annotations/instances_*.json`` and the photos' folders (``train2017/``, ...).
-        annotations: one annotation file instead of all of them.
-        images: folder of its photos, where it is elsewhere.
+        annotations: one annotation file instead of all.
+        images: folder of its photos, if elsewhere.
     """
 
     root: Path
@@ -130,7 +240,7 @@ class Coco:
     def fill(self, index: Writer) -> None:
         patterns = ("annotations/instances_*.json", "instances_*.json")
         for part in find_parts(self.root, self.annotations, "COCO's annotations", *patterns):
-            index_coco(part, index, lambda a: {"segmentation": a.get("segmentation")}, objects=True)
+            index_coco(part, index, lambda a: {"segmentation": a.segmentation}, objects=True)
 
     def photo(self, entry: Entry) -> Photo:
         facts = listed(entry)
@@ -142,6 +252,8 @@ class Coco:
 
 
 def coco_identity(file_name: str) -> str:
-    """ "coco:391895" for COCO's photo 391895, whatever the year writes before its number."""
-    digits = Path(file_name).stem.rsplit("_", 1)[-1]
-    return f"coco:{int(digits)}" if digits.isdigit() else f"coco:{Path(file_name).stem}"
+    """ "coco:391895" for COCO's photo 391895, whatever prefix the year puts before its number."""
+    stem = Path(file_name.replace("\\", "/")).stem
+    digits = stem.rsplit("_", 1)[-1]
+    plain = digits.isascii() and digits.isdigit() and len(digits) <= 20  # a circled 1 is a digit, too
+    return f"coco:{int(digits)}" if plain else f"coco:{stem}"

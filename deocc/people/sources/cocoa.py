@@ -1,4 +1,4 @@
-"""COCO amodal (COCOA): whole masks drawn by hand, what is visible of the occluded, and the depth order."""
+"""COCO amodal (COCOA): hand-drawn whole masks with visible parts, in depth order."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ from deocc.people.sources.coco import (
     size_of,
 )
 from deocc.people.sources.files import picture, read_json_items
-from deocc.people.sources.regions import Region, Unusable, coco_region
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.regions import Region, coco_region
+from deocc.people.values import as_key
 
 PERSON_WORDS = frozenset(
     "person man woman boy girl child kid baby lady guy player batter catcher pitcher umpire skier surfer "
@@ -27,14 +29,15 @@ PARTS = frozenset("shirt hand hands arm leg head face hair shadow reflection sta
 
 
 def is_person(name: str) -> bool:
-    """Whether an annotator's free words ("man in red") name a whole person: the first noun does, mostly."""
+    """Whether an annotator's free text ("man in red") names a whole person, judged by its first noun."""
     words = re.findall(r"[a-z]+", name.lower())
     return any(word in PERSON_WORDS for word in words) and not any(word in PARTS for word in words)
 
 
 def in_front(depth_constraint: Any, number: int) -> list[int]:
     """Numbers, from 1, of the regions in front of region `number`; "1-2,1-3": 1 is in front of 2 and 3."""
-    pairs = re.findall(r"(\d+)-(\d+)", depth_constraint) if isinstance(depth_constraint, str) else ()
+    words = depth_constraint if isinstance(depth_constraint, str) else ""
+    pairs = re.findall(r"([0-9]{1,9})-([0-9]{1,9})", words)
     return [int(front) for front, behind in pairs if int(behind) == number]
 
 
@@ -44,7 +47,7 @@ class Cocoa:
 
     Attributes:
         root: folder with ``annotations/COCO_amodal_*.json`` and COCO's photos of 2014.
-        annotations, images: one annotation file and its photos' folder, where they are elsewhere.
+        annotations, images: one annotation file and its photos' folder, if elsewhere.
     """
 
     root: Path
@@ -57,10 +60,13 @@ class Cocoa:
     def fill(self, index: Writer) -> None:
         patterns = ("annotations/COCO_amodal_*.json", "COCO_amodal_*.json")
         for part in find_parts(self.root, self.annotations, "COCOA's annotations", *patterns):
-            count = _index_photos(part.annotations, part.name, part.split, index)
-            annotated = _index_regions(part.annotations, part.name, index)
-            if annotated != count:
-                raise DeoccError(f"{part.annotations}: {count} images but {annotated} annotations; one each")
+            index.reads(part.annotations)
+            places = _index_photos(part.annotations, part.name, part.split, index)
+            annotated = _index_regions(part.annotations, part.name, index, places)
+            if annotated != len(places):
+                raise DeoccError(
+                    f"{part.annotations}: {len(places)} images but {annotated} annotations; one each"
+                )
 
     def photo(self, entry: Entry) -> Photo:
         facts = listed(entry)
@@ -71,20 +77,36 @@ class Cocoa:
                      problems=problems)  # fmt: skip
 
 
-def _index_photos(path: Path, part: str, split: str, index: Writer) -> int:
-    """Photo i belongs to annotation i, so its key is its place."""
-    count = 0
-    for count, image in enumerate(read_json_items(path, "images.item"), start=1):
+def _index_photos(path: Path, part: str, split: str, index: Writer) -> list[str]:
+    """Adds the photos, with their positions as keys. Returns: the id at each position ("" for none)."""
+    places = []
+    for count, item in enumerate(read_json_items(path, "images.item"), start=1):
+        image = item if isinstance(item, dict) else {}
         size = [image.get("height"), image.get("width")]
         index.photo(f"{part}/{count:06d}", file=image.get("file_name"), size=size, split=split, part=part)
-    return count
+        places.append(_id(image.get("id")))
+    return places
 
 
-def _index_regions(path: Path, part: str, index: Writer) -> int:
-    count = 0
+def _id(value: Any) -> str:
+    try:
+        return as_key(value, "id")
+    except DeoccError:
+        return ""
+
+
+def _index_regions(path: Path, part: str, index: Writer, places: list[str]) -> int:
+    """Adds the regions. An annotation belongs to the photo of its image_id, or else of its position."""
+    count, place_of, taken = 0, {name: n for n, name in enumerate(places, start=1) if name}, set[int]()
     for count, annotation in enumerate(read_json_items(path, "annotations.item"), start=1):
         regions = annotation.get("regions") if isinstance(annotation, dict) else None
-        key = f"{part}/{count:06d}"
+        wanted = _id(annotation.get("image_id")) if isinstance(annotation, dict) else ""
+        place = place_of.get(wanted, count)
+        key = f"{part}/{place:06d}"
+        if place in taken:
+            index.problem(key, Problem(key, "duplicate id", "the dataset annotates this photo twice"))
+            continue
+        taken.add(place)
         if not isinstance(regions, list):
             index.problem(key, Problem(key, "annotation damaged", "it has no list of regions"))
             continue
@@ -99,7 +121,7 @@ def _facts(region: Any, front: list[Any]) -> dict[str, Any]:
     if not isinstance(region, dict):
         return {"role": "person", "category": "", "segmentation": None}
     person = is_person(str(region.get("name", "")))
-    facts = {"role": "person" if person else "object", "category": region.get("name", ""),
+    facts = {"role": "person" if person else "object", "category": str(region.get("name", ""))[:200],
              "segmentation": region.get("segmentation")}  # fmt: skip
     if person and region.get("visible_mask"):
         fronts = [thing.get("segmentation") for thing in front if isinstance(thing, dict)]

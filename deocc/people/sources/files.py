@@ -1,33 +1,75 @@
-"""Finding and streaming a dataset's files."""
+"""Finds a dataset's files by names in lists or annotations."""
 
-import csv
+import os
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import ijson
 
 from deocc.errors import DeoccError
-from deocc.people.sources.regions import Unusable
+from deocc.io import inside
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.stream import read_json_items
+from deocc.people.texts import read_lines
 
-PICTURES = (".jpg", ".png", ".jpeg", ".JPG")
-DEPTHS = ("", "*/", "*/*/")  # archives are often unpacked into a folder of their own name
+PICTURES = (".jpg", ".png", ".jpeg")
+DEPTHS = (0, 1, 2)  # archives are often unpacked into a folder of their own name
+LITTER = ("__macosx", "thumbs.db", "desktop.ini")
 
 
-def find(root: Path, *names: str) -> Path | None:
-    """The first of these relative paths that is in a folder, or at most two folders deeper."""
+def is_litter(name: str) -> bool:
+    """Whether a path is litter of file managers: ``._x``, ``.DS_Store``, ``__MACOSX``."""
+    return name.startswith(".") or name.casefold() in LITTER
+
+
+def matches(folder: Path, pattern: str) -> list[Path]:
+    """Paths below a folder that match a pattern such as "annotations/*.json", sorted, without litter.
+
+    If the exact name does not exist, case is ignored.
+    """
+    first, _, rest = pattern.partition("/")
+    if "*" not in first and (folder / first).exists():
+        found = [folder / first]
+    else:
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            return []
+        wanted = first.casefold()
+        found = [folder / n for n in names if fnmatchcase(n.casefold(), wanted) and not is_litter(n)]
+    return [path for one in found for path in matches(one, rest)] if rest else found
+
+
+def find(root: Path, *names: str, mend: str = "give the right one as ROOT") -> Path | None:
+    """The first of these relative paths that exists in a folder, or at most two folders deeper.
+
+    Args:
+        root: the folder.
+        names: paths; the last part may have a wildcard.
+        mend: how to resolve two matches, for the message.
+
+    Raises:
+        DeoccError: two folders at the same depth have it.
+    """
     for depth in DEPTHS:
         for name in names:
-            if hits := sorted(root.glob(depth + name)):
+            hits = matches(root, "*/" * depth + name)
+            homes = {hit.parents[name.count("/")]: hit for hit in reversed(hits)}
+            if len(homes) > 1:
+                places = ", ".join(sorted(home.relative_to(root).as_posix() for home in homes)[:4])
+                raise DeoccError(f"{root}: {name} is there more than once, in {places}; {mend}")
+            if hits:
                 return hits[0]
     return None
 
 
-def require(root: Path, what: str, *names: str) -> Path:
-    """As `find`. Raises: DeoccError: none of them is there."""
+def require(root: Path, what: str, *names: str, mend: str = "give the right one as ROOT") -> Path:
+    """As `find`. Raises: DeoccError: none of them exists."""
     if not root.is_dir():
         raise DeoccError(f"{root}: no such folder; give the folder of the unpacked dataset")
-    found = find(root, *names)
+    found = find(root, *names, mend=mend)
     if found is None:
         raise DeoccError(
             f"{root}: {what} not found, looked for {', '.join(names)}; give the dataset's folder"
@@ -35,69 +77,108 @@ def require(root: Path, what: str, *names: str) -> Path:
     return found
 
 
-def read_list(path: Path) -> Iterator[str]:
-    """The first word of each line that is not empty. Raises: DeoccError: the file is missing or no text."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                if words := line.split():
-                    yield words[0]
-    except FileNotFoundError:
-        raise DeoccError(f"{path}: no such file; it lists the dataset's pictures") from None
-    except UnicodeDecodeError as error:
-        raise DeoccError(f"{path}: not a text file ({error}); fetch it again") from None
+def read_list(path: Path, folder: Path | None = None) -> Iterator[str]:
+    """The names in a text file, one per line: the first word, or the whole line if a photo has that name.
 
-
-def read_json_items(path: Path, prefix: str) -> Iterator[Any]:
-    """Streams the elements of an array in a JSON file, such as "annotations.item".
+    Args:
+        path: the file.
+        folder: of the photos.
 
     Raises:
-        DeoccError: the file is missing, or broken anywhere.
+        DeoccError: the file is missing or not text.
+    """
+    for line in read_lines(path):
+        first = line.split()[0]
+        yield line if line != first and folder is not None and _there(folder, line) else first
+
+
+def stem_of(name: str, folder: str = "") -> str:
+    """A listed name without a picture suffix and without the photo folder's name in front."""
+    name = name.removeprefix(f"{folder}/")
+    ending = next((ending for ending in PICTURES if name.lower().endswith(ending)), "")
+    return name.removesuffix(name[len(name) - len(ending) :]) if ending else name
+
+
+def _there(folder: Path, name: str) -> bool:
+    try:
+        picture([folder], name)
+    except Unusable:
+        return False
+    return True
+
+
+# ------------------------------------------------------------------ one file
+
+
+def _alike(name: str) -> str:
+    """A key that is the same for names that differ only in case or in Unicode form (NFC, NFD)."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+@lru_cache(maxsize=8)
+def _listing(folder: Path, changed: int) -> dict[str, list[str]]:
+    """Key -> names in a folder. Args: changed: modification time, so that new files are seen."""
+    found: dict[str, list[str]] = {}
+    for name in os.listdir(folder):
+        if not is_litter(name):
+            found.setdefault(_alike(name), []).append(name)
+    return found
+
+
+def named(folder: Path, name: str) -> Path:
+    """A file of a folder: the exact name, or the only one that differs in case or Unicode form.
+
+    Returns:
+        Its path, even if there is no such file.
+
+    Raises:
+        Unusable: the name leads out of the folder or is not a valid file name.
     """
     try:
-        with path.open("rb") as file:
-            yield from ijson.items(file, prefix, use_float=True)
-    except FileNotFoundError:
-        raise DeoccError(f"{path}: no such file; give the dataset's folder") from None
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        words = " ".join(str(error).split())[:120]
-        raise DeoccError(f"{path}: broken JSON ({words}); fetch it again") from None
-
-
-def read_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Streams the rows of a CSV file with a header. Raises: DeoccError: columns are missing, or no CSV."""
+        path = inside(folder, name, "file name")
+    except DeoccError as error:
+        raise Unusable("bad file name", str(error).replace(str(folder), folder.name)) from None
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DeoccError(f"{path}: column {', '.join(missing)} is missing; fetch the file again")
-            yield from reader
-    except FileNotFoundError:
-        raise DeoccError(f"{path}: no such file; give the dataset's folder") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DeoccError(f"{path}: not a CSV file in UTF-8 ({error}); fetch it again") from None
+        if not path.is_file() and path.parent.is_dir():
+            changed = path.parent.stat().st_mtime_ns
+            if len(alike := _listing(path.parent, changed).get(_alike(path.name), [])) == 1:
+                return path.with_name(alike[0])
+    except OSError as error:
+        raise Unusable("bad file name", f"{name[:60]}: {error.strerror}") from None
+    return path
 
 
 def picture(folders: Sequence[Path], name: str) -> Path:
-    """The file of a photo: `name` with or without ending, as given or with fewer leading folders.
+    """The file of a photo: `name` with or without suffix, unchanged or with fewer leading folders.
+
+    Only these folders are searched. Of an absolute path, which belongs to another machine, the last parts are
+    tried.
 
     Raises:
-        Unusable: it is nowhere; such photos are reported and left out.
+        Unusable: it is not found, or its name leads elsewhere; such photos are reported and left out.
     """
-    parts = Path(name).parts
+    parts = [part for part in re.sub(r"\A[A-Za-z]:", "", name.replace("\\", "/")).split("/") if part]
     for folder in folders:
-        for start in range(len(parts)):
-            path = folder.joinpath(*parts[start:])
-            for candidate in (path, *(path.with_name(path.name + ending) for ending in PICTURES)):
-                if candidate.suffix and candidate.is_file():
-                    return candidate
+        if "\\" in name and (path := folder / name).parent == folder and path.is_file():
+            return path  # it is really called so
+        for start in range(max(1, len(parts))):
+            given = "/".join(parts[start:])
+            for candidate in (given, *(given + ending for ending in PICTURES)):
+                path = named(folder, candidate)
+                if path.suffix and path.is_file():
+                    return path
     raise Unusable("photo missing", f"{name} is not in {', '.join(folder.name for folder in folders)}")
 
 
 def split_of_name(name: str) -> str:
-    """The split that a file or folder name tells: "train", "val", "test" or ""."""
+    """The split in a file or folder name: "train", "val", "test" or ""."""
     for word in ("train", "val", "test"):
         if word in name.lower():
             return word
     return ""
+
+
+__all__ = [
+    "find", "is_litter", "matches", "named", "picture", "read_json_items", "read_list", "require",
+    "split_of_name", "stem_of",
+]  # fmt: skip

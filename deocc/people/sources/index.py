@@ -1,7 +1,7 @@
-"""An index on disk: photos with their annotations side by side, whatever the order of the dataset's files.
+"""An index on disk that groups a dataset's annotations by photo.
 
-COCO's annotations come in any order and do not fit into memory together with those of Objects365. They are
-streamed into an SQLite file once; then photos come out one by one with all their subjects.
+COCO's annotations come in any order, and they do not fit into memory together with those of Objects365. They
+are streamed into an SQLite file once. Then photos are read one by one with all their subjects.
 """
 
 import json
@@ -12,13 +12,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from deocc.errors import DeoccError
 from deocc.people.sources.candidates import Entry, Problem, Source
 
 TABLES = """
 CREATE TABLE photos (key TEXT PRIMARY KEY, facts TEXT) WITHOUT ROWID;
 CREATE TABLE subjects (name TEXT PRIMARY KEY, photo TEXT, facts TEXT) WITHOUT ROWID;
 CREATE TABLE problems (photo TEXT, name TEXT, reason TEXT, words TEXT);
+CREATE TABLE files (path TEXT, size INTEGER, changed INTEGER);
 """
+
+
+def _text(words: str) -> str:
+    """The text in a form that SQLite can store; lone surrogates are escaped."""
+    return words.encode("utf-8", "backslashreplace").decode()
 
 
 class IndexWriter:
@@ -30,21 +37,36 @@ class IndexWriter:
         self._base.execute("PRAGMA synchronous = OFF")
         self._base.executescript(TABLES)
 
+    def reads(self, path: Path) -> None:
+        try:
+            facts = path.stat()
+        except OSError:
+            return  # the reader reports it
+        row = (str(path.absolute()), facts.st_size, facts.st_mtime_ns)
+        self._base.execute("INSERT INTO files VALUES (?, ?, ?)", row)
+
     def photo(self, key: str, **facts: Any) -> None:
-        added = self._base.execute("INSERT OR IGNORE INTO photos VALUES (?, ?)", (key, json.dumps(facts)))
-        if not added.rowcount:
+        if not self._added(key, facts):
             self.problem(key, Problem(key, "duplicate id", "the dataset lists this photo twice"))
 
+    def photo_again(self, key: str, **facts: Any) -> None:
+        self._added(key, facts)
+
+    def _added(self, key: str, facts: dict[str, Any]) -> bool:
+        row = (_text(key), json.dumps(facts))
+        return bool(self._base.execute("INSERT OR IGNORE INTO photos VALUES (?, ?)", row).rowcount)
+
     def subject(self, photo: str, name: str, **facts: Any) -> None:
-        row = (name, photo, json.dumps(facts))
+        row = (_text(name), _text(photo), json.dumps(facts))
         if not self._base.execute("INSERT OR IGNORE INTO subjects VALUES (?, ?, ?)", row).rowcount:
             self.problem(photo, Problem(name, "duplicate id", "the dataset uses this id twice"))
 
     def problem(self, photo: str, problem: Problem) -> None:
-        self._base.execute("INSERT INTO problems VALUES (?, ?, ?, ?)", (photo, *problem))
+        row = tuple(_text(words) for words in (photo, *problem))
+        self._base.execute("INSERT INTO problems VALUES (?, ?, ?, ?)", row)
 
     def close(self) -> None:
-        """Sorts, and writes everything out, without objects and photos that no person is in."""
+        """Sorts and saves the index, without objects and photos that have no person."""
         self._base.execute(
             "DELETE FROM subjects WHERE json_extract(facts, '$.role') = 'object' AND photo NOT IN "
             "(SELECT photo FROM subjects WHERE coalesce(json_extract(facts, '$.role'), 'person') = 'person')"
@@ -61,19 +83,30 @@ class IndexWriter:
 
 
 class Index:
-    """Reads an index: a number of photos, and their entries in the order of their keys."""
+    """Reads an index: entries in the order of their keys."""
 
     def __init__(self, path: Path) -> None:
         self._base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
+    def holds(self) -> bool:
+        """Whether the dataset's files are unchanged since they were read."""
+        for path, *facts in self._base.execute("SELECT path, size, changed FROM files"):
+            try:
+                now = os.stat(path)
+            except OSError:
+                return False
+            if [now.st_size, now.st_mtime_ns] != facts:
+                return False
+        return True
+
     def keys(self) -> Iterator[str]:
-        """Keys of every photo that a list names or an annotation refers to, in order."""
+        """Keys of all photos in lists or annotations, in order."""
         union = "SELECT key FROM photos UNION SELECT photo FROM subjects UNION SELECT photo FROM problems"
         for (key,) in self._base.execute(f"SELECT key FROM ({union}) ORDER BY key"):
             yield key
 
     def entry(self, key: str) -> Entry:
-        """All that is known of one photo."""
+        """The entry of one photo."""
         facts = self._base.execute("SELECT facts FROM photos WHERE key = ?", (key,)).fetchone()
         query = "SELECT name, facts FROM subjects WHERE photo = ? ORDER BY length(name), name"
         subjects = {name: json.loads(text) for name, text in self._base.execute(query, (key,))}
@@ -86,18 +119,30 @@ class Index:
 
 
 def open_index(source: Source, path: Path) -> Index:
-    """Opens the index of a source, after filling it where it is not there yet."""
+    """Opens the index of a source; fills it first if it is missing or the dataset has changed.
+
+    Raises:
+        DeoccError: the dataset's lists or annotations cannot be read, or contain no photo.
+    """
     while True:
         if not path.is_file():
             _build(source, path)
         try:
-            return Index(path)
-        except sqlite3.OperationalError:  # another shard was done with it and took it away
-            continue
+            index = Index(path)
+            if index.holds():
+                break
+            index.close()
+        except sqlite3.DatabaseError:  # damaged, or another shard was done with it and took it away
+            pass
+        path.unlink(missing_ok=True)
+    if next(index.keys(), None) is None:
+        index.close()
+        raise DeoccError(f"{getattr(source, 'root', source.name)}: its lists and annotations name no photo")
+    return index
 
 
 def _build(source: Source, path: Path) -> None:
-    """Fills an index; it gets its name when it is whole."""
+    """Fills an index; it gets its final name when it is complete."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     temporary.unlink(missing_ok=True)
     try:

@@ -1,12 +1,11 @@
-"""What has been done, on disk: one SQLite file a shard, from which the people folder's tables are written.
+"""The SQLite record of finished work, one per shard.
 
-The journals of all shards, and of all datasets, of a people folder lie in its ``.build`` folder. The tables
-(``people.csv``, ``occluders/occluders.csv``, ``report.json``) are written from all of them, sorted, so they
-do not depend on how the work was cut up, in which order it was done, or how often it was interrupted.
+The journals of all shards and datasets of a people folder are in its ``.build`` folder. The tables
+(``people.csv``, ``occluders/occluders.csv``, ``report.json``) are written from all of them, sorted. So they
+do not depend on the sharding, on the order of the work, or on interruptions.
 """
 
 import csv
-import fcntl
 import heapq
 import io
 import json
@@ -15,42 +14,52 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from deocc.errors import DeoccError
-from deocc.io import write_atomic, write_json
+from deocc.io import remove_temporaries, safe_name, write_atomic, write_json
+from deocc.io.locks import alone, wait_for_workers
 from deocc.paths import PEOPLE_MINI
+from deocc.people.sources.seen import Seen
 
 BUILD = ".build"
 COLUMNS = ("id", "split", "source", "has_parsing", "true_sides", "licence", "photo", "region_xyxy", "scale",
            "proposal", "confidence", "reasons", "mask_from")  # fmt: skip
 OCCLUDER_FIELDS = ("id", "split", "category", "licence")
 EXAMPLES = 3  # of each reason, in the report
-STALE = 3600  # seconds after which a temporary file belongs to a run that was killed
 TABLES = """
 CREATE TABLE IF NOT EXISTS about (about TEXT);
-CREATE TABLE IF NOT EXISTS photos (key TEXT PRIMARY KEY, people INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS people (id TEXT PRIMARY KEY, row TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS occluders (id TEXT PRIMARY KEY, row TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS photos (key TEXT PRIMARY KEY, people INTEGER, seen TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS people (id TEXT PRIMARY KEY, row TEXT, photo TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS occluders (id TEXT PRIMARY KEY, row TEXT, photo TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS drops (photo TEXT, id TEXT, reason TEXT, words TEXT);
-CREATE TABLE IF NOT EXISTS cases (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cases (id TEXT PRIMARY KEY, photo TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS people_of ON people (photo);
+CREATE INDEX IF NOT EXISTS occluders_of ON occluders (photo);
+CREATE INDEX IF NOT EXISTS drops_of ON drops (photo);
+CREATE INDEX IF NOT EXISTS cases_of ON cases (photo);
 """
+KEPT = ("people", "occluders", "cases")
+FILES = {"people": ("images/{}.jpg", "masks/{}.png", "parsing/{}.png"), "occluders": ("occluders/{}.png",)}
 
 
 @dataclass
 class Record:
-    """What became of one photo.
+    """The result of one photo.
 
     Attributes:
-        key: the photo's, unique in its dataset.
-        people: candidates in it, kept or not.
-        rows: of ``people.csv``, one a person that was kept.
+        key: of the photo, unique in its dataset.
+        people: number of candidates in it.
+        rows: of ``people.csv``, one per kept person.
         occluders: rows of ``occluders.csv``.
-        drops: (id, reason, words) of every person that was not kept.
+        drops: (id, reason, words) of every dropped person.
         cases: ids of natural occlusion cases.
+        seen: fingerprint of its inputs; None: the next run tries again.
     """
 
     key: str
@@ -59,113 +68,191 @@ class Record:
     occluders: list[dict[str, str]] = field(default_factory=list)
     drops: list[tuple[str, str, str]] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
+    seen: Seen | None = None
 
 
 class Journal:
-    """The journal of one shard; commits are whole photos."""
+    """The journal of one shard. A commit is a complete photo. Only one process at a time may open a shard."""
 
-    def __init__(self, out: Path, source: str, shard: tuple[int, int], about: dict[str, Any]) -> None:
+    def __init__(self, out: Path, label: str, shard: tuple[int, int], about: dict[str, Any]) -> None:
         """Opens or makes it.
 
         Args:
             out: the people folder.
-            source: name of the dataset.
+            label: name of the dataset and of its export.
             shard: (i, n), counted from 1.
-            about: the options of the run; a journal goes on under the same ones only.
+            about: the options of the run; a journal with kept people must have the same ones.
 
         Raises:
-            DeoccError: the folder has people of another making, or of other options.
+            DeoccError: the folder's people were made otherwise or with other options, or another process
+                works on this shard.
         """
-        self.out, self.source = out, source
+        self.out, self._held = out, ExitStack()
         if (out / "people.csv").is_file() and not (out / BUILD).is_dir():
             raise DeoccError(f"{out}: its people were not made by this command; choose another folder")
-        (out / BUILD).mkdir(parents=True, exist_ok=True)
-        for path in _journals(out, source):
-            with _reading(path) as base:
-                if (before := _about(base)) not in (None, about):
-                    changed = sorted(key for key in about if (before or {}).get(key) != about[key])
-                    words = f"was made with other options ({', '.join(changed)})"
-                    raise DeoccError(f"{out}: {source} {words}; choose another folder or the same options")
-        self._base = sqlite3.connect(out / BUILD / f"{source}-{shard[0]}of{shard[1]}.sqlite")
-        self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + TABLES)
-        if _about(self._base) is None:
-            self._base.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
-            self._base.commit()
-        self._forget_missing()
-        self._others = [_open(path) for path in _journals(out, source)]
+        path = out / BUILD / f"{label}-{shard[0]}of{shard[1]}.sqlite"
+        busy = f"{out}: another process makes {label}, shard {shard[0]}/{shard[1]}, here"
+        self.lock = path.with_suffix(".lock")
+        with alone(out / BUILD / "lock", "", wait=True):  # not while another run sweeps
+            self._held.enter_context(alone(self.lock, busy))
+        try:
+            self._agree(label, about)
+            self._base = _connect(path)
+            with _damage(path):
+                self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + TABLES)
+                if _about(self._base) is None:
+                    self._base.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
+                self._base.commit()
+            self._all = [self._base, *(_connect(other) for other in _journals(out, label) if other != path)]
+        except BaseException:
+            self._held.close()
+            raise
         self._waiting, self._last = 0, time.monotonic()
 
-    def _forget_missing(self) -> None:
-        """Photos whose files were not there are looked for again: they may have been fetched since."""
-        missing = "SELECT photo FROM drops WHERE reason IN ('photo missing', 'annotation missing')"
-        self._base.execute(f"DELETE FROM photos WHERE key IN ({missing})")
-        self._base.execute("DELETE FROM drops WHERE photo NOT IN (SELECT key FROM photos)")
-        self._base.commit()
+    def _agree(self, label: str, about: dict[str, Any]) -> None:
+        """Refuses options that differ, unless nobody was kept with the old ones (a mistyped command)."""
+        for path in _journals(self.out, label):
+            with reading(path) as base:
+                if (before := _about(base)) in (None, about):
+                    continue
+                if not any(base.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in KEPT):
+                    for table in ("about", "photos", "drops"):
+                        base.execute(f"DELETE FROM {table}")
+                    base.commit()
+                    continue
+                changed = sorted(key for key in about if (before or {}).get(key) != about[key])
+            words = f"was made with other options ({', '.join(changed)})"
+            raise DeoccError(f"{self.out}: {label} {words}; choose another folder or the same options")
 
-    def done(self, key: str) -> bool:
-        """Whether this shard, or another one, has finished a photo."""
-        query = "SELECT 1 FROM photos WHERE key = ?"
-        return any(base.execute(query, (key,)).fetchone() for base in (self._base, *self._others))
+    def empty(self) -> bool:
+        """Whether no photo is done."""
+        return not any(base.execute("SELECT 1 FROM photos LIMIT 1").fetchone() for base in self._all)
+
+    def seen(self, key: str) -> Seen | None:
+        """The fingerprint of a photo's inputs, from any shard; None: not done, or to be redone."""
+        for base in self._all:
+            row = base.execute("SELECT seen FROM photos WHERE key = ?", (key,)).fetchone()
+            if row and row[0]:
+                with suppress(ValueError, TypeError, KeyError):  # damaged: done again
+                    return Seen.from_json(row[0])
+        return None
+
+    def photo_of(self, name: str) -> str | None:
+        """The photo of an id."""
+        for base in self._all:
+            for table in ("people", "occluders"):
+                if row := base.execute(f"SELECT photo FROM {table} WHERE id = ?", (name,)).fetchone():
+                    return row[0]
+        return None
+
+    def forget(self, key: str) -> None:
+        """Removes the old results of a photo. Table rows go first, so that no table lists a missing file."""
+        for base in self._all:
+            if not base.execute("SELECT 1 FROM photos WHERE key = ?", (key,)).fetchone():
+                continue
+            names = {
+                table: [name for (name,) in base.execute(f"SELECT id FROM {table} WHERE photo = ?", (key,))]
+                for table in FILES
+            }
+            base.execute("DELETE FROM photos WHERE key = ?", (key,))
+            for table in (*KEPT, "drops"):
+                base.execute(f"DELETE FROM {table} WHERE photo = ?", (key,))
+            base.commit()
+            for table, patterns in FILES.items():
+                for path in (self.out / p.format(name) for name in names[table] for p in patterns):
+                    path.unlink(missing_ok=True)
 
     def add(self, record: Record) -> None:
-        """Enters a photo whose files are all written."""
-        base = self._base
+        """Adds a photo after all its files are written."""
+        base, key = self._base, record.key
         for table, rows in (("people", record.rows), ("occluders", record.occluders)):
-            pairs = [(row["id"], json.dumps(row)) for row in rows]
-            base.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", pairs)
-        drops = [(record.key, *drop) for drop in record.drops]
-        base.executemany("INSERT INTO drops VALUES (?, ?, ?, ?)", drops)
-        base.executemany("INSERT OR REPLACE INTO cases VALUES (?)", [(name,) for name in record.cases])
-        base.execute("INSERT INTO photos VALUES (?, ?)", (record.key, record.people))
+            values = [(row["id"], json.dumps(row), key) for row in rows]
+            base.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", values)
+        base.executemany("INSERT INTO drops VALUES (?, ?, ?, ?)", [(key, *drop) for drop in record.drops])
+        base.executemany("INSERT OR REPLACE INTO cases VALUES (?, ?)", [(name, key) for name in record.cases])
+        seen = record.seen.to_json() if record.seen else None
+        base.execute("INSERT OR REPLACE INTO photos VALUES (?, ?, ?)", (key, record.people, seen))
         self._waiting += 1
         if self._waiting >= 50 or time.monotonic() - self._last > 2:
             self.commit()
 
     def commit(self) -> None:
-        """Makes everything up to here last."""
+        """Commits everything so far."""
         self._base.commit()
         self._waiting, self._last = 0, time.monotonic()
 
     def close(self) -> None:
         self.commit()
-        for base in (self._base, *self._others):
+        for base in self._all:
             base.close()
+        self._held.close()
+
+
+def remove_traces(out: Path) -> None:
+    """Removes the empty journals and folders of a command that failed before any result."""
+    with suppress(OSError, DeoccError):
+        for path in _journals(out):
+            with reading(path) as base:
+                done = base.execute("SELECT 1 FROM photos LIMIT 1").fetchone()
+            if not done:
+                for old in (out / BUILD).glob(f"{path.stem}.*"):
+                    old.unlink()
+        if not _journals(out):
+            (out / BUILD / "lock").unlink(missing_ok=True)
+            (out / BUILD).rmdir()
+            out.rmdir()
 
 
 def _journals(out: Path, source: str = "*") -> list[Path]:
     return sorted((out / BUILD).glob(f"{source}-*of*.sqlite"))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=60)
+def _connect(path: Path) -> sqlite3.Connection:
+    with _damage(path):
+        return sqlite3.connect(path, timeout=60)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    base = _open(path)
+def _damage(path: Path) -> Iterator[None]:
+    """One error line for SQLite errors and damaged content."""
     try:
-        base.executescript(TABLES)
-        yield base
-    except sqlite3.DatabaseError as error:
-        raise DeoccError(f"{path}: damaged ({error}); remove it, and the run does its part again") from None
+        yield
+    except (sqlite3.Error, msgspec.DecodeError, ValueError, RecursionError) as error:
+        if isinstance(error, DeoccError):
+            raise
+        words = " ".join(str(error).split())[:120]
+        raise DeoccError(f"{path}: damaged ({words}); remove it, and the run does its part again") from None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Opens a journal. Raises: DeoccError: it is damaged, or of an earlier version."""
+    base = _connect(path)
+    try:
+        with _damage(path):
+            base.executescript(TABLES)
+            yield base
     finally:
         base.close()
 
 
 def _about(base: sqlite3.Connection) -> dict[str, Any] | None:
     row = base.execute("SELECT about FROM about").fetchone()
-    return json.loads(row[0]) if row else None
+    return msgspec.json.decode(row[0], type=dict[str, Any]) if row else None
+
+
+def _row(path: Path, text: str) -> dict[str, str]:
+    """A table row from a journal. Raises: DeoccError: it is damaged."""
+    with _damage(path):
+        row = msgspec.json.decode(text or "", type=dict[str, str])
+        try:
+            safe_name(row.get("id"), "id")
+        except DeoccError as error:
+            raise ValueError(str(error)) from None
+        return row
 
 
 # ------------------------------------------------------------------ tables
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Shards that finish together write the tables one after the other."""
-    with (out / BUILD / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
@@ -173,11 +260,11 @@ def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
 
     Args:
         out: the people folder.
-        occluders: where no dataset gave an occluder, copy the bundled rendered ones, so that the folder can
-            be occluded and trained on as it is.
+        occluders: if no dataset gave an occluder, copy the bundled rendered ones, so that the folder is ready
+            for occlusion and training.
 
     Returns:
-        What the report says.
+        The report.
 
     Raises:
         DeoccError: there is no journal, or one is damaged.
@@ -185,15 +272,16 @@ def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
     paths = _journals(out)
     if not paths:
         raise DeoccError(f"{out}: nothing was built here; run `deocc people SOURCE ROOT --out {out}` first")
-    with _alone(out):
-        _remove_stale(out)
-        _write_csv(out / "people.csv", COLUMNS, _rows(paths, "people"))
+    with alone(out / BUILD / "lock", "", wait=True):  # shards that finish together take turns
+        _sweep(out)
+        _write_csv(out / "people.csv", COLUMNS, _rows(paths, "people", COLUMNS))
         report: dict[str, Any] = {
             "sources": {name: _report(out, name) for name in sorted({_source(path) for path in paths})}
         }
         found = sum(facts["occluders"] for facts in report["sources"].values())
         if found:
-            _write_csv(out / "occluders" / "occluders.csv", OCCLUDER_FIELDS, _rows(paths, "occluders"))
+            rows = _rows(paths, "occluders", OCCLUDER_FIELDS)
+            _write_csv(out / "occluders" / "occluders.csv", OCCLUDER_FIELDS, rows)
         elif occluders and not (out / "occluders").exists():
             shutil.copytree(PEOPLE_MINI / "occluders", out / "occluders")
         there = (out / "occluders" / "occluders.csv").is_file()
@@ -206,19 +294,21 @@ def _source(path: Path) -> str:
     return path.name.rsplit("-", 1)[0]
 
 
-def _rows(paths: list[Path], table: str) -> Iterator[dict[str, str]]:
-    """Rows of all journals in the order of their ids, each id once; one row a journal is in memory."""
-    bases = [_open(path) for path in paths]
-    try:
-        sorted_rows = [base.execute(f"SELECT id, row FROM {table} ORDER BY id") for base in bases]
+def _rows(paths: list[Path], table: str, columns: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Rows of all journals in the order of their ids, each id once; holds one row per journal in memory."""
+    with ExitStack() as stack:
+        sorted_rows = [_sorted(path, stack.enter_context(reading(path)), table) for path in paths]
         last = None
-        for name, text in heapq.merge(*sorted_rows):
+        for name, _, row in heapq.merge(*sorted_rows, key=lambda found: found[:2]):
             if name != last:
-                yield json.loads(text)
+                yield {column: row.get(column, "") for column in columns}
             last = name
-    finally:
-        for base in bases:
-            base.close()
+
+
+def _sorted(path: Path, base: sqlite3.Connection, table: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    with _damage(path):
+        for name, text in base.execute(f"SELECT id, row FROM {table} ORDER BY id"):
+            yield str(name), str(path), _row(path, text)
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
@@ -237,7 +327,7 @@ def _report(out: Path, source: str) -> dict[str, Any]:
     total, dropped, examples = Counter[str](), Counter[str](), dict[str, list[tuple[str, str]]]()
     about: dict[str, Any] = {}
     for path in _journals(out, source):
-        with _reading(path) as base:
+        with reading(path) as base:
             about = _about(base) or about
             photos, people = base.execute("SELECT count(*), coalesce(sum(people), 0) FROM photos").fetchone()
             total.update(photos=photos, people=people)
@@ -259,9 +349,24 @@ def _report(out: Path, source: str) -> dict[str, Any]:
     }
 
 
-def _remove_stale(out: Path) -> None:
-    """Removes temporary files that a killed run left behind."""
-    for folder in ("images", "masks", "parsing", "occluders", BUILD):
-        for path in (out / folder).glob(".*" if folder != BUILD else "*.part"):
-            if time.time() - path.stat().st_mtime > STALE:
-                path.unlink(missing_ok=True)
+def _sweep(out: Path) -> None:
+    """Removes incomplete files of killed runs: of tables, and of datasets that no process works on."""
+    remove_temporaries(out, {"people.csv", "report.json"}.__contains__)
+    remove_temporaries(out / "occluders", "occluders.csv".__eq__)
+    with ExitStack() as held:
+        paths = _journals(out)
+        busy = {_source(path) for path in paths if not _is_idle(path, held)}
+        idle = tuple(f"{label}_" for label in {_source(path) for path in paths} - busy)
+        for folder in ("images", "masks", "parsing", "occluders"):
+            remove_temporaries(out / folder, lambda name: name.startswith(idle))
+        for path in () if busy else (out / BUILD).glob("index-*"):
+            path.unlink(missing_ok=True)
+
+
+def _is_idle(path: Path, held: ExitStack) -> bool:
+    """Whether no process uses a journal; if so, it stays locked until `held` is closed."""
+    try:
+        held.enter_context(alone(path.with_suffix(".lock"), ""))
+    except DeoccError:
+        return False
+    return wait_for_workers(path.parent, path.stem)

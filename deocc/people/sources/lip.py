@@ -1,4 +1,4 @@
-"""Look Into Person, single-person parsing: label maps whose classes and sides are our own."""
+"""Look Into Person, single-person parsing, whose label maps need no conversion."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
+from deocc.errors import DeoccError
 from deocc.labels import IGNORE, NUM_CLASSES
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
 from deocc.people.sources.coco import coco_identity
-from deocc.people.sources.files import find, picture, read_list, require
-from deocc.people.sources.regions import LabelPicture, Unusable, labels_of
+from deocc.people.sources.files import find, named, picture, read_list, require, stem_of
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.regions import LabelPicture, labels_of
 
 
 def lip_parsing(mask: np.ndarray, path: Path) -> np.ndarray:
-    """LIP labels inside a mask: 0 outside, 255 = ignore where the picture says background inside it.
+    """LIP labels inside a mask: 0 outside; 255 = ignore for background inside.
 
     Args:
         mask: H x W bool.
@@ -38,7 +40,7 @@ class Lip:
 
     Attributes:
         root: folder with ``train_id.txt``, ``val_id.txt``, ``train_images/``, ``train_segmentations/`` and
-            so on; the archives' own folders around them are looked into.
+            so on; the archives' own folders around them are also searched.
     """
 
     root: Path
@@ -51,17 +53,20 @@ class Lip:
         for split in ("train", "val"):
             if (ids := find(self.root, f"{split}_id.txt")) is None:
                 continue
+            index.reads(ids)
             images = require(self.root, f"LIP's photos ({split})", f"{split}_images")
-            names = (f"{split}_segmentations", f"{split}_segmentations/{split}_segmentations")
-            labels = require(self.root, f"LIP's label maps ({split})", *names)
-            for stem in read_list(ids):
-                stem = stem.removesuffix(".jpg")
+            places = (f"{split}_segmentations", f"{split}_segmentations/{split}_segmentations")
+            labels = require(self.root, f"LIP's label maps ({split})", *places)
+            names = list(read_list(ids, images))
+            if not names:
+                raise DeoccError(f"{ids}: not a text file of names, it is empty; fetch it again")
+            for stem in (stem_of(name, images.name) for name in names):
                 index.photo(stem, images=str(images), labels=str(labels), split=split)
 
     def photo(self, entry: Entry) -> Photo:
         assert entry.facts is not None  # the lists are all there is
         path = picture([Path(entry.facts["images"])], entry.key)
-        labels = Path(entry.facts["labels"]) / f"{entry.key}.png"
+        labels = named(Path(entry.facts["labels"]), f"{entry.key}.png")
         person = Subject(entry.key, LabelPicture(labels), parsing=partial(lip_parsing, path=labels))
         identity = coco_identity(entry.key.split("_")[0])  # ids are COCO's photo_annotation
         return Photo(path, entry.facts["split"], identity, ABOUT["lip"].licence, None, (person,), True,

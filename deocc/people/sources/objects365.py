@@ -1,4 +1,4 @@
-"""Objects365: boxes only, written as COCO writes them."""
+"""Objects365: boxes only, in COCO's format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,24 +6,35 @@ from typing import Any
 
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
-from deocc.people.sources.coco import find_parts, index_coco, listed, photo_folders, read_subjects, size_of
+from deocc.people.sources.coco import (
+    Annotation,
+    find_parts,
+    index_coco,
+    listed,
+    photo_folders,
+    read_subjects,
+    size_of,
+)
 from deocc.people.sources.files import picture
-from deocc.people.sources.regions import BoxOnly, Unusable
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.regions import BoxOnly
+from deocc.people.values import as_flag, as_number
 
 FLAGS = {"isfake": "a depiction", "isreflected": "a reflection"}
 
 
-def _keep(annotation: dict[str, Any]) -> dict[str, Any]:
-    marks = [words for flag, words in FLAGS.items() if annotation.get(flag)]
-    return {"bbox": annotation.get("bbox"), "marks": marks}
+def _keep(annotation: Annotation) -> dict[str, Any]:
+    marks = [words for flag, words in FLAGS.items() if as_flag(getattr(annotation, flag), flag)]
+    return {"bbox": annotation.bbox, "marks": marks}
 
 
 def box_region(bbox: Any) -> BoxOnly:
-    """A box written as x, y, width, height. Raises: Unusable."""
-    numbers = isinstance(bbox, list) and len(bbox) == 4 and all(isinstance(v, int | float) for v in bbox)
-    if not numbers or not (bbox[2] > 0 and bbox[3] > 0):
-        raise Unusable("annotation damaged", f"the box is {bbox}; x, y, width, height were expected")
-    x, y, width, height = (float(v) for v in bbox)
+    """A box from x, y, width, height. Raises: Unusable."""
+    numbers = [as_number(value) for value in bbox] if isinstance(bbox, list) and len(bbox) == 4 else []
+    if not numbers or not all(abs(v) < 1e6 for v in numbers) or min(numbers[2:]) <= 0:
+        words = f"the box is {str(bbox)[:60]}; x, y, width, height were expected"
+        raise Unusable("annotation damaged", words)
+    x, y, width, height = numbers
     return BoxOnly((x, y, x + width, y + height))
 
 
@@ -38,7 +49,7 @@ class Objects365:
     Attributes:
         root: folder with ``*objv2_train.json`` or ``annotations/`` of it, and the photos in ``train/``,
             ``val/``, ``patch*/`` or ``images/``.
-        annotations, images: one annotation file and its photos' folder, where they are elsewhere.
+        annotations, images: one annotation file and its photos' folder, if elsewhere.
     """
 
     root: Path

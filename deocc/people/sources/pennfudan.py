@@ -7,7 +7,7 @@ import numpy as np
 
 from deocc.people.sources.about import ABOUT
 from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
-from deocc.people.sources.files import picture, require
+from deocc.people.sources.files import matches, named, picture, require
 from deocc.people.sources.regions import LabelPicture, labels_of
 
 
@@ -22,15 +22,15 @@ class PennFudan:
 
     def fill(self, index: Writer) -> None:
         folder = require(self.root, "Penn-Fudan's masks", "PedMasks")
-        for path in folder.iterdir():
-            if path.name.endswith("_mask.png"):
-                index.photo(path.name.removesuffix("_mask.png"), base=str(folder.parent))
+        index.reads(folder)
+        for path in matches(folder, "*_mask.png"):
+            index.photo(path.name[: -len("_mask.png")], base=str(folder.parent))
 
     def photo(self, entry: Entry) -> Photo:
         assert entry.facts is not None  # the masks are the list
         base = Path(entry.facts["base"])
         path = picture([base / "PNGImages"], entry.key)
-        masks = base / "PedMasks" / f"{entry.key}_mask.png"
+        masks = named(base / "PedMasks", f"{entry.key}_mask.png")
         people = tuple(
             Subject(f"{entry.key}_{n}", LabelPicture(masks, (int(n),)))
             for n in np.unique(labels_of(masks))

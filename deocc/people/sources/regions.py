@@ -1,8 +1,9 @@
-"""Where a person is, in the words of a dataset: polygons, run lengths, label pictures, MATLAB labels, a box.
+"""Annotated regions of all datasets: polygons, run lengths, label pictures, MATLAB labels, boxes.
 
-A region is small, picklable and lazy: it holds what the annotation says and makes a mask when asked. Formats
-are decoded by pycocotools, Pillow and SciPy; what they would take without a word (run lengths that do not
-fill the photo, polygons far outside it) is refused here.
+A region is small, picklable and lazy: it holds the annotation and makes a mask on demand. pycocotools, Pillow
+and SciPy decode the formats. Errors that they accept silently are refused here, such as run lengths that do
+not fill the photo, or polygons far outside it. Degenerate rings (points and lines that annotation tools leave
+behind) are ignored if a good ring exists.
 """
 
 from collections.abc import Sequence
@@ -13,33 +14,22 @@ from typing import Any, Protocol
 
 import numpy as np
 from pycocotools import mask as coco_mask
-from scipy.io import loadmat
 
 from deocc.errors import DeoccError
 from deocc.io import read_labels
+from deocc.people.sources.mat import read_variable
+from deocc.people.sources.problems import Unusable
+from deocc.people.values import as_length, shown
 
 BoxF = tuple[float, float, float, float]
 SLACK = 3.0  # pixels by which a polygon may leave the photo: annotators overshoot its border
-
-
-class Unusable(DeoccError):
-    """A candidate or photo that cannot be used.
-
-    Attributes:
-        reason: a few words, the same for all of its kind; the report counts by them.
-        words: what exactly is wrong.
-    """
-
-    def __init__(self, reason: str, words: str) -> None:
-        super().__init__(f"{reason}: {words}")
-        self.reason, self.words = reason, words
 
 
 class Region(Protocol):
     """Part of a photo."""
 
     def extent(self) -> BoxF | None:
-        """Its box x0, y0, x1, y1 in pixels, where that is known without decoding."""
+        """Its box x0, y0, x1, y1 in pixels, if known without decoding."""
 
     def mask(self, shape: tuple[int, int]) -> np.ndarray:
         """Its mask, H x W bool. Raises: Unusable."""
@@ -47,17 +37,26 @@ class Region(Protocol):
 
 @dataclass(frozen=True)
 class Polygons:
-    """Rings x0 y0 x1 y1 ... in pixels, filled and united, as COCO means them."""
+    """Rings x0 y0 x1 y1 ... in pixels, filled and united, as in COCO."""
 
     rings: tuple[tuple[float, ...], ...]
 
-    def _points(self) -> np.ndarray:
-        for ring in self.rings:
-            if len(ring) < 6 or len(ring) % 2 or not np.isfinite(ring).all():
+    def _good(self) -> list[tuple[float, ...]]:
+        """The rings of three points or more."""
+        good = [ring for ring in self.rings if len(ring) >= 6]
+        for ring in good:
+            if len(ring) % 2 or not np.isfinite(ring).all():
                 raise Unusable("annotation damaged", f"a polygon of {len(ring)} numbers; six or more, even")
-        if not self.rings:
-            raise Unusable("annotation damaged", "no polygon at all")
-        return np.concatenate([np.reshape(ring, (-1, 2)) for ring in self.rings])
+        if good and max(map(max, good)) <= 1:
+            raise Unusable("annotation damaged", "its polygon lies within 0 and 1: shares, no pixels")
+        if not good:
+            longest = max(map(len, self.rings), default=0)
+            words = f"no ring of three points, the longest has {longest} numbers"
+            raise Unusable("annotation damaged", words if longest else "no polygon at all")
+        return good
+
+    def _points(self) -> np.ndarray:
+        return np.concatenate([np.reshape(ring, (-1, 2)) for ring in self._good()])
 
     def extent(self) -> BoxF | None:
         points = self._points()
@@ -70,7 +69,7 @@ class Polygons:
         if min(x0, y0) < -SLACK or x1 > width + SLACK or y1 > height + SLACK:
             words = f"it spans {x0:.0f} {y0:.0f} {x1:.0f} {y1:.0f}, the photo is {width} x {height}"
             raise Unusable("polygon outside the photo", words)
-        runs = coco_mask.frPyObjects([list(ring) for ring in self.rings], height, width)
+        runs = coco_mask.frPyObjects([list(ring) for ring in self._good()], height, width)
         return _not_empty(coco_mask.decode(coco_mask.merge(runs)))
 
 
@@ -79,7 +78,7 @@ class RunLengths:
     """COCO's run lengths, column by column, starting outside.
 
     Attributes:
-        size: height and width that the annotation names.
+        size: height and width according to the annotation.
         counts: lengths, or COCO's compressed string of them.
     """
 
@@ -102,10 +101,10 @@ class RunLengths:
 
 
 def _decompress(text: str) -> list[int]:
-    """Lengths in COCO's compressed string: five bits a character, and differences from the third length on.
+    """Lengths in COCO's compressed string: five bits per character, differences from the third length on.
 
-    pycocotools decodes such strings too, but takes lengths that do not add up to the photo and leaves the
-    rest of the mask uninitialised.
+    pycocotools also decodes such strings. But it accepts lengths that do not add up to the photo, and leaves
+    the rest of the mask uninitialised.
     """
     runs: list[int] = []
     value, shift = 0, 0
@@ -132,7 +131,7 @@ class LabelPicture:
 
     Attributes:
         path: the file; `field` names the variable of a .mat file.
-        labels: which labels are inside; empty: every label but 0.
+        labels: labels that are inside; empty: every label but 0.
     """
 
     path: Path
@@ -152,7 +151,7 @@ class LabelPicture:
 
 @dataclass(frozen=True)
 class BoxOnly:
-    """A box x0, y0, x1, y1 in pixels: all that the dataset says; the mask is the filled box."""
+    """A box x0, y0, x1, y1 in pixels; the mask is the filled box."""
 
     box: BoxF
 
@@ -172,49 +171,67 @@ def _not_empty(mask: np.ndarray) -> np.ndarray:
     return mask.astype(bool)
 
 
-@lru_cache(maxsize=4)  # the people of one photo share its label picture
 def labels_of(path: Path, field: str = "") -> np.ndarray:
     """Labels of a picture or of a MATLAB file's variable. Returns: H x W uint8. Raises: Unusable."""
-    if not path.is_file():
-        raise Unusable("annotation missing", f"{path.name} is not there")
+    try:
+        changed = path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        raise Unusable("annotation missing", f"{path.name} is not there") from None
+    return _labels(path, field, changed)
+
+
+@lru_cache(maxsize=4)  # the people of one photo share its label picture
+def _labels(path: Path, field: str, changed: int) -> np.ndarray:
     if field:
-        return np.asarray(mat_variable(path, field), np.uint8)
+        return _as_labels(mat_variable(path, field), path)
     try:
         return read_labels(path)
     except DeoccError as error:
         raise Unusable("annotation damaged", str(error).replace(str(path), path.name)) from None
 
 
+def _as_labels(value: Any, path: Path) -> np.ndarray:
+    """Checks that a variable is a label map; H x W uint8. Raises: Unusable."""
+    labels = np.asarray(value)
+    if labels.ndim != 2 or labels.dtype.kind not in "uifb" or not labels.size:
+        raise Unusable("annotation damaged", f"{path.name} holds {labels.dtype} {labels.shape}; no label map")
+    if not ((labels >= 0) & (labels <= 255) & (labels == np.floor(labels))).all():
+        raise Unusable("annotation damaged", f"{path.name} has labels beyond 0 to 255")
+    return labels.astype(np.uint8)
+
+
 def mat_variable(path: Path, field: str) -> Any:
     """A variable of a MATLAB file; "a.b" is field b of the structure a. Raises: Unusable."""
-    try:
-        value = loadmat(path, squeeze_me=True, struct_as_record=False)
-        for i, part in enumerate(field.split(".")):
-            value = value[part] if i == 0 else getattr(value, part)
-        return value
-    except FileNotFoundError:
-        raise Unusable("annotation missing", f"{path.name} is not there") from None
-    except Exception as error:  # SciPy raises whatever a damaged file makes it stumble over
-        words = f"{path.name} has no readable {field} ({type(error).__name__})"
-        raise Unusable("annotation damaged", words) from None
+    return read_variable(path, field)
 
 
 def coco_region(segmentation: Any) -> Region:
     """The region of a COCO `segmentation`: polygons, or run lengths, compressed or not. Raises: Unusable."""
     if isinstance(segmentation, dict):
-        size, counts = segmentation.get("size"), segmentation.get("counts")
-        good = isinstance(size, list) and len(size) == 2 and all(isinstance(v, int) for v in size)
-        if good and isinstance(counts, str):
-            return RunLengths((size[0], size[1]), counts)  # type: ignore[index]
-        if good and isinstance(counts, list) and all(isinstance(run, int) for run in counts):
-            return RunLengths((size[0], size[1]), tuple(counts))  # type: ignore[index]
-        raise Unusable("annotation damaged", "run lengths without size [height, width] or counts")
+        return _run_lengths(segmentation.get("size"), segmentation.get("counts"))
     if isinstance(segmentation, list) and segmentation and _is_ring(segmentation):
         return Polygons((tuple(segmentation),))  # COCOA writes one flat ring
-    if isinstance(segmentation, list) and all(isinstance(r, list) and _is_ring(r) for r in segmentation):
-        return Polygons(tuple(tuple(ring) for ring in segmentation))
+    if isinstance(segmentation, list) and all(isinstance(ring, list) for ring in segmentation):
+        rings = [ring for ring in segmentation if len(ring) >= 6]  # others are points and lines
+        if all(map(_is_ring, rings)) and (rings or all(map(_is_ring, segmentation))):
+            return Polygons(tuple(tuple(ring) for ring in rings or segmentation))
     raise Unusable("annotation damaged", "the segmentation is neither polygons nor run lengths")
 
 
 def _is_ring(values: Sequence[Any]) -> bool:
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _run_lengths(size: Any, counts: Any) -> RunLengths:
+    """Checks run lengths as JSON gives them. Raises: Unusable."""
+    if isinstance(size, list) and len(size) == 2:
+        try:
+            height, width = (as_length(value, "size") for value in size)
+        except DeoccError as error:
+            raise Unusable("annotation damaged", f"run lengths: {error}") from None
+        if isinstance(counts, str):
+            return RunLengths((height, width), counts)
+        if isinstance(counts, list) and _is_ring(counts) and all(c == c // 1 for c in counts):
+            return RunLengths((height, width), tuple(int(count) for count in counts))
+    words = f"run lengths without size [height, width] or counts ({shown(size)}, {shown(counts)})"
+    raise Unusable("annotation damaged", words)

@@ -1,8 +1,7 @@
 """Clothes: signed cut fields over the bodysuit and the skirt mesh, each with an offset and a fabric.
 
-A field is positive inside a garment and 0 at its edge, in metres,
-    in the coordinates of the mean body at rest:
-hems, necklines and openings are crisp whatever the mesh. The same field, evaluated on the body, hides skin.
+A field is positive inside a garment and 0 at its edge, in metres, in the coordinates of the mean body at
+rest: hems, necklines and openings are crisp whatever the mesh. Evaluated on the body, it hides skin.
 """
 
 from dataclasses import dataclass

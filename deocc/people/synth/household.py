@@ -1,4 +1,4 @@
-"""Things of rooms and things that people carry: one a function, standing on z = 0, facing -y."""
+"""Furniture, household goods, carried things: one function each, standing on z = 0, facing -y."""
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator

@@ -1,4 +1,4 @@
-"""The mesh builder of things, with materials at hand."""
+"""The mesh builder of things, with its materials."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from deocc.people.synth.shapes import Solid
 
 
 class Kit:
-    """A mesh builder with materials at hand; one a thing."""
+    """A mesh builder with its materials; one per thing."""
 
     def __init__(self, rng: np.random.Generator):
         self.rng, self.builder = rng, MeshBuilder()

@@ -1,4 +1,4 @@
-"""Materials: a row of numbers each, and the Numba kernel that turns one into a colour at a point.
+"""Materials as rows of numbers, which a Numba kernel turns into colours at points.
 
 Colours are linear RGB in [0, 1]. A point has 3-D pattern coordinates (metres, rest pose or object space), 2-D
 surface coordinates (around, along; metres) and the distance to the garment's edge.
@@ -8,8 +8,8 @@ import colorsys
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 
+from deocc.people.synth.compiled import compiled
 from deocc.people.synth.noise import fractal, noise, smoothstep
 
 (
@@ -22,7 +22,7 @@ COLUMNS = 24  # of a material's row
 
 @dataclass(frozen=True)
 class Material:
-    """What a surface looks like.
+    """The look of a surface.
 
     Attributes:
         pattern: one of this module's pattern numbers.
@@ -93,7 +93,7 @@ def hsv(hue: float, saturation: float, value: float) -> tuple[float, ...]:
 
 
 def cloth_colour(rng: np.random.Generator) -> tuple[float, ...]:
-    """A colour that clothes have: a third greys, many blues, some browns, the rest anything."""
+    """A random colour of clothes: a third greys, many blues, some browns, the rest any hue."""
     kind = rng.random()
     if kind < 0.36:
         level = rng.choice([0.07, 0.1, 0.16, 0.25, 0.4, 0.6, 0.8, 0.92])
@@ -141,12 +141,12 @@ def draw_cloth(rng: np.random.Generator, kind: str) -> Material:
     )
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _fraction(value: float) -> float:
     return value - np.floor(value)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _cloth(
     volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, u: float, v: float, out: np.ndarray
 ) -> None:
@@ -211,7 +211,7 @@ def _cloth(
             out[k] = m[4 + k]
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _skin(
     volume: np.ndarray, m: np.ndarray, x: float, y: float, z: float, lips: float, out: np.ndarray
 ) -> None:
@@ -231,7 +231,7 @@ def _skin(
         out[k] = value * (1 - beard) + m[4 + k] * beard
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _masonry(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, out: np.ndarray) -> None:
     """TILE, BRICK, SIDING and PLANK: cells with joints of the second colour."""
     pattern, phase = int(m[0]), m[11]
@@ -262,7 +262,7 @@ def _masonry(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float,
         out[k] = m[4 + k] * joined * fade + out[k] * cell * (1 - joined * fade)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _facade(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
     """A house front: rows of windows with frames, sills and uneven reflections in a plastered wall."""
     phase = m[11]
@@ -292,7 +292,7 @@ def _facade(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
             out[k] *= 0.7
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _shelves(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
     """Rows of book backs of many colours on boards of the second colour."""
     row = np.floor(v / 0.34)
@@ -313,7 +313,7 @@ def _shelves(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndar
             out[k] = edge * max(0.02, (0.5 * out[k] + 0.12) * (1 + 0.28 * hue + 0.4 * tone))
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _poster(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
     """A picture of blobs and blocks of three colours."""
     f, phase = m[10], m[11]
@@ -325,7 +325,7 @@ def _poster(volume: np.ndarray, m: np.ndarray, u: float, v: float, out: np.ndarr
         out[k] = max(0.01, value * shade)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _ground(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, out: np.ndarray) -> None:
     """GRASS, ASPHALT, SAND, CARPET and PLASTER: noise at the scales each has."""
     pattern, phase = int(m[0]), m[11]
@@ -352,7 +352,7 @@ def _ground(volume: np.ndarray, m: np.ndarray, u: float, v: float, blur: float, 
         out[k] = max(0.004, (out[k] * (1 - dry) + m[4 + k] * dry) * factor)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _object(
     volume: np.ndarray,
     m: np.ndarray,
@@ -411,7 +411,7 @@ def _object(
         out[k] = max(0.003, (out[k] * (1 - mix) + m[4 + k] * mix) * factor)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def albedo(
     volume: np.ndarray,
     materials: np.ndarray,
@@ -465,7 +465,7 @@ def albedo(
             dark = 0.7 if edge < 0.012 else 1.0
             for k in range(3):
                 out[k] = (m[4 + k] if z < m[13] else out[k]) * dark
-        elif pattern == TILE or pattern == BRICK or pattern == PLANK or pattern == SIDING:
+        elif pattern in (TILE, BRICK, PLANK, SIDING):
             _masonry(volume, m, u, v, blur, out)
         elif pattern == FACADE:
             _facade(volume, m, u, v, out)
@@ -473,13 +473,7 @@ def albedo(
             _shelves(volume, m, u, v, out)
         elif pattern == POSTER:
             _poster(volume, m, u, v, out)
-        elif (
-            pattern == GRASS
-            or pattern == ASPHALT
-            or pattern == SAND
-            or pattern == CARPET
-            or pattern == PLASTER
-        ):
+        elif pattern in (GRASS, ASPHALT, SAND, CARPET, PLASTER):
             _ground(volume, m, u, v, blur, out)
         elif pattern != LIGHT:
             _object(volume, m, x, y, z, u, v, edge, out)

@@ -11,12 +11,12 @@ from deocc.people.synth.raster import ambient_occlusion, bounds, live_faces, ver
 
 @dataclass(frozen=True)
 class Mesh:
-    """What the renderer draws.
+    """A mesh for the renderer.
 
     Attributes:
         vertices: N x 3, metres.
         faces: F x 3 int32.
-        cut: N; fragments with a negative interpolated value are not there.
+        cut: N; fragments with a negative interpolated value are not drawn.
         coords: N x 3 pattern coordinates; uv: N x 2 surface coordinates; edge: N to the edge; metres.
         wrinkle: N, strength of cloth wrinkles in [0, 1].
         labels: F uint8 LIP classes; material: F int32 rows of `materials`.
@@ -45,7 +45,7 @@ class Mesh:
 
 @dataclass
 class MeshBuilder:
-    """Collects layers; `build` drops what is cut away."""
+    """Collects layers; `build` drops faces that are cut away."""
 
     layers: list[tuple[np.ndarray, ...]] = field(default_factory=list)
     materials: list[np.ndarray] = field(default_factory=list)

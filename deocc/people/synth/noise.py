@@ -3,8 +3,9 @@
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy.ndimage import gaussian_filter
+
+from deocc.people.synth.compiled import compiled
 
 CELLS = 64  # a power of two: the kernels wrap with a bit mask
 
@@ -17,7 +18,7 @@ def noise_volume() -> np.ndarray:
     return np.ascontiguousarray(volume / volume.std(), np.float32)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def noise(volume: np.ndarray, x: float, y: float, z: float) -> float:
     """Smoothly interpolated noise of about unit variance at one point, in cells."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
@@ -32,7 +33,7 @@ def noise(volume: np.ndarray, x: float, y: float, z: float) -> float:
     return (1 - w) * near + w * far
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def fractal(volume: np.ndarray, x: float, y: float, z: float, octaves: float) -> float:
     """Sum of noise at doubling frequencies and halving amplitudes.
 
@@ -46,7 +47,7 @@ def fractal(volume: np.ndarray, x: float, y: float, z: float, octaves: float) ->
     return total
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _noise_at(volume: np.ndarray, points: np.ndarray) -> np.ndarray:
     out = np.empty(points.shape[0])
     for i in range(points.shape[0]):
@@ -61,7 +62,7 @@ def noise_at(
     return _noise_at(noise_volume(), np.ascontiguousarray(points * np.asarray(frequency, float) + offset))
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def smoothstep(low: float, high: float, x: float) -> float:
     """0 below `low`, 1 above `high`, a smooth ramp between."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)

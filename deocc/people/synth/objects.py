@@ -1,4 +1,4 @@
-"""Things of many kinds as meshes: what stands before people in photos, and behind them."""
+"""Meshes of everyday things, which stand in front of people or in the background."""
 
 from collections.abc import Callable
 

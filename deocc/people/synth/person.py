@@ -2,10 +2,10 @@
 
 import cv2
 import numpy as np
-from numba import njit
 
 from deocc.people.folder import Person
 from deocc.people.synth.character import build_character
+from deocc.people.synth.compiled import compiled
 from deocc.people.synth.pose import unit
 from deocc.people.synth.raster import bounds, majority_labels
 from deocc.people.synth.scene import draw_scene, render_scene
@@ -56,7 +56,7 @@ def draw_light(rng: np.random.Generator, camera: Camera) -> Light:
     )
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _finish(image: np.ndarray, grain: np.ndarray, contrast: float, vignette: float) -> np.ndarray:
     """Soft shoulder, sRGB curve bent into an S by `contrast` in [0, 1], darker corners, grain; -> uint8."""
     height, width = image.shape[:2]
@@ -88,7 +88,7 @@ def develop(image: np.ndarray, rng: np.random.Generator, gain: float, lens: bool
 
 
 def metered_gain(values: np.ndarray, rng: np.random.Generator) -> float:
-    """Exposure that brings the mean of linear values near middle grey, as imperfectly as a meter."""
+    """Exposure that brings the mean of linear values near middle grey, with a light meter's random error."""
     wanted = 0.24 * rng.lognormal(0, 0.32)
     return float(np.clip(wanted / (np.minimum(values, 1.2).mean() + 1e-6), 0.3, 2.5) ** 0.85)
 

@@ -1,4 +1,4 @@
-"""Potted plants, shrubs, trees and flowers: one a function, standing on z = 0."""
+"""Potted plants, shrubs, trees and flowers: one function each, standing on z = 0."""
 
 import numpy as np
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numba import njit
 
 from deocc.people.synth.asset import BodyAsset
+from deocc.people.synth.compiled import compiled
 
 X_AXIS, Y_AXIS, Z_AXIS = np.eye(3)
 SPINE = (("spine05", 0.15), ("spine04", 0.2), ("spine03", 0.25), ("spine02", 0.2), ("spine01", 0.2))
@@ -309,7 +309,7 @@ def solve_pose(pose: Pose, rest: np.ndarray, asset: BodyAsset) -> Skeleton:
     return solver.solve()
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def skin(points: np.ndarray, bones: np.ndarray, weights: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Linear blend skinning. points N x 3, bones and weights N x K, affine B x 3 x 4 -> N x 3."""
     moved = np.zeros_like(points)

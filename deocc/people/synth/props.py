@@ -1,4 +1,4 @@
-"""Things and passers-by in the background; their meshes are made once a process and placed many times."""
+"""Background objects of a scene, such as furniture or passers-by, placed from a stock of meshes."""
 
 from functools import lru_cache
 
@@ -69,7 +69,7 @@ FACING = (
 
 @lru_cache(maxsize=160)
 def _prop(kind: str, variant: int) -> Mesh:
-    """A mesh that depends on its arguments alone."""
+    """A mesh that depends only on the arguments."""
     rng = np.random.default_rng([variant, *kind.encode()])
     if kind == "passer-by":
         while True:
@@ -126,7 +126,7 @@ def draw_props(
 
 
 def seat_under(rng: np.random.Generator, pelvis: np.ndarray) -> list[Mesh]:
-    """A chair, or nothing half of the time, below somebody who sits with the pelvis at `pelvis`."""
+    """A chair (half of the time; else nothing) below a person who sits with the pelvis at `pelvis`."""
     if rng.random() < 0.35:
         return []
     kit = Kit(rng)

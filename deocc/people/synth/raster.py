@@ -1,10 +1,11 @@
 """Numba rasteriser: z-buffer with interpolated cuts, depth maps, vertex normals, ambient occlusion."""
 
 import numpy as np
-from numba import njit
+
+from deocc.people.synth.compiled import compiled
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def rasterize(
     screen: np.ndarray,
     faces: np.ndarray,
@@ -66,7 +67,7 @@ def rasterize(
                 bary[j, i, 1] = q2 / depth
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def depth_map(points: np.ndarray, faces: np.ndarray, cut: np.ndarray, size: int) -> np.ndarray:
     """Orthographic height map, size x size; -1e9 where empty.
 
@@ -113,7 +114,7 @@ def depth_map(points: np.ndarray, faces: np.ndarray, cut: np.ndarray, size: int)
     return out
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted unit normals, N x 3."""
     normals = np.zeros_like(vertices)
@@ -141,7 +142,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return normals
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def ambient_occlusion(
     vertices: np.ndarray, normals: np.ndarray, live: np.ndarray, directions: int, cells: int, bias: float
 ) -> np.ndarray:
@@ -191,7 +192,7 @@ def ambient_occlusion(
     return seen / total
 
 
-@njit(cache=True)
+@compiled()
 def majority_labels(triangle: np.ndarray, face_labels: np.ndarray, factor: int) -> np.ndarray:
     """Label map at 1 / factor of the z-buffer's size.
 
@@ -228,7 +229,7 @@ def pixels(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(rows), np.ascontiguousarray(columns)
 
 
-@njit(cache=True)
+@compiled()
 def bounds(points: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest coordinates of the N x C points whose `keep` (N numbers) is not negative."""
     low, high = np.full(points.shape[1], np.inf), np.full(points.shape[1], -np.inf)
@@ -240,7 +241,7 @@ def bounds(points: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return low, high
 
 
-@njit(cache=True)
+@compiled()
 def live_faces(faces: np.ndarray, cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which faces have a corner that is not cut away (F bool), and which vertices those use (N bool)."""
     live, used = np.zeros(faces.shape[0], np.bool_), np.zeros(cut.shape[0], np.bool_)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numba import njit
 
+from deocc.people.synth.compiled import compiled
 from deocc.people.synth.materials import (
     ASPHALT,
     BRICK,
@@ -99,7 +99,7 @@ class Scene:
         self.plane(foot + Z_AXIS * height, Z_AXIS, ahead, across, top, bounds)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _trace(
     eye: np.ndarray,
     axes: np.ndarray,
@@ -142,7 +142,7 @@ def _trace(
             nearest[j, i] = 1 / best if which >= 0 else 0.0
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _plane_points(
     eye: np.ndarray,
     axes: np.ndarray,
@@ -173,11 +173,11 @@ def _plane_points(
             u += (out[i, k] - p[k]) * p[6 + k]
             v += (out[i, k] - p[k]) * p[9 + k]
         out[i, 6], out[i, 7] = u, v
-        out[i, 8] = min(min(u - p[12], p[13] - u), min(v - p[14], p[15] - v))
+        out[i, 8] = min(u - p[12], p[13] - u, v - p[14], p[15] - v)
     return out
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _sky(
     volume: np.ndarray,
     axes: np.ndarray,
@@ -216,7 +216,7 @@ def _sky(
     return out
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _splat(spots: np.ndarray, origin: np.ndarray, scale: float, cells: int) -> np.ndarray:
     """How close to the ground the lowest thing above each cell is: 1 = touching, falling to 0 over 0.1 m."""
     grid = np.zeros((cells, cells))
@@ -227,7 +227,7 @@ def _splat(spots: np.ndarray, origin: np.ndarray, scale: float, cells: int) -> n
     return grid
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _darken(
     points: np.ndarray, grid: np.ndarray, origin: np.ndarray, scale: float, open_sky: np.ndarray
 ) -> None:
@@ -264,7 +264,7 @@ def contact_shadow(points: np.ndarray, spots: np.ndarray, open_sky: np.ndarray, 
 def render_scene(
     scene: Scene, camera: Camera, size: int, light: Light, person: Mesh, person_shadow: Shadows
 ) -> np.ndarray:
-    """Linear RGB (size x size x 3 float64) of a scene: the person's shadow is in it, the person is not."""
+    """Linear RGB (size x size x 3 float64) of a scene with the person's shadow but without the person."""
     shadows, props = person_shadow, merged(scene.props) if scene.props else None
     if props:
         shadows = joined_shadows(person_shadow, cast_shadows([props], light))

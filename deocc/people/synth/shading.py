@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from deocc.people.synth.compiled import compiled
 from deocc.people.synth.materials import LIGHT, albedo
 from deocc.people.synth.mesh import Mesh
 from deocc.people.synth.noise import noise, noise_volume, smoothstep
@@ -65,7 +65,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Shadows:
-    """Height maps along the light, one a mesh.
+    """Height maps along the light, one per mesh.
 
     Attributes:
         maps: K x S x S heights; axes: K x 3 x 3 rows (column, row, height direction);
@@ -104,7 +104,7 @@ def cast_shadows(meshes: list[Mesh], light: Light, size: int = SHADOW_SIZE) -> S
     return Shadows(np.stack(maps), np.stack(all_axes), np.stack(lows), np.array(scales))
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def lit_share(
     maps: np.ndarray,
     axes: np.ndarray,
@@ -153,7 +153,7 @@ class Fragments:
     materials: np.ndarray
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _gather(
     triangle: np.ndarray,
     bary: np.ndarray,
@@ -174,7 +174,7 @@ def _gather(
     return out
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _wrinkle_heights(
     volume: np.ndarray,
     coords: np.ndarray,
@@ -205,7 +205,7 @@ def _wrinkle_heights(
     return out
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _bump(
     index: np.ndarray,
     rows: np.ndarray,
@@ -322,7 +322,7 @@ def draw(
     return Drawn(nearest, triangle, rows, columns, index, fragments)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _footprints(position: np.ndarray, normal: np.ndarray, eye: np.ndarray, pixel: float) -> np.ndarray:
     """Size of a pixel on the surface at each fragment, metres, N."""
     out = np.empty(position.shape[0])
@@ -337,7 +337,7 @@ def _footprints(position: np.ndarray, normal: np.ndarray, eye: np.ndarray, pixel
     return out
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _shade(
     colour: np.ndarray,
     position: np.ndarray,
@@ -419,7 +419,7 @@ def shade(
     )
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def resolve(background: np.ndarray, index: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Averages supersampled fragments over a background.
 

@@ -1,4 +1,4 @@
-"""Vehicles, street furniture and fences: one a function, standing on z = 0, facing -y."""
+"""Vehicles, street furniture and fences: one function each, standing on z = 0, facing -y."""
 
 import numpy as np
 

@@ -1,0 +1,55 @@
+"""The entry point of the command line. Commands import what they need when they run: ``--help`` is fast."""
+
+import os
+import sys
+
+import typer
+
+from deocc.cli import make, measure, people, use
+from deocc.cli.app import MAKE, app
+from deocc.errors import DeoccError
+from deocc.paths import DATA
+
+__all__ = ["app", "main", "make", "measure", "use"]
+
+app.add_typer(people.app, rich_help_panel=MAKE)
+
+
+def _fail(message: str) -> None:
+    """One line on stderr, exit status 2."""
+    print(f"deocc: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _fail_usage(error: typer.TyperException) -> None:
+    """Reports a wrong option or argument; prints only the help page where help was requested."""
+    message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+    if not message:
+        sys.exit(2)
+    _fail(f"{message}; see {context.command_path if context else 'deocc'} --help")
+
+
+def _where_data_are(message: str) -> str:
+    """A hint for a package that was installed without the data of its repository."""
+    if DATA.is_dir() or str(DATA) not in message:
+        return ""
+    return f" (there are no bundled data at {DATA}; set DEOCC_DATA to the folder data/ of a clone of deocc)"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command line. Bad input ends in one line on stderr and exit status 2, Ctrl-C in status 130."""
+    try:
+        status = app(args, prog_name="deocc", standalone_mode=False)
+    except DeoccError as error:
+        _fail(str(error) + _where_data_are(str(error)))
+    except typer.TyperException as error:
+        _fail_usage(error)
+    except OSError as error:
+        if os.environ.get("DEOCC_DEBUG"):
+            raise
+        _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Scores of predictions: of one case, of a folder, of several systems on the same cases."""

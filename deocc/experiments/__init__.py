@@ -1,0 +1,1 @@
+"""Training runs: presets, people, the registry of systems."""

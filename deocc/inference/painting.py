@@ -1,0 +1,86 @@
+"""Runs a painter of whole holes, in a frame of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deocc.inference.photo import paste_pixels
+from deocc.labels import parsing_onehot
+from deocc.masks import Frame, painting_frame
+from deocc.models import ContentRecoveryNet
+
+
+@dataclass(frozen=True)
+class PaintingTask:
+    """One hole to be painted, at the photo's own size.
+
+    Attributes:
+        image: H x W x 3 uint8.
+        modal_mask, amodal_mask: H x W bool; the hole is amodal and not modal.
+        parsing: H x W uint8, the part of every pixel of the whole person.
+    """
+
+    image: np.ndarray
+    modal_mask: np.ndarray
+    amodal_mask: np.ndarray
+    parsing: np.ndarray
+
+    @property
+    def hole(self) -> np.ndarray:
+        """The pixels to paint, H x W bool."""
+        return self.amodal_mask & ~self.modal_mask
+
+
+def task_inputs(task: PaintingTask, frame: Frame, size: int) -> tuple[Tensor, ...]:
+    """The inputs of `ContentRecoveryNet`: image, M_v, M_a, P_m, P_a, each 1 x C x S x S."""
+    modal, amodal = frame.crop_masks([task.modal_mask, task.amodal_mask | task.modal_mask], size)
+    photo_mask = frame.photo_mask(task.hole.shape, size)
+    labels = frame.crop_labels(task.parsing, size)
+    image = torch.from_numpy(frame.crop_image(task.image, size)).permute(2, 0, 1)[None].float() / 255
+    whole, seen = (
+        torch.from_numpy(np.where(mask, labels, 0).astype(np.int64))[None] for mask in (amodal, modal)
+    )
+    masks = [torch.from_numpy(m)[None, None].float() for m in (modal, amodal, photo_mask)]
+    valid = masks[2] * (1 - masks[1] * (1 - masks[0]))
+    return image * masks[2], valid, masks[1] * masks[2], parsing_onehot(seen), parsing_onehot(whole)
+
+
+@torch.inference_mode()
+def paint(
+    network: ContentRecoveryNet,
+    task: PaintingTask,
+    size: int,
+    seed: int = 0,
+    recolour: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+) -> np.ndarray:
+    """Paints a hole.
+
+    Args:
+        network: a painter (`paints_whole`).
+        task: the photo, with masks and parts of the person.
+        size: side of the square that the network sees, pixels.
+        seed: of the network's noise.
+        recolour: maps the first guess (1 x 3 x S x S), its evidence (1 x 1 x S x S) and P_a to another guess
+            and its evidence.
+
+    Returns:
+        H x W x 3 uint8, the photo itself outside the hole.
+    """
+    if not task.hole.any():
+        return task.image
+    frame = painting_frame(task.modal_mask, task.amodal_mask)
+    device = next(network.parameters()).device
+    inputs = [maps.to(device) for maps in task_inputs(task, frame, size)]
+    guess = network.first_guess(*inputs)
+    if recolour is not None:
+        guess = recolour(*guess, inputs[4])
+    picture = network(*inputs, guess=guess, seed=seed)[0].float().permute(1, 2, 0).cpu().numpy()
+    filled = (inputs[2] * (1 - inputs[1]))[0, 0].cpu().numpy()
+    return paste_pixels(
+        task.image, np.ascontiguousarray(picture), np.ascontiguousarray(filled), frame, task.hole
+    )

@@ -1,0 +1,111 @@
+"""From a box or clicks to a rough mask, by stage 1 itself.
+
+For a box, stage 1 runs on three first guesses of M_i: the filled box, its ellipse, and GrabCut's mask. The
+mean of its visible masks becomes M_i; an answer counts more, the better it fills the box. Each click changes
+M_i around it, and stage 1 runs again. Stage 1 is trained on boxes, wrong masks, and its own earlier answers
+(`MaskSettings.feedback`).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from deocc.inference.clicks import Click, Verdict, amended
+from deocc.inference.user_mask import TRUST
+from deocc.inference.views import View
+from deocc.masks import mask_box
+from deocc.segmenters import segment
+
+FIT, FLOOR = 8, 0.1  # an answer's weight in the mean: FLOOR + box_fit ** FIT
+NOBODY = "stage 1 found nobody in the box; the whole box stands in for the rough mask"
+Ask = Callable[[View], tuple[np.ndarray, np.ndarray]]
+"""View -> stage 1's log-odds of the visible and of the whole person, S x S float32 in the view's frame."""
+
+
+def follow_prompts(view: View, ask: Ask) -> View:
+    """The view with the rough mask that follows from its box and clicks.
+
+    Args:
+        view: from `make_view`.
+        ask: stage 1.
+
+    Returns:
+        The view, no longer boxed, its points turned into verdicts.
+    """
+    if view.boxed:
+        view = _mask_of_box(view, ask)
+    for click in view.points:
+        view = _follow(view, click, ask)
+    return replace(view, points=())
+
+
+def _mask_of_box(view: View, ask: Ask) -> View:
+    """Replaces a filled box by stage 1's mean visible mask over the first guesses."""
+    guesses = guesses_of_box(view.image, view.initial_mask)
+    answers = []
+    for mask in guesses:
+        modal, _ = ask(replace(view, initial_mask=mask))
+        answers.append(modal + np.float32(TRUST[0]) * view.frame.crop_mask(mask, len(modal)))
+    box = view.frame.crop_mask(view.initial_mask, len(answers[0]))
+    mean = np.average(answers, axis=0, weights=[FLOOR + box_fit(odds > 0, box) ** FIT for odds in answers])
+    found = view.frame.paste(mean.astype(np.float32), view.initial_mask.shape) > 0
+    if not found.any():
+        return replace(view, boxed=False).noting(NOBODY)
+    return replace(view, initial_mask=found, boxed=False).noting("rough mask by stage 1, from the box")
+
+
+def box_fit(mask: np.ndarray, box_mask: np.ndarray) -> float:
+    """IoU of a mask's bounding box and the given box: a box drawn around a person is touched on all sides.
+
+    Args:
+        mask: S x S bool.
+        box_mask: S x S bool, the filled box.
+
+    Returns:
+        In [0, 1]; 0 for an empty mask or box.
+    """
+    if not (mask.any() and box_mask.any()):
+        return 0.0
+    one, other = mask_box(mask), mask_box(box_mask)
+    width, height = (max(0, min(one[k + 2], other[k + 2]) - max(one[k], other[k])) for k in (0, 1))
+    areas = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other))
+    return width * height / (areas - width * height)
+
+
+def guesses_of_box(image: np.ndarray, box_mask: np.ndarray) -> list[np.ndarray]:
+    """First guesses of the visible person in a filled box: the box, its ellipse, and GrabCut's mask.
+
+    Args:
+        image: H x W x 3 uint8.
+        box_mask: H x W bool, the filled box.
+
+    Returns:
+        Masks, H x W bool, none of them empty.
+    """
+    x0, y0, x1, y1 = box = mask_box(box_mask)
+    guesses = [box_mask, segment(image, box, "grabcut")[0]]
+    ellipse = np.zeros(box_mask.shape, np.uint8)
+    middle, radii = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2)
+    cv2.ellipse(ellipse, middle, radii, 0, 0, 360, 1, -1)
+    return [*guesses, ellipse.astype(bool)] if ellipse.any() else guesses
+
+
+def _follow(view: View, click: Click, ask: Ask) -> View:
+    """Changes M_i where the present answer contradicts a click; stores a "no" to hidden parts."""
+    modal, amodal = ask(view)
+    visible, whole = (_at(odds, view, click) > 0 for odds in (modal, amodal))
+    verdict = Verdict(click, not click.is_person and whole and not visible)
+    view = replace(view, verdicts=(*view.verdicts, verdict))
+    if visible == click.is_person:
+        return view
+    mask = amended(view.initial_mask, view.image, view.frame, click)
+    return replace(view, initial_mask=mask) if mask.any() else view
+
+
+def _at(odds: np.ndarray, view: View, click: Click) -> float:
+    """A map's value at a click; -inf outside the frame."""
+    frame, size = view.frame, len(odds)
+    column, row = (int((v - v0) / frame.side * size) for v, v0 in ((click.x, frame.x0), (click.y, frame.y0)))
+    return float(odds[row, column]) if 0 <= row < size and 0 <= column < size else -np.inf

@@ -1,0 +1,67 @@
+"""Lets several processes work on one prediction folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from deocc.errors import DeoccError
+from deocc.io import remove_temporaries, require_writable
+from deocc.io.locks import alone
+
+WORK = ".predict"  # locks of the processes at work
+PNG_BEGIN, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+
+
+def is_whole_png(path: Path) -> bool:
+    """Whether a file begins and ends like a PNG file; a truncated or empty file does not."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(PNG_BEGIN))
+            file.seek(-len(PNG_END), 2)
+            return begin == PNG_BEGIN and file.read() == PNG_END
+    except OSError:  # missing, or shorter than that
+        return False
+
+
+@contextmanager
+def at_work(out: Path, shard: tuple[int, int], agree: Callable[[], None]) -> Iterator[None]:
+    """Holds a part of a prediction folder while the block runs.
+
+    Args:
+        out: the prediction folder.
+        shard: (i, n), counted from 1.
+        agree: checks the folder's content and stores the settings; one process at a time runs it.
+
+    Raises:
+        DeoccError: another process works on this part, or on another division into parts.
+    """
+    work, (part, count) = require_writable(out) / WORK, shard
+    busy = f"{out}: another process predicts into it"
+    own = work / f"{part}of{count}.lock"
+    try:
+        with alone(own, busy):
+            for other in sorted(work.glob("*of*.lock")):
+                if not other.name.endswith(f"of{count}.lock"):
+                    with alone(other, f"{busy}, with other parts than n = {count}"):
+                        other.unlink()
+            with alone(work / "settings", busy, wait=True):
+                agree()
+            yield
+            own.unlink(missing_ok=True)
+    finally:
+        _tidy(work)
+
+
+def _tidy(work: Path) -> None:
+    """Removes the folder of locks, unless a process still uses it."""
+    if work.is_dir() and not list(work.glob("*of*.lock")):
+        with suppress(OSError, DeoccError):
+            (work / "settings").unlink(missing_ok=True)
+            work.rmdir()
+
+
+def sweep(out: Path, names: Sequence[str]) -> None:
+    """Removes temporary folders of these cases, left behind by a process that was killed."""
+    remove_temporaries(out, set(names).__contains__)

@@ -1,0 +1,67 @@
+"""Reads a photo in the orientation of its annotations, which EXIF may contradict."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from deocc.errors import DeoccError
+from deocc.io import read_image
+from deocc.people.sources.candidates import Photo
+from deocc.people.sources.problems import Unusable
+from deocc.people.sources.regions import LabelPicture, labels_of
+
+ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
+
+
+def is_turned(path: Path) -> bool:
+    """Whether EXIF wants the stored pixels turned or mirrored; False if EXIF is damaged."""
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(ORIENTATION, 1) in range(2, 9)
+    except Exception:  # Pillow raises whatever damaged EXIF makes it stumble over; the pixels may be whole
+        return False
+
+
+def annotated_size(photo: Photo) -> tuple[int, int] | None:
+    """Height and width of the pixels that the annotations were drawn on, if known."""
+    if photo.size is not None:
+        return photo.size
+    for subject in photo.subjects:
+        if isinstance(subject.region, LabelPicture):
+            labels = labels_of(subject.region.path, subject.region.field)
+            return labels.shape[0], labels.shape[1]
+    return None
+
+
+def read_as_annotated(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """Reads a photo in the orientation of its annotations.
+
+    Args:
+        path: the photo.
+        size: height and width according to the annotations. If the stored pixels have this size, they are
+            used, as in most annotation tools; else the turned ones.
+
+    Returns:
+        H x W x 3 uint8.
+
+    Raises:
+        Unusable: the photo is damaged, neither orientation has this size, or EXIF turns it and the
+            annotations do not give a size.
+    """
+    try:
+        turned = is_turned(path)
+        if turned and size is None:
+            words = f"EXIF turns {path.name}, and the annotation does not say which way up it is"
+            raise Unusable("orientation unknown", words)
+        image = read_image(path, exif=False)
+        if turned and image.shape[:2] != size:
+            image = read_image(path)
+    except Unusable:
+        raise
+    except DeoccError as error:
+        raise Unusable("photo damaged", str(error).replace(str(path), path.name)) from None
+    if size and size != image.shape[:2]:
+        words = f"{path.name} is {image.shape[1]} x {image.shape[0]}, "
+        raise Unusable("sizes differ", words + f"the annotation says {size[1]} x {size[0]}")
+    return image

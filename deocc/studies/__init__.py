@@ -1,0 +1,1 @@
+"""Measurements beside the paper's tables: ratio shift, uncertainty, metric pitfalls, speed."""

@@ -1,0 +1,1 @@
+"""The tables of the paper: rows as data, runs, reports."""

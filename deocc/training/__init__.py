@@ -1,0 +1,1 @@
+"""Training of both stages: systems, losses, templates, and one loop."""

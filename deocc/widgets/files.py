@@ -1,0 +1,93 @@
+"""`FileBox`: opens and saves files of any size in a page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from deocc.errors import DeoccError
+from deocc.io import Photo, read_photo
+
+STATIC = Path(__file__).parent / "static"
+PHOTOS = "image/*,.heic,.heif"
+LARGEST = 200_000_000  # bytes of a file that is taken
+
+
+class FileBox(anywidget.AnyWidget):
+    """A button that opens a file; with `drop`, a file may be dropped on the box of widgets around it as well.
+
+    The file arrives in pieces, so that a server's limit on messages does not matter. `take` does the same
+    without a browser.
+
+    Attributes:
+        description: words on the button.
+        accept: kinds of files that the browser offers.
+        drop: whether files dropped in an ancestor of class `deocc-drop` are taken.
+    """
+
+    _esm = STATIC / "files.js"
+    _css = STATIC / "files.css"
+
+    description = traitlets.Unicode("open a file").tag(sync=True)
+    accept = traitlets.Unicode(PHOTOS).tag(sync=True)
+    drop = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(self, handler: Callable[[str, bytes], None], **traits: Any) -> None:
+        """Args: handler: is called with name and content of each file. traits: see the attributes."""
+        super().__init__(**traits)
+        self._handler = handler
+        self._pieces: list[bytes] = []
+        self.on_msg(self._receive)
+
+    def take(self, name: str, content: bytes) -> None:
+        """A file, as if it had been opened or dropped."""
+        self._handler(name, content)
+
+    def save(self, name: str, content: bytes) -> None:
+        """The browser saves a file where it saves downloads."""
+        self.send({"kind": "save", "name": name}, [content])
+
+    def _receive(self, _: object, content: dict[str, Any], buffers: Sequence[Any]) -> None:
+        """One piece; the first one (number 0) begins a file, whatever came before it."""
+        if content.get("kind") != "piece":
+            return
+        if content["number"] == 0:
+            self._pieces = []
+        if content["number"] != len(self._pieces):  # a piece was lost: the file is given up
+            return
+        self._pieces.append(bytes(buffers[0]))
+        if len(self._pieces) == content["pieces"] or sum(map(len, self._pieces)) > LARGEST:
+            whole, self._pieces = b"".join(self._pieces), []
+            self.take(content["name"], whole)
+
+
+def photo_of_bytes(name: str, content: bytes) -> Photo:
+    """A photo of a file's content, upright, read as `deocc.io.read_photo` reads files.
+
+    Args:
+        name: of the file; it stands in messages.
+        content: its bytes.
+
+    Raises:
+        DeoccError: as `read_photo`, by the file's own name; or the file is too large to be taken.
+    """
+    if len(content) > LARGEST:
+        raise DeoccError(f"{name}: more than {LARGEST // 10**6} MB; make the photo smaller")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo"
+        path.write_bytes(content)
+        try:
+            return read_photo(path)
+        except DeoccError as error:
+            raise DeoccError(str(error).replace(str(path), name)) from None
+
+
+def picture_of_bytes(name: str, content: bytes) -> np.ndarray:
+    """The pixels of `photo_of_bytes`; H x W x 3 uint8."""
+    return photo_of_bytes(name, content).pixels

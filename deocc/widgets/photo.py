@@ -1,0 +1,387 @@
+"""The photo studio: from a photo to the whole person on another background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from deocc import figures
+from deocc.errors import DeoccError
+from deocc.io import read_photo, write_image
+from deocc.widgets.canvas import Canvas
+from deocc.widgets.common import Display, columns, rows, slider, toggles
+from deocc.widgets.files import FileBox, photo_of_bytes, picture_of_bytes
+from deocc.widgets.picture import Picture
+from deocc.widgets.session import BASES, FIRST, Accepted, PhotoSession, sentences, words_of
+
+if TYPE_CHECKING:
+    from deocc.inference.deoccluder import Deoccluder
+
+SIDE = 1024  # longest side of what the page shows; the work is done on the photo's own pixels
+TOOLS = {  # label -> (tool of the canvas, erases or says no)
+    "box": ("box", False),
+    "paint": ("brush", False),
+    "erase": ("brush", True),
+    "click: yes": ("point", False),
+    "click: no": ("point", True),
+}
+BLURRED, OWN = "the photo, blurred", "a picture of yours"
+NEW = "the next person"
+
+
+class PhotoStudio(Display):
+    """Open or drop a photo, mark a person, mend the mask, de-occlude, and take the whole person away.
+
+    After a box, stage 1 makes the rough mask; after each click ("this is the person", "this is not"), it runs
+    again. The brush makes the mask exact: it is then the visible person, bit for bit. Then both stages
+    answer.
+
+    Attributes:
+        files: the button that opens a photo; a photo can be dropped anywhere on the studio.
+        canvas: the photo, with the visible mask (blue), what stage 1 expects to be hidden (vermilion) and the
+            clicks.
+        tool: what the hand does on it, see `TOOLS`.
+        brush: slider, diameter of the brush in pixels of the canvas.
+        exact: whether the mask is kept bit for bit; the brush switches it on.
+        undo, run: buttons: take a step back; de-occlude.
+        shown: which view of the answer `image` shows.
+        share: slider of "before | after".
+        background, size, across: what the cut-out stands on, how large, where.
+        image: the answer, a JPEG that is replaced in place.
+        people: menu of accepted people and the next one.
+        base: whether the next person is looked for in the original or in the recovered photo.
+        next: button, accepts the answer and begins the next person.
+        caption: what happened, in words.
+        session: the photo, the question and the answers.
+        box: everything, for `display`.
+
+    Example:
+        >>> studio = PhotoStudio(Deoccluder.from_pretrained("small"), read_image("photo.jpg"))
+        >>> studio.act("box", x0=40, y0=20, x1=210, y1=400)  # as if drawn
+        >>> studio.deocclude()
+        >>> write_image("person.png", studio.cut_out())
+    """
+
+    def __init__(self, deoccluder: Deoccluder, photo: np.ndarray | str | Path, words: str = "") -> None:
+        """Shows a first photo.
+
+        Args:
+            deoccluder: both stages.
+            photo: H x W x 3 uint8, or the path of one.
+            words: what is said under it at first, such as its licence.
+
+        Raises:
+            DeoccError: it is no photo that can be read.
+        """
+        self._deoccluder, self._silent = deoccluder, False
+        self._own: np.ndarray | None = None
+        pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo).pixels
+        self.session = PhotoSession(deoccluder, pixels)
+        self._make_controls()
+        self._lay_out()
+        self.open(pixels, words)
+        self._connect()
+
+    # ------------------------------------------------------------------ controls
+
+    def _make_controls(self) -> None:
+        self.files = FileBox(self._opened, description="open a photo, or drop one anywhere here", drop=True)
+        self.canvas = Canvas(np.zeros((1, 1, 3), np.uint8), "box", hotkeys=["u"], label=_LABEL)
+        self.tool = toggles(list(TOOLS), "what the hand does on the photo")
+        self.brush = slider("brush", 24, 2, 120, 1)
+        self.exact = ipywidgets.Checkbox(description="keep the mask exactly as it is", indent=False)
+        self.undo = ipywidgets.Button(description="undo", tooltip="takes the last step back (u)")
+        self.run = ipywidgets.Button(description="De-occlude", button_style="primary")
+        self.caption = ipywidgets.HTML()
+        self.shown = toggles(figures.SHOWN, "what the picture shows")
+        self.share = slider("before | after", 0.5, 0.0, 1.0, 0.01)
+        self.share.continuous_update = True  # no network runs behind it
+        choices = [*figures.BACKGROUNDS, BLURRED, OWN]
+        self.background = ipywidgets.Dropdown(options=choices, value="evening", description="background")
+        self.own = FileBox(self._own_background, description="open a background")
+        self.size, self.across = slider("size", 0.9, 0.1, 1.5), slider("place", 0.5, 0.0, 1.0)
+        self.image = Picture("what both stages answer")
+        self.people = ipywidgets.Dropdown(options=[NEW], description="person")
+        self.base = ipywidgets.Dropdown(options=BASES, description="look in", tooltip=_BASE_TIP)
+        self.next = ipywidgets.Button(description="Next person", disabled=True)
+        self.save_person = ipywidgets.Button(description="Save the person", disabled=True)
+        self.save_photo = ipywidgets.Button(description="Save the photo", disabled=True)
+
+    def _lay_out(self) -> None:
+        for button in (self.undo, self.run, self.next, self.save_person, self.save_photo):
+            button.layout.width = "auto"
+        for menu in (self.background, self.people, self.base):
+            menu.layout.width, menu.style.description_width = "auto", "84px"
+        self.exact.layout.width = "auto"
+        working = columns(self.run, self.undo, self.exact)
+        left = rows(self.files, self.tool, self.canvas, working, self.caption, self.brush)
+        self._of_background = rows(columns(self.background, self.own), self.size, self.across)
+        self._of_background.layout.flex = "0 0 auto"
+        self._answer_side = rows(
+            self.shown, self.image, self.share, self._of_background,
+            columns(self.save_person, self.save_photo), columns(self.people, self.base, self.next),
+        )  # fmt: skip
+        for side in (left, self._answer_side):
+            side.layout.flex, side.layout.max_width = "1 1 340px", "720px"
+        self.box = rows(columns(left, self._answer_side))
+        self.box.layout.max_width = "1440px"
+        for name in ("deocc-keys", "deocc-drop"):
+            self.box.add_class(name)
+
+    def _connect(self) -> None:
+        self.canvas.on("box", lambda **box: self._do(self._ask_box, tuple(box.values())))
+        self.canvas.on("point", lambda x, y: self._do(self._ask_click, x, y))
+        self.canvas.on("stroke", lambda: self._do(self._brushed))
+        self.canvas.on("key", lambda key: self._undo())
+        self.tool.observe(lambda _: self._use_tool(), "value")
+        self.brush.observe(lambda _: self._use_tool(), "value")
+        self.exact.observe(lambda _: self._set_exact(), "value")
+        self.undo.on_click(lambda _: self._undo())
+        self.run.on_click(lambda _: self._do(self.deocclude))
+        for control in (self.shown, self.share, self.background, self.size, self.across):
+            control.observe(lambda _: self._do(self._show), "value")
+        self.people.observe(lambda _: self._do(self._show), "value")
+        self.next.on_click(lambda _: self._do(self.accept))
+        self.save_person.on_click(lambda _: self._do(self._download, "person.png"))
+        self.save_photo.on_click(lambda _: self._do(self._download, "recovered.png"))
+        self._use_tool()
+
+    def _use_tool(self) -> None:
+        self.canvas.tool, self.canvas.erase = TOOLS[self.tool.value]
+        self.canvas.brush = round(self.brush.value)
+
+    def _do(self, action: Callable[..., Any], *what: Any) -> None:
+        """Does something for the hand; what goes wrong is said in words."""
+        if self._silent:
+            return
+        try:
+            action(*what)
+        except DeoccError as error:
+            self._say(f"<b>{escape(str(error))}</b>")
+
+    @contextmanager
+    def _silently(self) -> Iterator[None]:
+        """Moves a control without acting on it."""
+        before, self._silent = self._silent, True
+        try:
+            yield
+        finally:
+            self._silent = before
+
+    def _say(self, html: str) -> None:
+        self.caption.value = html
+
+    # ------------------------------------------------------------------ the photo
+
+    def open(self, photo: np.ndarray, words: str = "") -> None:
+        """Another photo; people and question of the old one go.
+
+        Args:
+            photo: H x W x 3 uint8, any size.
+            words: what is said under it.
+
+        Raises:
+            DeoccError: it is no such picture.
+        """
+        self.session = PhotoSession(self._deoccluder, photo)
+        self._begin()
+        height, width = photo.shape[:2]
+        self._say(" ".join([escape(words), f"{width} x {height} pixels. {FIRST}"]))
+
+    def _opened(self, name: str, content: bytes) -> None:
+        def read() -> None:
+            self._say(f"reading {escape(name)} ...")
+            photo = photo_of_bytes(name, content)
+            self.open(photo.pixels, " ".join([f"{name}:", *photo.notes]))
+
+        self._do(read)
+
+    def _own_background(self, name: str, content: bytes) -> None:
+        def read() -> None:
+            self._own = picture_of_bytes(name, content)
+            with self._silently():
+                self.background.value, self.shown.value = OWN, "background"
+            self._show()
+
+        self._do(read)
+
+    def _begin(self) -> None:
+        """The canvas shows the session's picture, nothing is marked, the answer's side waits."""
+        source = self.session.source
+        view = figures.fit_within(source, SIDE)
+        self._factor = source.shape[1] / view.shape[1]  # photo pixels a canvas pixel
+        self.canvas.show(view)
+        with self._silently():
+            names = [person.name for person in self.session.people]
+            self.people.options = [*names, NEW]
+            self.people.value, self.exact.value = NEW, False
+        if not names:
+            self.image.value = figures.encode_jpeg(view)
+        for button in (self.next, self.save_person, self.save_photo):
+            button.disabled = True
+        self._hide_controls()
+
+    # ------------------------------------------------------------------ the question
+
+    def act(self, kind: str, **what: Any) -> None:
+        """Does what the hand does, in the photo's own pixels, without a browser.
+
+        Args:
+            kind: "box" (x0, y0, x1, y1), "stroke" (points, width, erase) or "point" (x, y, is_person).
+            what: as said.
+
+        Raises:
+            DeoccError: no such kind.
+        """
+        if kind == "point":
+            self.tool.value = "click: yes" if what.pop("is_person") else "click: no"
+        scaled = {name: _divided(value, self._factor) for name, value in what.items()}
+        self.canvas.act(kind, **scaled)
+
+    def _ask_box(self, box: Sequence[int]) -> None:
+        self._say(_WORKING)
+        self.session.draw_box(tuple(value * self._factor for value in box))
+        self._show_question()
+
+    def _ask_click(self, x: int, y: int) -> None:
+        self._say(_WORKING)
+        place = (x + 0.5) * self._factor, (y + 0.5) * self._factor
+        self.canvas.set_trait("point", None)
+        self.session.click(*place, not TOOLS[self.tool.value][1])
+        self._show_question()
+
+    def _brushed(self) -> None:
+        self.session.brush(self.canvas.strokes[-1].scaled(self._factor))
+        self._show_question(painted=True)
+
+    def _set_exact(self) -> None:
+        if not self._silent:
+            self.session.set_exact(self.exact.value)
+            self._say(words_of(self.session.question))
+
+    def _undo(self) -> None:
+        if self.session.undo():
+            self._show_question()
+
+    def _show_question(self, painted: bool = False) -> None:
+        """Mask, hidden part and clicks over the photo. Args: painted: the canvas shows the mask already."""
+        now = self.session.question
+        if not painted:
+            self.canvas.mask = figures.fit_within(now.mask, SIDE)
+        clicks = [(x / self._factor, y / self._factor, yes) for x, y, yes in now.points]
+        self.canvas.set_overlay(figures.question_layer(figures.fit_within(now.hidden, SIDE), clicks))
+        with self._silently():
+            self.exact.value = now.exact
+        self._say(words_of(now))
+
+    def give_mask(self, mask: np.ndarray, exact: bool = True) -> None:
+        """A visible mask from elsewhere, H x W bool. Raises: DeoccError: it has another size."""
+        self.session.give_mask(mask, exact)
+        self._show_question()
+
+    # ------------------------------------------------------------------ the answer
+
+    def deocclude(self) -> None:
+        """Both stages answer. Raises: DeoccError: nobody is marked."""
+        self._say(_WORKING)
+        answer = self.session.deocclude()
+        with self._silently():
+            self.people.value = NEW
+        for button in (self.next, self.save_person, self.save_photo):
+            button.disabled = False
+        self._show()
+        hidden = f"Of the whole person, {answer.occlusion_ratio:.0%} was hidden and is painted now."
+        self._say(" ".join(map(escape, (hidden, *sentences(answer.notes)))))
+
+    def accept(self) -> None:
+        """Lists the person and begins the next one. Raises: DeoccError: there is no answer."""
+        done = self.session.accept(self.base.value)
+        self._begin()
+        self._say(f"{done.name} is kept. Draw a box around the next one ({self.base.value} photo).")
+
+    def chosen(self) -> Accepted | None:
+        """The person whose answer is shown: an accepted one, the present one, or nobody yet."""
+        for person in self.session.people:
+            if person.name == self.people.value:
+                return person
+        answer = self.session.answer
+        return None if answer is None else Accepted(NEW, self.session.source, answer)
+
+    def _hide_controls(self) -> None:
+        self.share.layout.display = "" if self.shown.value == "before | after" else "none"
+        self._of_background.layout.display = "" if self.shown.value == "background" else "none"
+
+    def _show(self) -> None:
+        """The view of the answer that the controls select; no network runs."""
+        self._hide_controls()
+        person = self.chosen()
+        if person is None:
+            return
+        for button in (self.save_person, self.save_photo):
+            button.disabled = False
+        picture = figures.render_photo(
+            person.photo, person.answer, self.shown.value, self.share.value, self._below(person.photo.shape),
+            self.size.value, self.across.value, SIDE,
+        )  # fmt: skip
+        self.image.value = figures.encode_jpeg(picture)
+
+    def _below(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """The background that the menu names; None: the photo, blurred."""
+        name = self.background.value
+        if name in figures.BACKGROUNDS:
+            scale = min(1.0, SIDE / max(shape[:2]))
+            return figures.plain_background(name, (round(shape[0] * scale), round(shape[1] * scale)))
+        return self._own if name == OWN else None
+
+    def cut_out(self) -> np.ndarray:
+        """The whole person alone, at the photo's own resolution; h x w x 4 uint8 RGBA.
+
+        Raises:
+            DeoccError: there is no answer.
+        """
+        person = self._answered()
+        return figures.cut_out(person.answer.recovered, person.answer.amodal_mask)
+
+    def _answered(self) -> Accepted:
+        person = self.chosen()
+        if person is None:
+            raise DeoccError("there is no answer yet: mark a person and de-occlude them")
+        return person
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the cut-out as a PNG file. Raises: DeoccError: no answer, or it cannot be written."""
+        return write_image(path, self.cut_out())
+
+    def _download(self, name: str) -> None:
+        picture = self.cut_out() if name == "person.png" else self._answered().answer.recovered
+        self.files.save(name, figures.encode_png(picture))
+
+    def figure(self) -> Figure:
+        """The steps as a static figure for readers without a kernel. Raises: DeoccError: no answer."""
+        person = self._answered()
+        panels = figures.photo_panels(
+            person.photo, person.answer, "mask", background=self._below(person.photo.shape)
+        )
+        caption = f"N = 1, predicted occlusion ratio {person.answer.occlusion_ratio:.2f}"
+        return figures.panel_grid(figures.wrap(panels, 4), caption, legend=figures.mask_legend()[:2])
+
+
+def _divided(value: Any, factor: float) -> Any:
+    """Numbers, and lists of points, in pixels of a picture `factor` times smaller; True and False stay."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [tuple(number / factor for number in point) for point in value]
+    return value / factor
+
+
+_LABEL = "your photo; mark a person with a box, a brush or clicks"
+_WORKING = "working ..."
+_BASE_TIP = "the original: all pixels are real; the recovered one: what stood in front is painted over"

@@ -1,0 +1,332 @@
+"""The photo studio without a browser, on untrained networks: question, answer, cut-out, several people."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from deocc import Deoccluder, figures
+from deocc.errors import DeoccError
+from deocc.io import read_rgba
+from deocc.models import ContentRecoveryNet, MaskCompletionNet
+from deocc.widgets import PhotoStudio
+from deocc.widgets.canvas import Stroke
+from deocc.widgets.files import FileBox, photo_of_bytes
+from deocc.widgets.first_photo import first_photo
+from deocc.widgets.photo import OWN, SIDE, TOOLS
+from deocc.widgets.session import KEPT, PhotoSession
+
+HEIGHT, WIDTH = 60, 80
+BOX = {"x0": 20, "y0": 10, "x1": 50, "y1": 55}
+
+
+@pytest.fixture(scope="module")
+def deoccluder() -> Deoccluder:
+    torch.manual_seed(0)
+    return Deoccluder(MaskCompletionNet(8), ContentRecoveryNet(8, levels=5), size=64, device="cpu")
+
+
+def make_photo(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+
+
+@pytest.fixture
+def studio(deoccluder: Deoccluder) -> PhotoStudio:
+    return PhotoStudio(deoccluder, make_photo(), "a photo.")
+
+
+def line(*points: tuple[float, float], width: float = 12, erase: bool = False) -> dict:
+    return {"points": list(points), "width": width, "erase": erase}
+
+
+def jpeg(photo: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def shape_of(image: object) -> tuple[int, ...]:
+    return np.asarray(Image.open(io.BytesIO(image.value))).shape
+
+
+class TestQuestion:
+    def test_a_box_asks_stage_1_and_shows_its_mask(self, studio):
+        assert studio.canvas.painted == b"" and "a photo. 80 x 60" in studio.caption.value
+        studio.act("box", **BOX)
+        now = studio.session.question
+        asked = studio._deoccluder.deocclude(studio.session.source, box=tuple(BOX.values()), paint=False)
+        np.testing.assert_array_equal(now.mask, asked.modal_mask)
+        np.testing.assert_array_equal(studio.canvas.mask, now.mask)
+        assert not now.exact and studio.session.answer is None and asked.notes == now.notes
+
+    def test_clicks_are_followed_and_shown(self, studio):
+        studio.act("box", **BOX)
+        studio.act("point", x=30, y=30, is_person=True)
+        studio.act("point", x=70, y=5, is_person=False)
+        now = studio.session.question
+        assert now.mask[30, 30] and not now.mask[5, 70]
+        assert [(int(x), int(y), yes) for x, y, yes in now.points] == [(30, 30, True), (70, 5, False)]
+        assert studio.canvas.overlay and studio.canvas.point is None
+
+    def test_a_click_alone_says_what_to_do_first(self, studio):
+        studio.act("point", x=3, y=3, is_person=True)
+        assert "draw a box" in studio.caption.value and not studio.session.question.points
+
+    def test_the_brush_makes_an_exact_mask(self, studio):
+        studio.act("box", **BOX)
+        studio.act("stroke", **line((25, 20), (60, 20)))
+        studio.act("stroke", **line((30, 50), (40, 50), erase=True))
+        mask = studio.session.question.mask
+        assert studio.exact.value and mask[20, 30:58].all() and not mask[50, 30:40].any()
+        studio.deocclude()
+        answer = studio.session.answer
+        np.testing.assert_array_equal(answer.modal_mask, mask)
+        assert (answer.recovered == studio.session.photo)[mask].all()
+
+    def test_a_click_after_the_brush_starts_from_the_brushed_mask(self, studio):
+        studio.act("stroke", **line((30, 10), (30, 50), width=16))
+        brushed = studio.session.question.mask
+        studio.act("point", x=36, y=30, is_person=True)
+        now = studio.session.question
+        assert now.start is brushed and len(now.points) == 1 and not now.exact and not studio.exact.value
+
+    def test_undo_goes_back_step_by_step(self, studio):
+        studio.act("stroke", **line((30, 10), (30, 50)))
+        first = studio.session.question
+        studio.act("stroke", **line((10, 10), (10, 50)))
+        studio.canvas.act("key", key="u")
+        assert studio.session.question is first
+        np.testing.assert_array_equal(studio.canvas.mask, first.mask)
+        studio.undo.click()
+        assert not studio.canvas.mask.any() and studio.canvas.painted == b""
+        studio.undo.click()
+        for _ in range(KEPT + 5):
+            studio.act("stroke", **line((10, 10)))
+        assert sum(studio.session.undo() for _ in range(50)) == KEPT
+
+    def test_exact_can_be_switched_off(self, studio):
+        studio.act("stroke", **line((30, 10), (30, 50), width=16))
+        studio.exact.value = False
+        assert "rough" in studio.caption.value
+        studio.deocclude()
+        assert studio.session.answer.initial_mask.any()
+
+    def test_nothing_marked(self, studio):
+        studio.run.click()
+        assert "nobody is marked yet" in studio.caption.value
+        with pytest.raises(DeoccError, match="no answer yet"):
+            studio.cut_out()
+        with pytest.raises(DeoccError, match="no answer to accept"):
+            studio.session.accept()
+
+    def test_each_tool_reaches_the_canvas(self, studio):
+        for name, wanted in TOOLS.items():
+            studio.tool.value = name
+            assert (studio.canvas.tool, studio.canvas.erase) == wanted
+        studio.brush.value = 40
+        assert studio.canvas.brush == 40 and not studio.brush.continuous_update
+
+
+class TestLargePhoto:
+    def test_work_is_done_on_the_photos_own_pixels(self, deoccluder):
+        photo = make_photo(1500, 2048)
+        studio = PhotoStudio(deoccluder, photo)
+        assert (studio.canvas.width, studio.canvas.height) == (SIDE, 750)
+        studio.act("stroke", points=[(600.0, 400.0), (600.0, 900.0)], width=201, erase=False)
+        mask = studio.session.question.mask
+        assert mask.shape == (1500, 2048) and mask[650, 505:695].all() and not mask[650, :490].any()
+        studio.act("box", x0=400, y0=200, x1=1000, y1=1200)
+        assert studio.session.question.box == (400, 200, 1000, 1200)
+        studio.act("stroke", points=[(600.0, 400.0), (600.0, 900.0)], width=201, erase=False)
+        studio.deocclude()
+        assert studio.session.answer.recovered.shape == photo.shape
+        assert max(shape_of(studio.image)) == SIDE
+
+    def test_a_turned_photo_stands_upright(self, deoccluder):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        studio = PhotoStudio(deoccluder, make_photo())
+        studio.files.take("phone.jpg", jpeg(make_photo(40, 90), exif=exif))
+        assert studio.session.photo.shape == (90, 40, 3) and (studio.canvas.width, studio.canvas.height) == (
+            40,
+            90,
+        )
+        assert "phone.jpg" in studio.caption.value
+
+    def test_heic(self, deoccluder):
+        pillow_heif = pytest.importorskip("pillow_heif")
+        buffer = io.BytesIO()
+        pillow_heif.from_pillow(Image.fromarray(make_photo(64, 64))).save(buffer)
+        assert photo_of_bytes("phone.heic", buffer.getvalue()).pixels.shape == (64, 64, 3)
+
+
+class TestFiles:
+    def test_what_is_no_photo_is_said_by_its_own_name_and_changes_nothing(self, studio):
+        before = studio.session
+        studio.files.take("notes.txt", b"not a photo")
+        assert "notes.txt: not a picture" in studio.caption.value and studio.session is before
+        studio.files.take("<b>.jpg", jpeg(make_photo())[:200])
+        assert "&lt;b&gt;.jpg" in studio.caption.value and studio.session is before
+
+    def test_pieces_become_a_file(self):
+        got: list[tuple[str, bytes]] = []
+        files = FileBox(lambda name, content: got.append((name, content)))
+        piece = {"kind": "piece", "name": "a", "pieces": 2}
+        files._handle_custom_msg({**piece, "number": 0}, [memoryview(b"lost")])
+        for number, content in enumerate((b"on", b"e")):
+            files._handle_custom_msg({**piece, "number": number}, [memoryview(content)])
+        files._handle_custom_msg({**piece, "number": 1}, [memoryview(b"stray")])
+        assert got == [("a", b"one")]
+
+    def test_saving_sends_a_png(self, studio, monkeypatch):
+        sent: list[tuple[str, bytes]] = []
+        monkeypatch.setattr(studio.files, "save", lambda *what: sent.append(what))
+        assert studio.save_person.disabled
+        studio.act("stroke", **line((30, 10), (30, 50), width=16))
+        studio.run.click()
+        studio.save_person.click()
+        studio.save_photo.click()
+        (person, content), (photo, whole) = sent
+        assert (person, photo) == ("person.png", "recovered.png")
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), studio.cut_out())
+        np.testing.assert_array_equal(
+            np.asarray(Image.open(io.BytesIO(whole))), studio.session.answer.recovered
+        )
+
+
+class TestAnswer:
+    @pytest.fixture
+    def answered(self, studio):
+        studio.act("stroke", **line((30, 10), (30, 50), width=16))
+        studio.run.click()
+        return studio
+
+    def test_each_view_is_another_picture_in_place(self, answered):
+        image, seen = answered.image, set()
+        for name in figures.SHOWN:
+            answered.shown.value = name
+            assert answered.image is image
+            seen.add(answered.image.value)
+        assert len(seen) == len(figures.SHOWN)
+        assert answered._of_background.layout.display == "" and answered.share.layout.display == "none"
+
+    def test_the_slider_of_before_and_after(self, answered):
+        answered.share.value = 1.0
+        before = answered.image.value
+        answered.share.value = 0.0
+        assert answered.image.value != before and answered._of_background.layout.display == "none"
+
+    def test_background_size_and_place(self, answered):
+        answered.shown.value, last = "background", None
+        answered.own.take("wall.jpg", jpeg(np.full((50, 90, 3), 200, np.uint8)))
+        assert answered.background.value == OWN and shape_of(answered.image) == (50, 90, 3)
+        for control, value in ((answered.size, 0.4), (answered.across, 0.2), (answered.background, "meadow")):
+            last = answered.image.value
+            control.value = value
+            assert answered.image.value != last
+
+    def test_the_cut_out_is_the_whole_person(self, answered, tmp_path):
+        rgba, answer = answered.cut_out(), answered.session.answer
+        assert (rgba[..., 3] > 0).sum() == answer.amodal_mask.sum()
+        read = read_rgba(answered.save(tmp_path / "person.png"))
+        np.testing.assert_array_equal(read[..., 3], rgba[..., 3])
+
+    def test_several_people(self, answered):
+        first = answered.session.answer
+        answered.next.click()
+        assert answered.people.options == ("person 1", "the next person") and answered.next.disabled
+        assert not answered.canvas.mask.any() and answered.session.source is answered.session.photo
+        answered.act("stroke", **line((65, 10), (65, 50), width=16))
+        answered.base.value = "recovered"
+        answered.deocclude()
+        answered.next.click()
+        assert [person.name for person in answered.session.people] == ["person 1", "person 2"]
+        second = answered.session.people[1].answer
+        both = answered.session.source
+        np.testing.assert_array_equal(both, answered.session.together())
+        only_first = first.invisible_mask & ~second.invisible_mask
+        assert (both == first.recovered)[only_first].all()
+        neither = ~first.invisible_mask & ~second.invisible_mask
+        assert (both == answered.session.photo)[neither].all()
+        answered.people.value = "person 1"
+        assert answered.chosen().answer is first and not answered.save_person.disabled
+        assert (answered.cut_out()[..., 3] > 0).sum() == first.amodal_mask.sum()
+
+    def test_another_photo_begins_anew(self, answered):
+        answered.next.click()
+        answered.files.take("b.png", figures.encode_png(make_photo(30, 40)))
+        assert answered.people.options == ("the next person",) and answered.session.photo.shape == (30, 40, 3)
+        assert answered.save_person.disabled
+
+    def test_the_static_twin_says_the_ratio(self, answered):
+        (text,) = [text.get_text() for text in answered.figure().texts]
+        assert text == f"N = 1, predicted occlusion ratio {answered.session.answer.occlusion_ratio:.2f}"
+
+
+class TestPictures:
+    def test_before_and_after_share_the_width(self):
+        dark, light = np.zeros((10, 100, 3), np.uint8), np.full((10, 100, 3), 200, np.uint8)
+        both = figures.before_after(dark, light, 0.3)
+        assert (both[:, :28] == 0).all() and (both[:, 32:] == 200).all() and (both[:, 30] == 255).all()
+        assert (figures.before_after(dark, light, 0) == light).all()
+        assert (figures.before_after(dark, light, 1) == dark).all()
+
+    def test_a_cut_out_is_opaque_inside_and_clear_outside(self):
+        mask = np.zeros((40, 50), bool)
+        mask[10:30, 15:35] = True
+        rgba = figures.cut_out(np.full((40, 50, 3), 7, np.uint8), mask, margin=2)
+        assert rgba.shape == (24, 24, 4) and (rgba[4:-4, 4:-4, 3] == 255).all()
+        assert not rgba[:2, :, 3].any() and 0 < rgba[2, 12, 3] < 255
+
+    def test_on_a_background_nothing_bleeds_in(self):
+        rgba = np.zeros((20, 10, 4), np.uint8)
+        rgba[..., :3] = 255  # what is transparent is white, what is seen black
+        rgba[5:, 3:7] = (0, 0, 0, 255)
+        below = np.zeros((60, 60, 3), np.uint8)
+        out = figures.on_background(rgba, below, 0.5, 0.5)
+        assert out.max() <= 2 and below.shape == out.shape
+        assert (figures.on_background(rgba, below, 0.5, -9) == below).all(), "beyond the border"
+
+    def test_a_person_stands_on_the_lower_border(self):
+        rgba = np.full((20, 10, 4), 255, np.uint8)
+        out = figures.on_background(rgba, np.zeros((60, 60, 3), np.uint8), 0.5, 0.25)
+        rows, columns = np.nonzero(out[..., 0] > 128)
+        assert (rows.min(), rows.max()) == (30, 59) and abs(columns.mean() - 14.5) <= 1
+
+    def test_bad_names_are_refused(self):
+        with pytest.raises(DeoccError, match="background 'x'"):
+            figures.plain_background("x", (2, 2))
+        with pytest.raises(DeoccError, match="differ"):
+            figures.before_after(make_photo(2, 2), make_photo(3, 2), 0.5)
+
+    def test_fitting_keeps_the_kind(self):
+        photo = make_photo(30, 90)
+        assert figures.fit_within(photo, 90) is photo
+        assert figures.fit_within(photo, 45).shape == (15, 45, 3)
+        small = figures.fit_within(np.ones((30, 90), bool), 45)
+        assert small.dtype == bool and small.all()
+
+
+def test_the_first_photo_is_in_an_installed_package():
+    found = first_photo()
+    inside = np.zeros_like(found.mask)
+    x0, y0, x1, y1 = found.box
+    inside[y0:y1, x0:x1] = True
+    assert found.image.shape == (512, 512, 3) and "public domain" in found.words
+    assert found.mask[60:130, 200:250].all(), "her face"
+    assert not found.mask[400:500, 300:480].any(), "the helmet stands in front"
+    assert not (found.mask & ~inside).any()
+
+
+def test_a_session_refuses_what_is_no_photo_or_mask(deoccluder):
+    with pytest.raises(DeoccError, match="uint8"):
+        PhotoSession(deoccluder, np.zeros((4, 4)))
+    session = PhotoSession(deoccluder, make_photo())
+    with pytest.raises(DeoccError, match="mask"):
+        session.give_mask(np.zeros((4, 4), bool))
+    session.brush(Stroke([(30.0, 30.0)], 20, False))
+    session.deocclude()
+    with pytest.raises(DeoccError, match="base 'x' is unknown"):
+        session.accept("x")

@@ -1,0 +1,201 @@
+"""Runs into a folder that earlier runs have worked at: corrected files, other exports, mistypings, locks."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_sources import HEIGHT, OPTIONS, CocoWriter, build, make_ahp, table
+
+from deocc.cli import main as cli
+from deocc.errors import DeoccError
+from deocc.io import read_image, write_image
+from deocc.people import PeopleFolder
+from deocc.people.filtering import Thresholds
+from deocc.people.sources.coco import Coco
+from deocc.people.sources.journal import write_tables
+
+
+def coco(root: Path, count: int = 3, start: int = 1) -> Coco:
+    writer = CocoWriter(root)
+    writer.people(count, start)
+    writer.save()
+    return Coco(root)
+
+
+def touch_later(path: Path) -> None:
+    """A later date, as an editor would leave it."""
+    later = time.time_ns() + 2_000_000_000
+    os.utime(path, ns=(later, later))
+
+
+def test_a_corrected_photo_is_looked_at_again(tmp_path: Path) -> None:
+    source = coco(tmp_path / "data")
+    build(source, tmp_path / "people")
+    before = read_image(tmp_path / "people/images/coco_train2017_901.jpg")
+    path = tmp_path / "data/train2017/000000000002.jpg"
+    write_image(path, 255 - read_image(path))
+    touch_later(path)
+    assert build(source, tmp_path / "people")["kept"] == 3
+    assert abs(read_image(tmp_path / "people/images/coco_train2017_901.jpg").astype(int) - before).mean() > 60
+
+
+def test_a_photo_of_the_same_size_and_another_content_is_looked_at_again(tmp_path: Path) -> None:
+    source = make_ahp(tmp_path / "data")
+    build(source, tmp_path / "people")
+    mask = tmp_path / "data/train/Annotations/a1.png"
+    raw = mask.read_bytes()
+    write_image(mask, np.zeros((HEIGHT, 150), np.uint8))
+    mask.write_bytes(mask.read_bytes().ljust(len(raw), b"\0"))
+    touch_later(mask)
+    report = build(source, tmp_path / "people")
+    assert report["dropped"] == {"mask empty": 1} and "ahp_a1" not in table(tmp_path / "people")
+    assert not (tmp_path / "people/images/ahp_a1.jpg").exists(), "its files went, too"
+
+
+def test_a_corrected_annotation_is_looked_at_again(tmp_path: Path) -> None:
+    source = coco(tmp_path / "data")
+    build(source, tmp_path / "people")
+    path = tmp_path / "data/annotations/instances_train2017.json"
+    raw = json.loads(path.read_text())
+    raw["annotations"][0]["iscrowd"] = 1
+    path.write_text(json.dumps(raw))
+    report = build(source, tmp_path / "people")
+    assert report["dropped"] == {"a crowd": 1} and list(table(tmp_path / "people")) == [
+        "coco_train2017_901", "coco_train2017_902"
+    ]  # fmt: skip
+
+
+def test_a_copied_dataset_is_the_same_dataset(tmp_path: Path) -> None:
+    build(coco(tmp_path / "data"), tmp_path / "people")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "people/masks").iterdir()}
+    shutil.copytree(tmp_path / "data", tmp_path / "copy", copy_function=shutil.copyfile)  # with new dates
+    build(Coco(tmp_path / "copy"), tmp_path / "people")
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "people/masks").iterdir()} == before
+
+
+@pytest.mark.parametrize("same_photos", [True, False])
+def test_two_exports_with_the_same_names_are_told_apart(same_photos: bool, tmp_path: Path) -> None:
+    build(coco(tmp_path / "one"), tmp_path / "people")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "people/images").iterdir()}
+    other = coco(tmp_path / "two", 3, 1 if same_photos else 7)
+    if same_photos:
+        for path in (tmp_path / "two/train2017").iterdir():
+            write_image(path, 255 - read_image(path))
+    with pytest.raises(DeoccError, match="another photo of this name|is taken, by photo.*give --export WORD"):
+        build(other, tmp_path / "people")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "people/images").iterdir()} == before
+    options = replace(OPTIONS, export="second", keep="all")
+    build_again = build(coco(tmp_path / "three"), tmp_path / "other")
+    assert build_again["kept"] == 3
+    from deocc.people.sources.build import build_people
+
+    report = build_people(other, tmp_path / "people", options, progress=False)
+    assert {facts["kept"] for facts in report["sources"].values()} == {3}
+    assert len(PeopleFolder(tmp_path / "people")) == 6
+    with pytest.raises(DeoccError, match="letters and digits"):
+        build_people(other, tmp_path / "people", replace(OPTIONS, export="../x"), progress=False)
+
+
+def test_a_mistyped_command_leaves_nothing_that_binds(tmp_path: Path) -> None:
+    with pytest.raises(DeoccError, match="no such folder"):
+        build(Coco(tmp_path / "dtaa"), tmp_path / "people")
+    assert not (tmp_path / "people").exists()
+    source = coco(tmp_path / "data")
+    aside = (tmp_path / "data/train2017").rename(tmp_path / "aside")  # photos are elsewhere
+    assert build(source, tmp_path / "people")["dropped"] == {"photo missing": 3}
+    options = replace(OPTIONS, thresholds=Thresholds(min_side=40), segmenter="grabcut")
+    images = replace(source, images=aside)
+    assert build(images, tmp_path / "people", options=options)["kept"] == 3
+    with pytest.raises(DeoccError, match="made with other options .thresholds."):
+        build(images, tmp_path / "people", options=replace(options, thresholds=Thresholds(min_side=41)))
+
+
+def test_an_index_that_a_killed_run_left_is_not_taken_for_the_new_annotations(tmp_path: Path) -> None:
+    source = coco(tmp_path / "data")
+    from deocc.people.sources.build import _index_path
+    from deocc.people.sources.index import open_index
+
+    path = _index_path(source, tmp_path / "people")
+    path.parent.mkdir(parents=True)
+    open_index(source, path).close()
+    writer = CocoWriter(tmp_path / "data")
+    writer.people(1)
+    touch_later(writer.save())
+    assert build(source, tmp_path / "people")["people"] == 1
+
+
+def test_two_processes_of_one_shard_do_not_meet(tmp_path: Path) -> None:
+    source = coco(tmp_path / "data")
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from deocc.people.sources.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]), 'coco', (1, 1), {})\n"
+        "print('held', flush=True)\ntime.sleep(60)\n"
+    )
+    (tmp_path / "people").mkdir()
+    other = subprocess.Popen([sys.executable, "-c", code, tmp_path / "people"], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with pytest.raises(DeoccError, match="another process makes coco, shard 1/1, here; wait until"):
+            build(source, tmp_path / "people")
+    finally:
+        other.kill()
+        other.communicate()
+    assert build(source, tmp_path / "people")["kept"] == 3  # the killed one holds nothing
+
+
+BAD_ROWS = [None, "", "null", "[]", "{", '{"id": 5}', '{"id": "../../x"}', '{"no": "id"}', "[" * 100_000,
+            "9" * 5000]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_merge_refuses_a_journal_with_damaged_rows(row: str | None, tmp_path: Path) -> None:
+    build(coco(tmp_path / "data"), tmp_path / "people")
+    path = tmp_path / "people/.build/coco-1of1.sqlite"
+    with sqlite3.connect(path) as base:
+        base.execute("UPDATE people SET row = ? WHERE id = 'coco_train2017_901'", (row,))
+    with pytest.raises(DeoccError, match="coco-1of1.sqlite: damaged") as error:
+        write_tables(tmp_path / "people")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", [0, 16, 30, 100, 2000, 4096, 5000, 9000])
+def test_merge_says_which_journal_is_damaged(place: int, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    build(coco(tmp_path / "data"), tmp_path / "people")
+    path = tmp_path / "people/.build/coco-1of1.sqlite"
+    raw = bytearray(path.read_bytes())
+    raw[place : place + 300] = b"\xff" * 300
+    path.write_bytes(bytes(raw))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["people", "merge", str(tmp_path / "people")])
+    shown = capsys.readouterr().err
+    one_line = shown.count("\n") == 1 and str(path) in shown
+    assert stop.value.code in (0, None) or (stop.value.code == 2 and one_line)
+
+
+def test_one_photo_that_nobody_expected_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deocc.people.sources import build as B
+
+    source, real = coco(tmp_path / "data"), B.read_as_annotated
+
+    def stumble(path: Path, size: object) -> np.ndarray:
+        if path.stem.endswith("2"):
+            raise ZeroDivisionError("a denominator\nof EXIF")
+        return real(path, size)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(B, "read_as_annotated", stumble)
+    report = build(source, tmp_path / "people")
+    assert report["kept"] == 2 and report["dropped"] == {"unexpected error": 1}
+    assert "ZeroDivisionError: a denominator of EXIF" in report["examples"]["unexpected error"][0]
+    monkeypatch.undo()
+    assert build(source, tmp_path / "people")["kept"] == 3  # and is tried again

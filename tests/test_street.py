@@ -1,0 +1,190 @@
+"""A stranger's photo: exact masks, stray pixels, boxes asked of stage 1, clicks, the frame's window."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from deocc.cli.main import app
+from deocc.errors import DeoccError
+from deocc.inference.deoccluder import Deoccluder
+from deocc.inference.prompts import box_fit, follow_prompts
+from deocc.inference.views import STAGE1, make_view
+from deocc.inference.window import on_whole_photo, seen_through, window_of
+from deocc.io import write_image, write_mask
+from deocc.masks import mask_box
+from deocc.occlusion import CaseFolder
+from deocc.paths import DATA
+
+
+@pytest.fixture(scope="module")
+def small() -> Deoccluder:
+    return Deoccluder.from_pretrained("small", "cpu", flip=False)
+
+
+@pytest.fixture(scope="module")
+def case():
+    return CaseFolder(DATA / "demo-cases")[0]
+
+
+def same(one, other) -> bool:
+    names = ("modal_mask", "amodal_mask", "invisible_mask", "parsing", "recovered")
+    return all((getattr(one, name) == getattr(other, name)).all() for name in names)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_exact_masks_are_never_painted(small, case, seed) -> None:
+    rng = np.random.default_rng(seed)
+    mask = case.modal_mask.copy()
+    for _ in range(rng.integers(0, 4)):  # pieces cut off, added, and strays
+        y, x = rng.integers(0, mask.shape[0]), rng.integers(0, mask.shape[1])
+        high, wide = rng.integers(1, 40, 2)
+        mask[y : y + high, x : x + wide] = rng.random() < 0.5
+    if not mask.any():
+        mask[0, 0] = True
+    answer = small.deocclude(case.image, mask, exact=True)
+    assert (answer.modal_mask == mask).all()
+    assert not (answer.invisible_mask & mask).any()
+    assert (answer.amodal_mask == (mask | answer.invisible_mask)).all()
+    assert (answer.recovered[~answer.invisible_mask] == case.image[~answer.invisible_mask]).all()
+
+
+def test_exact_needs_a_mask_and_no_points(case) -> None:
+    with pytest.raises(DeoccError, match="exact: no mask came"):
+        make_view(case.image, box=case.box_xyxy, exact=True)
+    with pytest.raises(DeoccError, match="an exact mask stays as it is"):
+        make_view(case.image, case.modal_mask, exact=True, points=[(3, 3, True)])
+
+
+def test_one_far_pixel_changes_nothing(small, case) -> None:
+    height, width = case.modal_mask.shape
+    image = np.pad(case.image, ((0, 0), (0, 1000), (0, 0)), mode="edge")
+    mask = np.pad(case.modal_mask, ((0, 0), (0, 1000)))
+    plain = small.deocclude(image, mask)
+    mask[height // 2, width + 990] = True
+    stray = small.deocclude(image, mask)
+    assert same(plain, stray)
+    assert any("1 stray pixels" in note for note in stray.notes)
+    exact = small.deocclude(image, mask, exact=True)
+    assert exact.frame == plain.frame and exact.modal_mask[height // 2, width + 990]
+
+
+def test_a_box_is_asked_of_stage_1(small, case) -> None:
+    view = make_view(case.image, box=case.box_xyxy, segmenter=STAGE1)
+    asked = []
+
+    def ask(one):
+        asked.append(one.initial_mask.sum())
+        return small._ask(one)
+
+    found = follow_prompts(view, ask)
+    assert len(asked) == 3 and asked[0] > asked[2] and not found.boxed  # the box, GrabCut, an ellipse
+    box_area = view.initial_mask.sum()
+    assert 0 < found.initial_mask.sum() < box_area
+    both = (found.initial_mask & case.modal_mask).sum() / (found.initial_mask | case.modal_mask).sum()
+    alone = (view.initial_mask & case.modal_mask).sum() / (view.initial_mask | case.modal_mask).sum()
+    assert both > alone
+    answer = small.deocclude(case.image, box=case.box_xyxy, segmenter=STAGE1)
+    assert (answer.initial_mask == found.initial_mask).all()
+    assert any("rough mask by stage 1" in note for note in answer.notes)
+
+
+def test_answers_that_fill_the_box_count_more(case) -> None:
+    """Of three answers, two show half a person and one a person who fills the box."""
+    view = make_view(case.image, box=case.box_xyxy, segmenter=STAGE1)
+    x0, y0, x1, y1 = mask_box(view.initial_mask)
+    half = view.initial_mask.copy()
+    half[(y0 + y1) // 2 :] = False
+
+    def ask(asked):
+        whole = asked.initial_mask[y0:y1, x0:x1].all()
+        seen = view.frame.crop_mask(view.initial_mask if whole else half, 64)
+        return np.where(seen, np.float32(3), np.float32(-3)), np.zeros((64, 64), np.float32)
+
+    found = follow_prompts(view, ask).initial_mask
+    assert (found & view.initial_mask).sum() > 0.9 * view.initial_mask.sum()
+
+
+def test_the_fit_to_a_box() -> None:
+    box, mask = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    box[10:30, 10:20] = True
+    assert box_fit(mask, box) == 0 == box_fit(box, mask)
+    mask[10, 10] = mask[29, 19] = True  # touches all sides
+    assert box_fit(mask, box) == 1
+    mask[29, 19], mask[19, 19] = False, True
+    assert box_fit(mask, box) == 0.5
+    mask[:] = False
+    mask[35:, 35:] = True
+    assert box_fit(mask, box) == 0
+
+
+def test_clicks_are_honoured_and_change_the_answer(small, case) -> None:
+    before = small.deocclude(case.image, case.initial_mask, paint=False)
+    rows, columns = np.nonzero(before.modal_mask)
+    middle = len(rows) // 2
+    x, y = int(columns[middle]), int(rows[middle])
+    no = small.deocclude(case.image, case.initial_mask, points=[(x, y, False)], paint=False)
+    assert not no.modal_mask[y, x] and (no.modal_mask != before.modal_mask).any()
+    yes = small.deocclude(case.image, case.initial_mask, points=[(x, y, False), (x, y, True)], paint=False)
+    assert yes.modal_mask[y, x] and yes.amodal_mask[y, x]
+    rows, columns = np.nonzero(before.invisible_mask)
+    x, y = int(columns[len(rows) // 2]), int(rows[len(rows) // 2])
+    gone = small.deocclude(case.image, case.initial_mask, points=[(x, y, False)])
+    assert not gone.amodal_mask[y, x], "a no to a hidden part: nobody is there at all"
+    assert (gone.recovered[~gone.invisible_mask] == case.image[~gone.invisible_mask]).all()
+
+
+def test_a_window_gives_the_whole_photos_answer(small, case) -> None:
+    pad = 400
+    image = np.pad(case.image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
+    mask = np.pad(case.modal_mask, pad)
+    view = make_view(image, mask)
+    window = window_of(view)
+    assert mask[window].sum() == mask.sum() and mask[window].size < 0.7 * mask.size
+    local = small._answers([seen_through(view, window)], True)[0]
+    found, plain = on_whole_photo(local, view, window), small._answers([view], True)[0]
+    for name in ("modal_mask", "amodal_mask"):
+        one, other = getattr(found, name), getattr(plain, name)
+        assert one.shape == other.shape
+        assert (one & other).sum() / (one | other).sum() > 0.995
+    assert np.abs(found.recovered.astype(int) - plain.recovered).mean() < 0.05
+    assert found.frame == view.frame and (found.initial_mask == mask).all()
+
+
+def test_command_line(tmp_path: Path, case) -> None:
+    write_image(tmp_path / "photo.png", case.image)
+    write_mask(tmp_path / "mask.png", case.modal_mask)
+    mask = ["deocclude", str(tmp_path / "photo.png"), "--mask", str(tmp_path / "mask.png"), "--out"]
+    done = CliRunner().invoke(app, [*mask, str(tmp_path / "exact"), "--exact"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "exact" / "recovered.png").is_file()
+    bad = CliRunner().invoke(app, [*mask, str(tmp_path / "bad"), "--point", "1,2,perhaps"])
+    assert isinstance(bad.exception, DeoccError) and "give X,Y,yes" in str(bad.exception)
+    assert not (tmp_path / "bad").exists()
+
+
+def test_arguments_are_checked_without_pytorch(tmp_path: Path, case) -> None:
+    write_image(tmp_path / "photo.png", case.image)
+    code = (
+        "import sys\nfrom deocc.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n"
+        "    heavy = [name for name in ('torch', 'matplotlib', 'scipy') if name in sys.modules]\n"
+        "    print(end.code, heavy)\n"
+    )
+    photo, out = str(tmp_path / "photo.png"), str(tmp_path / "out")
+    for wrong in (
+        [photo, "--box", "9", "9", "1", "1", "--out", out],
+        [photo, "--out", out],
+        ["absent.jpg", "--box", "1", "2", "3", "4", "--out", out],
+        [photo, "--box", "0", "0", "50", "50", "--weights", "absent", "--out", out],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "deocclude", *wrong], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "2 []", (wrong, done.stdout, done.stderr)

@@ -1,0 +1,142 @@
+"""Given masks: stray pieces, the limit on what is given up, exact masks, clicks."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deocc.errors import DeoccError
+from deocc.inference.clicks import Click, Verdict, amended, check_points, honoured, spot
+from deocc.inference.user_mask import (
+    MOST_GIVEN_UP,
+    SURE,
+    TRUST,
+    follow_exactly,
+    hold_on,
+    share_given_up,
+    trust_in,
+    without_strays,
+)
+from deocc.masks import Frame, person_frame
+
+
+def body(shape: tuple[int, int] = (300, 1200)) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[50:250, 60:140] = True
+    return mask
+
+
+def test_a_far_pixel_is_stray() -> None:
+    mask = body()
+    mask[10, 1150] = True
+    kept, left_out = without_strays(mask)
+    assert left_out == 1 and (kept == body()).all()
+    assert mask[10, 1150], "the given mask stays as it was"
+
+
+def test_visible_pieces_of_one_person_stay() -> None:
+    mask = body()
+    mask[120:160, :] &= False  # a bar hides the middle
+    mask[255:262, 100:106] = True  # a shoe, small but near
+    mask[60:100, 500:540] = True  # a hand far away, but no speck
+    kept, left_out = without_strays(mask)
+    assert left_out == 0 and kept is mask
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_strays_never_empty_a_mask(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((60, 80)) > rng.uniform(0.5, 0.999)
+    mask[rng.integers(60), rng.integers(80)] = True
+    kept, left_out = without_strays(mask)
+    assert kept.any() and not (kept & ~mask).any()
+    assert left_out == np.count_nonzero(mask) - np.count_nonzero(kept)
+
+
+def test_doubtful_pixels_are_held_on_to() -> None:
+    given_mask = np.zeros((20, 20), bool)
+    given_mask[:10] = True
+    doubt = np.where(given_mask, -1.5, -4.0).astype(np.float32)
+    held = hold_on(doubt, given_mask)
+    assert share_given_up(given_mask, held > 0) <= MOST_GIVEN_UP + 0.01
+    assert (held[~given_mask] == doubt[~given_mask]).all()
+
+
+def test_what_is_surely_wrong_is_given_up() -> None:
+    given_mask = np.ones((20, 20), bool)
+    sure = np.full((20, 20), -SURE - 0.5, np.float32)
+    assert share_given_up(given_mask, hold_on(sure, given_mask) > 0) == 1.0
+
+
+def test_a_mask_gains_trust_by_how_right_it_is() -> None:
+    given_mask = np.ones((20, 20), bool)
+    odds = np.full((20, 20), 3.0, np.float32)
+    assert np.allclose(hold_on(odds, given_mask), 3.0 + TRUST[1])
+    odds[:, 12:] = -9.0  # stage 1 is sure that two fifths of it are wrong
+    assert np.allclose(hold_on(odds, given_mask), odds + TRUST[0])
+    odds[:, 12:14] = 1.0  # IoU 0.7
+    assert TRUST[0] < trust_in(given_mask, odds > 0) < TRUST[1]
+
+
+@given(st.integers(0, 10_000), st.floats(20, 400))
+@settings(max_examples=40, deadline=None)
+def test_exact_masks_stay_bit_for_bit(seed: int, side: float) -> None:
+    rng = np.random.default_rng(seed)
+    mask, modal, amodal = (rng.random((40, 50)) > level for level in rng.uniform(0, 1, 3))
+    found, whole = follow_exactly(mask, modal, amodal | modal, side)
+    assert (found == mask).all() and found is not mask
+    assert not (mask & ~whole).any()
+    assert not (whole & ~mask & ~(amodal | modal)).any(), "nothing is whole that stage 1 did not call so"
+
+
+def test_the_rim_of_an_exact_mask_is_no_hidden_body() -> None:
+    true = body((300, 300))
+    drawn = np.zeros_like(true)
+    drawn[53:247, 63:137] = True  # three pixels inside the border
+    found, whole = follow_exactly(drawn, true, true, 300)
+    assert (whole == drawn).all() and (found == drawn).all()
+
+
+def test_hidden_parts_beyond_an_exact_mask_stay() -> None:
+    modal, amodal = body((300, 300)), body((300, 300))
+    amodal[50:250, 140:200] = True
+    _, whole = follow_exactly(modal, modal, amodal, 300)
+    assert (whole == amodal).all()
+
+
+def test_points_are_checked() -> None:
+    image = np.zeros((10, 20, 3), np.uint8)
+    assert check_points([(3, 4, True), (19.5, 9.9, 0)], image) == (Click(3, 4, True), Click(19.5, 9.9, False))
+    for bad in [(20, 4, True), (3, -1, True)]:
+        with pytest.raises(DeoccError, match="outside the 20 x 10 photo"):
+            check_points([bad], image)
+    for bad in [(3, 4), (3, 4, 7), (np.nan, 4, True)]:
+        with pytest.raises(DeoccError, match="give x, y and whether"):
+            check_points([bad], image)
+
+
+def test_a_click_follows_its_surface() -> None:
+    image = np.full((200, 200, 3), 40, np.uint8)
+    image[80:120, 90:110] = 200  # a bright patch around the click
+    frame = Frame(0, 0, 200)
+    empty = np.zeros((200, 200), bool)
+    more = amended(empty, image, frame, Click(100, 100, True))
+    assert more[82:118, 92:108].all() and not more[:, :85].any() and not more[:, 115:].any()
+    less = amended(~empty, image, frame, Click(100, 100, False))
+    assert (less == ~more).all()
+
+
+def test_spots_are_honoured_in_order() -> None:
+    frame = person_frame(body((300, 300)))
+    modal, amodal = body((300, 300)), body((300, 300))
+    amodal[50:250, 140:200] = True
+    no_hidden = Verdict(Click(170, 150, False), True)
+    no_visible = Verdict(Click(100, 100, False), False)
+    yes = Verdict(Click(20, 20, True), False)
+    seen, whole = honoured(modal, amodal, (no_hidden, no_visible, yes), frame)
+    assert not seen[150, 170] and not whole[150, 170]
+    assert not seen[100, 100] and whole[100, 100], "not visible there, but perhaps behind it"
+    assert seen[20, 20] and whole[20, 20]
+    again, _ = honoured(modal, amodal, (no_visible, Verdict(Click(100, 100, True), False)), frame)
+    assert again[spot(Click(100, 100, True), frame, modal.shape)].all()
