@@ -135,6 +135,9 @@ def test_every_command_has_help_seed_and_device(deocc: Callable[..., Ran], comma
         (["evaluate", "cases"], "Missing argument 'PRED'"),
         (["bench", "--colour"], "--colour"),
         (["people", "imagine"], "No such command 'imagine'; see deocc people --help"),
+        (["demo", "--out", ""], "--out: the value is empty; is a shell variable unset?"),
+        (["demo", "--out="], "--out: the value is empty; is a shell variable unset?"),
+        (["deocclude", " "], "argument 2: the value is empty; is a shell variable unset?"),
     ],
 )
 def test_usage_errors_are_one_line(deocc: Callable[..., Ran], words: list[str], said: str) -> None:
@@ -469,7 +472,7 @@ def test_occlude_leaves_a_bad_person_out(deocc, spoil, said, tmp_path) -> None: 
         (["--ratio", 0.5, 0.2], "ratio 0.5 0.2"),
         (["--ratio", 0, 0.2], "ratio 0 0.2"),
         (["--ratio", 0.5, 1.2], "ratio 0.5 1.2"),
-        (["--split", "test"], "no people in split 'test'"),
+        (["--split", "test"], "no people in split 'test'; choose --split from: all, train, val"),
         (["--initial", -1], "--initial"),
         (["--seed", 2**64], "--seed"),
         (["--seed", 2**63], "--seed"),

@@ -1,6 +1,7 @@
 """Measuring the departures, and the study that trains both ways."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -87,18 +88,36 @@ def test_the_study_has_the_papers_terms_alone():
 def test_every_run_can_be_built_and_the_pairs_differ_in_departures_alone():
     assert RUNS["masks-written"].departures == RUNS["content-written"].departures == WRITTEN
     assert RUNS["masks-released"].departures == RUNS["content-released"].departures == RELEASED
-    needed = {name for run in RUNS.values() for name in (run.as_long_as, run.pace) if name}
-    order = list(RUNS)
-    assert all(order.index(name) < order.index("masks-written-long") for name in needed)
+    assert {run.as_long_as for run in RUNS.values() if run.as_long_as} == {"masks-full"}
 
 
-def test_equal_time_is_the_other_runs_minutes_at_this_ones_pace():
-    run, config = RUNS["masks-written-long"], StudyConfig(images=100)
-    done = {"masks-full": {"minutes": 50.0, "images": 100}, "masks-written": {"minutes": 10.0, "images": 100}}
-    assert released_training._images(run, config, done) == 500
-    assert released_training._images(RUNS["masks-full"], config, {}) == 100
-    with pytest.raises(DeoccError, match="run that one first"):
-        released_training._images(run, config, {})
+class Sleeper:
+    """A system whose losses take a known time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.step = seconds, 0
+
+    def losses(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        time.sleep(self.seconds)
+        return {"loss": torch.zeros((), requires_grad=True)}
+
+    def discriminator_losses(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {}
+
+
+def test_equal_time_is_measured_with_both_in_turn():
+    ratio = released_training.cost_ratio(Sleeper(0.06), Sleeper(0.02), {})  # type: ignore[arg-type]
+    assert 2 < ratio < 3.6
+
+
+def test_a_run_of_equal_time_trains_on_more_images_of_the_cheaper_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEOCC_QUIET", "1")
+    monkeypatch.setattr(released_training, "cost_ratio", lambda slow, fast, batch: 3.0)
+    config = StudyConfig("tiny", images=8, limit=2)
+    found = released_training.run_released_study(
+        [PEOPLE_MINI], "masks-written-long", config, tmp_path, "cpu", 1
+    )
+    assert (found["images"], found["images_ratio"]) == (24, 3.0)
 
 
 def test_content_scores_in_closed_form(batch):

@@ -87,7 +87,7 @@ def main(
         elif name in done["runs"]:
             _log.info("%s: stored already", name)
         else:
-            found = run_released_study(people, name, config, out, done["runs"], device, threads)
+            found = run_released_study(people, name, config, out, device, threads)
             store(path, config, name, found, out)
             scores = ", ".join(f"{key} {value['value']:.3f}" for key, value in found["scores"].items())
             print(f"{name}: {found['images']} images, {found['minutes']:.1f} minutes; {scores}", flush=True)

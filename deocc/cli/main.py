@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -36,9 +37,28 @@ def _where_data_are(message: str) -> str:
     return f" (there are no bundled data at {DATA}; set DEOCC_DATA to the folder data/ of a clone of deocc)"
 
 
+def _refuse_empty(args: Sequence[str]) -> None:
+    """An empty path would mean the present folder.
+
+    Raises:
+        DeoccError: a word without a value, as ``--out "$UNSET"`` gives.
+    """
+    for index, word in enumerate(args):
+        option, is_pair, value = word.partition("=")
+        if not word.strip():
+            before = args[index - 1] if index else ""
+            name = before if before.startswith("--") else f"argument {index + 1}"
+        elif word.startswith("--") and is_pair and not value.strip():
+            name = option
+        else:
+            continue
+        raise DeoccError(f"{name}: the value is empty; is a shell variable unset?")
+
+
 def main(args: list[str] | None = None) -> None:
     """Runs the command line. Bad input ends in one line on stderr and exit status 2, Ctrl-C in status 130."""
     try:
+        _refuse_empty(sys.argv[1:] if args is None else args)
         status = app(args, prog_name="deocc", standalone_mode=False)
     except DeoccError as error:
         _fail(str(error) + _where_data_are(str(error)))

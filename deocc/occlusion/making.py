@@ -110,7 +110,11 @@ def write_cases(
     things = PeopleFolder(occluders).occluders(part) if occluders else occluders_of(persons, part)
     for what, found in (("people", persons), ("occluders", things)):
         if not len(found):
-            raise DeoccError(f"{found.path}: no {what} in split {options.split!r}; choose another --split")
+            named = {row["split"] for row in type(found)(found.path).rows} - {""}
+            there = ", ".join(sorted(named | {"all"}))
+            raise DeoccError(
+                f"{found.path}: no {what} in split {options.split!r}; choose --split from: {there}"
+            )
     facts = {
         **options.__dict__, "people": _digest(persons.path, part), "occluders": _digest(things.path, part),
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,11 +39,12 @@ from deocc.released import (
 from deocc.training.checkpoints import checkpoints
 from deocc.training.loop import train
 from deocc.training.mask import invisible_mask
-from deocc.training.system import network_swapped
+from deocc.training.system import System, network_swapped
 from deocc.training.templates import make_templates
 
 _log = logging.getLogger("deocc")
 SCHEMA = "deocc.released-study/1"
+CYCLE = 4  # steps after which the costly terms have come round (`study_preset`)
 PROMPTS: tuple[Prompt, ...] = ("modal", "initial")  # true visible mask, or M_i of severity 1
 
 
@@ -55,7 +57,6 @@ class StudyRun:
         departures: the switches.
         full: stage 1 at full resolution (`FullResolutionNet`).
         as_long_as: name of a run with the same training time; None: trains on the study's number of images.
-        pace: name of a run of the same network, from which the time per image is taken.
         about: description.
     """
 
@@ -63,7 +64,6 @@ class StudyRun:
     departures: Departures
     full: bool = False
     as_long_as: str | None = None
-    pace: str | None = None
     about: str = ""
 
 
@@ -72,7 +72,7 @@ RUNS: dict[str, StudyRun] = {
     "masks-released": StudyRun("mask", RELEASED, about="stage 1 as released, but half resolution"),
     "masks-full": StudyRun("mask", RELEASED, full=True, about="stage 1 as released, full resolution"),
     "masks-written-long": StudyRun(
-        "mask", WRITTEN, as_long_as="masks-full", pace="masks-written",
+        "mask", WRITTEN, as_long_as="masks-full",
         about="stage 1 as written, half resolution, as much time as full resolution took",
     ),
     "content-written": StudyRun("content", WRITTEN, about="stage 2 as written"),
@@ -124,7 +124,6 @@ def run_released_study(
     name: str,
     config: StudyConfig,
     out: Path,
-    done: Mapping[str, Any],
     device: str | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
@@ -135,7 +134,6 @@ def run_released_study(
         name: of the run.
         config: sizes and lengths.
         out: folder of the trainings; an interrupted training resumes.
-        done: results of earlier runs, by name; a run at equal time needs two of them.
         device: "cpu", "cuda"; None: a GPU if there is one.
         threads: CPU threads of torch.
 
@@ -143,17 +141,23 @@ def run_released_study(
         JSON values: name, images, minutes, parameters, and scores with intervals.
 
     Raises:
-        DeoccError: unknown run; a run that it needs is missing; no validation people.
+        DeoccError: unknown run; no validation people.
     """
     if name not in RUNS:
         raise DeoccError(f"run {name!r} is unknown; choose from {', '.join(RUNS)}")
     run, preset = RUNS[name], study_preset(config)
-    images = _images(run, config, done)
     people = load_people(people_dirs, holdout=False)
     stage: Stage = getattr(preset, run.stage)
     data = OcclusionDataset(people.persons, people.occluders, preset.size, config.seed, stage.mix)
-    torch.manual_seed(config.seed)
     build = _mask_system if run.stage == "mask" else _content_system
+    images, ratio = config.images, 1.0
+    if run.as_long_as is not None:
+        batch = collate([data.item(0, index) for index in range(stage.train.batch_size)])
+        slow: Any = build(RUNS[run.as_long_as], preset, data, config)
+        fast: Any = build(run, preset, data, config)
+        ratio = cost_ratio(slow, fast, batch)
+        images = round(config.images * ratio)
+    torch.manual_seed(config.seed)
     system: Any = build(run, preset, data, config)
     settings = _length(stage, images, config.seed, threads)
     folder = out / f"{config.preset}-{name}"
@@ -164,21 +168,35 @@ def run_released_study(
         scores, count = measure(system, *_tests(people_dirs, preset.size, config), config.seed)
     return {
         "about": run.about, "stage": run.stage, "images": result.steps * settings.batch_size,
+        "images_ratio": round(ratio, 2),
         "minutes": round(result.minutes, 2), "parameters": count_parameters(system.network),
         "departures": [key for key, on in asdict(run.departures).items() if on], "n": count,
         "data": people.description, "scores": scores, "deocc": __version__, "torch": torch.__version__,
     }  # fmt: skip
 
 
-def _images(run: StudyRun, config: StudyConfig, done: Mapping[str, Any]) -> int:
-    """The number of training images of a run: the study's, or as many as fit another run's time."""
-    if run.as_long_as is None or run.pace is None:
-        return config.images
-    for needed in (run.as_long_as, run.pace):
-        if needed not in done:
-            raise DeoccError(f"this run takes the time of {needed}, which is not stored; run that one first")
-    pace = done[run.pace]["minutes"] / done[run.pace]["images"]
-    return max(1, round(done[run.as_long_as]["minutes"] / max(pace, 1e-9)))
+def cost_ratio(slow: System, fast: System, batch: Batch, rounds: int = 3) -> float:
+    """How many images `fast` trains on in the time that `slow` takes for one.
+
+    Both take the same steps in turn, so that other work of the machine slows both; the least time counts.
+
+    Args:
+        slow, fast: training systems; their networks gather gradients, but no weight changes.
+        batch: of training.
+        rounds: of `CYCLE` steps each.
+    """
+    least = [float("inf"), float("inf")]
+    for _ in range(rounds):
+        for index, system in enumerate((slow, fast)):
+            begun = time.perf_counter()
+            for system.step in range(CYCLE):
+                for terms in (system.losses(batch), system.discriminator_losses(batch)):
+                    if terms:
+                        total = torch.stack([value.float() for value in terms.values()]).sum()
+                        total.backward()
+                        total.detach().item()  # waits for a GPU
+            least[index] = min(least[index], time.perf_counter() - begun)
+    return least[0] / least[1]
 
 
 def _length(stage: Stage, images: int, seed: int, threads: int | None) -> Any:
