@@ -29,6 +29,7 @@ from deocc.training.loader import EndlessBatches
 from deocc.training.loop import train
 from deocc.training.mask import MaskSystem
 from deocc.training.optimisers import lr_factor, make_optimizer, update_ema
+from deocc.training.processes import make_accelerator
 from deocc.training.templates import make_templates
 
 SIZE = 32
@@ -394,6 +395,16 @@ def test_half_precision_trains(data, tmp_path):
     run = config(mixed_precision="bf16", steps=2)
     result = train(make_system(data), data, run, tmp_path, device="cpu")
     assert result.steps == 2 and all(p.dtype == torch.float32 for p in result.ema.parameters())
+
+
+@pytest.mark.parametrize(("capability", "warned"), [("AVX2", True), ("AVX512", False)])
+def test_slow_half_precision_is_said(data, tmp_path, monkeypatch, caplog, capability, warned):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    make_accelerator("cpu", "bf16")
+    assert ("many times slower" in caplog.text) == warned
+    caplog.clear()
+    make_accelerator("cpu", "no")
+    assert not caplog.text
 
 
 def test_frozen_helpers_are_copied_and_run_in_the_precision_of_training(data, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 from deocc.device import pick_device
 from deocc.errors import DeoccError
 
+EMULATED = ("AVX2", "NO AVX")  # x86 processors without AVX-512: PyTorch computes bfloat16 piece by piece
+_log = logging.getLogger("deocc")
+
 
 def world_size() -> int:
     """Number of processes that ``torchrun`` (or Slurm's wrapper of it) started; 1 without it."""
@@ -28,6 +32,11 @@ def world_size() -> int:
 def is_first() -> bool:
     """Whether this process is the first one, which prints and saves."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def emulates_bfloat16() -> bool:
+    """Whether this processor is an x86 one that computes bfloat16 slowly."""
+    return torch.backends.cpu.get_cpu_capability() in EMULATED
 
 
 def make_accelerator(device: str | None, precision: str) -> Accelerator:
@@ -46,6 +55,11 @@ def make_accelerator(device: str | None, precision: str) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=True)  # a notebook may train twice, on two devices
     with _named_device(None if cpu or world_size() > 1 else str(wanted)):
         accelerator = Accelerator(mixed_precision=precision, cpu=cpu)
+    if precision == "bf16" and accelerator.device.type == "cpu" and emulates_bfloat16():
+        _log.warning(
+            "this processor has no AVX-512: it computes bfloat16 many times slower than 32-bit floats; "
+            "train with precision no"
+        )
     if device is not None and torch.device(device).type != accelerator.device.type:
         raise DeoccError(
             f"device {device!r} is not available here ({accelerator.device} is); leave it out, or use 'cpu'"
