@@ -130,6 +130,19 @@ def test_content_scores_in_closed_form(batch):
     assert torch.allclose(scores["l1_pasted"], 0.1 * share, atol=1e-5)
 
 
+def test_differences_are_paired_by_case():
+    people = ["a", "a", "b", "c"]
+    first, second = ({"about": name, "people": people, "cases": {"iou": values}} for name, values in (
+        ("first", [0.5, 0.9, 0.1, 0.4]), ("second", [0.4, 0.8, 0.0, 0.3])
+    ))  # fmt: skip
+    found = released_training.paired_difference(first, second, "iou")
+    assert found.value == pytest.approx(0.1) and found.low == pytest.approx(found.high)
+    with pytest.raises(DeoccError, match="different people"):
+        released_training.paired_difference(first, {**second, "people": ["a", "b", "c", "d"]}, "iou")
+    with pytest.raises(DeoccError, match="second has no 'psnr'"):
+        released_training.paired_difference({**first, "cases": {"psnr": []}}, second, "psnr")
+
+
 def test_cost_counts_without_running():
     cost = released.stage1_cost("tiny", repeats=0)
     assert all(c["flop"] > 0 and "seconds" not in c for c in cost.values()) and len(cost) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def study_intervals(
         metrics: key of a score -> its name in words.
         caption: says preset, images and N.
     """
-    figure = Figure(figsize=(8.0, 0.9 + 0.35 * len(runs)), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(9.0, 1.1 + 0.4 * len(runs)), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for axes, (key, title) in zip(panels, metrics.items(), strict=True):
         for place, run in enumerate(runs.values()):
@@ -118,10 +119,10 @@ def study_intervals(
             apart = [[found["value"] - found["low"]], [found["high"] - found["value"]]]
             style = {"fmt": MARKERS[place % len(MARKERS)], "color": colour, "capsize": 3}
             axes.errorbar([found["value"]], [place], xerr=apart, **style)
-        axes.set_title(title, fontsize=9)
+        axes.set_title(fill(title, 18), fontsize=9)
         axes.grid(axis="x", alpha=0.3)
         axes.tick_params(labelsize=8)
-    panels[0].set_yticks(range(len(runs)), list(runs), fontsize=8)
+    panels[0].set_yticks(range(len(runs)), [fill(name, 40) for name in runs], fontsize=8)
     panels[0].set_ylim(len(runs) - 0.5, -0.5)
     if caption:
         figure.supxlabel(caption, fontsize=9)

@@ -19,7 +19,7 @@ from deocc.errors import DeoccError
 from deocc.experiments.people import Joined, load_people
 from deocc.experiments.presets import Preset, Stage, get_preset
 from deocc.experiments.tuning import mask_ious
-from deocc.metrics import bootstrap_mean
+from deocc.metrics import Interval, bootstrap_mean
 from deocc.models import count_parameters, load_weights
 from deocc.occlusion import OcclusionDataset, case_item, collate, make_cases
 from deocc.occlusion.batch import Batch, Prompt
@@ -45,6 +45,12 @@ from deocc.training.templates import make_templates
 _log = logging.getLogger("deocc")
 SCHEMA = "deocc.released-study/1"
 CYCLE = 4  # steps after which the costly terms have come round (`study_preset`)
+PAIRS = (
+    ("masks-written", "masks-released"),
+    ("masks-written", "masks-full"),
+    ("masks-written-long", "masks-full"),
+    ("content-written", "content-released"),
+)  # what is compared: the same images, or the same time
 PROMPTS: tuple[Prompt, ...] = ("modal", "initial")  # true visible mask, or M_i of severity 1
 
 
@@ -138,7 +144,8 @@ def run_released_study(
         threads: CPU threads of torch.
 
     Returns:
-        JSON values: name, images, minutes, parameters, and scores with intervals.
+        JSON values: images, minutes, parameters, scores with intervals, and every case's score, for
+        `paired_difference`.
 
     Raises:
         DeoccError: unknown run; no validation people.
@@ -165,13 +172,16 @@ def run_released_study(
     result = train(system, data, settings, folder, bool(checkpoints(folder)), None, device)
     with network_swapped(system, result.ema):
         measure = _mask_scores if run.stage == "mask" else _content_scores
-        scores, count = measure(system, *_tests(people_dirs, preset.size, config), config.seed)
+        tests, tested = _tests(people_dirs, preset.size, config)
+        values = measure(system, tests)
     return {
         "about": run.about, "stage": run.stage, "images": result.steps * settings.batch_size,
         "images_ratio": round(ratio, 2),
         "minutes": round(result.minutes, 2), "parameters": count_parameters(system.network),
-        "departures": [key for key, on in asdict(run.departures).items() if on], "n": count,
-        "data": people.description, "scores": scores, "deocc": __version__, "torch": torch.__version__,
+        "departures": [key for key, on in asdict(run.departures).items() if on], "n": len(tested),
+        "data": people.description, "scores": _intervals(values, tested, config.seed), "people": tested,
+        "cases": {name: _rounded(array) for name, array in values.items()},
+        "deocc": __version__, "torch": torch.__version__,
     }  # fmt: skip
 
 
@@ -253,15 +263,15 @@ def _tests(
     return batches, [str(case.person_id) for case in cases]
 
 
-def _intervals(values: Mapping[str, list[Tensor]], people: Sequence[str], seed: int) -> dict[str, Any]:
-    arrays = {name: torch.cat(parts).double().cpu().numpy() for name, parts in values.items()}
-    return {name: bootstrap_mean(array, people, seed=seed).to_json() for name, array in arrays.items()}
+Scores = dict[str, np.ndarray]
+"""A metric's values, one a case: names such as "invisible_given_modal" or "psnr_hole"."""
 
 
-def _mask_scores(
-    system: ReleasedMaskSystem, tests: Mapping[str, list[Batch]], people: Sequence[str], seed: int
-) -> tuple[dict[str, Any], int]:
-    """Mean IoUs under names such as "invisible_given_modal"."""
+def _intervals(values: Scores, people: Sequence[str], seed: int) -> dict[str, Any]:
+    return {name: bootstrap_mean(array, people, seed=seed).to_json() for name, array in values.items()}
+
+
+def _mask_scores(system: ReleasedMaskSystem, tests: Mapping[str, list[Batch]]) -> Scores:
     device = next(system.network.parameters()).device
     values: dict[str, list[Tensor]] = {}
     for prompt, batches in tests.items():
@@ -269,12 +279,10 @@ def _mask_scores(
             there = {name: value.to(device) for name, value in batch.items()}
             for name, iou in mask_ious(system.predict(there), there).items():
                 values.setdefault(f"{name}_given_{prompt}", []).append(iou)
-    return _intervals(values, people, seed), len(people)
+    return _joined(values)
 
 
-def _content_scores(
-    system: ReleasedContentSystem, tests: Mapping[str, list[Batch]], people: Sequence[str], seed: int
-) -> tuple[dict[str, Any], int]:
+def _content_scores(system: ReleasedContentSystem, tests: Mapping[str, list[Batch]]) -> Scores:
     """From true masks: PSNR and L1 inside the hole, and L1 of the whole picture with the truth pasted."""
     device = next(system.network.parameters()).device
     values: dict[str, list[Tensor]] = {}
@@ -282,7 +290,33 @@ def _content_scores(
         there = {name: value.to(device) for name, value in batch.items()}
         for name, value in content_scores(system.predict(there, "true")["recovered"], there).items():
             values.setdefault(name, []).append(value)
-    return _intervals(values, people, seed), len(people)
+    return _joined(values)
+
+
+def _joined(values: Mapping[str, list[Tensor]]) -> Scores:
+    return {name: torch.cat(parts).double().cpu().numpy() for name, parts in values.items()}
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(value) else round(float(value), 5) for value in values]
+
+
+def paired_difference(first: Mapping[str, Any], second: Mapping[str, Any], metric: str) -> Interval:
+    """Mean difference of two runs on the same cases, first minus second, with an interval over people.
+
+    Args:
+        first, second: stored runs (`run_released_study`).
+        metric: a key of their "cases".
+
+    Raises:
+        DeoccError: the runs were tested on different people, or without this metric.
+    """
+    if first["people"] != second["people"]:
+        raise DeoccError(f"{first['about']} and {second['about']} were tested on different people")
+    if missing := [run["about"] for run in (first, second) if metric not in run["cases"]]:
+        raise DeoccError(f"{missing[0]} has no {metric!r}")
+    apart = np.asarray(first["cases"][metric], float) - np.asarray(second["cases"][metric], float)
+    return bootstrap_mean(apart, first["people"])
 
 
 def content_scores(recovered: Tensor, batch: Batch) -> dict[str, Tensor]:
