@@ -199,6 +199,16 @@ def test_perceptual_and_frechet_distances_rank_a_copy_before_noise(
     assert good["frechet"]["name"] in ("FID", "FD-Lite0")
 
 
+def test_one_case_is_scored_without_the_distances_between_sets(tmp_path: Path) -> None:
+    case = make_case(0, "alone", 30)
+    write_case(tmp_path / "cases", case)
+    write_prediction(tmp_path / "pred", case, case.amodal_mask, case.target)
+    result = evaluate(tmp_path)
+    assert result["frechet"] is None and "recovered_kernel" not in result["metrics"]
+    assert result["metrics"]["amodal_iou"]["value"] == 1 and "recovered_perceptual" in result["metrics"]
+    assert any("two people" in note for note in result["notes"])
+
+
 def test_results_are_strict_json_and_formats_name_every_metric(
     tmp_path: Path, cases: list[OcclusionCase]
 ) -> None:

@@ -185,7 +185,7 @@ class Evaluation:
         return table
 
     def _frechet(self) -> dict[str, Any] | None:
-        if not self.features or sum(map(len, self.features)) < 2:
+        if sum(len(chunk.person) for chunk in self.features) < 2:
             return None
         found, target = (_joined(kind, "person") for kind in (self.features, self.target_features))
         return M.frechet_of_features(found, target, self.frechet_name).to_json()
@@ -233,6 +233,9 @@ class Evaluation:
                 "nothing to score: no case has ground truth for what was predicted; the case folder needs "
                 "amodal.png and modal.png (masks), parsing.png (body parts) or target.png (pixels)"
             )
+        notes = list(self.notes)
+        if self.features and "recovered_kernel" not in intervals:
+            notes.append("left out: a kernel distance needs cases of two people, a Frechet distance two cases")
         ordered = {name: intervals[name].to_json() for name in METRICS if name in intervals}
         draws = "{resamples} draws, seed {seed}".format(**self.options)
         return {
@@ -245,7 +248,7 @@ class Evaluation:
             "by_ratio": self._by_ratio(),
             "parsing": {"sides": "merged" if self.merged_sides else "true", "class_iou": self._class_ious()},
             "definitions": {name: METRICS[name].definition for name in ordered},
-            "notes": list(self.notes),
+            "notes": notes,
             "per_case": self._per_case(),
         }
 
