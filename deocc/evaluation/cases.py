@@ -235,7 +235,7 @@ class Evaluation:
             )
         notes = list(self.notes)
         if self.features and "recovered_kernel" not in intervals:
-            notes.append("left out: a kernel distance needs cases of two people, a Frechet distance two cases")
+            notes.append("left out: a kernel distance needs two people, a Frechet distance two cases")
         ordered = {name: intervals[name].to_json() for name in METRICS if name in intervals}
         draws = "{resamples} draws, seed {seed}".format(**self.options)
         return {
