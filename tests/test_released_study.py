@@ -118,6 +118,11 @@ def test_a_run_of_equal_time_trains_on_more_images_of_the_cheaper_network(tmp_pa
         [PEOPLE_MINI], "masks-written-long", config, tmp_path, "cpu", 1
     )
     assert (found["images"], found["images_ratio"]) == (24, 3.0)
+    monkeypatch.setattr(released_training, "cost_ratio", lambda slow, fast, batch: 5.0)
+    again = released_training.run_released_study(
+        [PEOPLE_MINI], "masks-written-long", config, tmp_path, "cpu", 1
+    )
+    assert again["images"] == 24  # a run that goes on keeps its length
 
 
 def test_content_scores_in_closed_form(batch):

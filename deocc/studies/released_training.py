@@ -19,6 +19,7 @@ from deocc.errors import DeoccError
 from deocc.experiments.people import Joined, load_people
 from deocc.experiments.presets import Preset, Stage, get_preset
 from deocc.experiments.tuning import mask_ious
+from deocc.io import read_json, write_json
 from deocc.metrics import Interval, bootstrap_mean
 from deocc.models import count_parameters, load_weights
 from deocc.occlusion import OcclusionDataset, case_item, collate, make_cases
@@ -157,17 +158,21 @@ def run_released_study(
     stage: Stage = getattr(preset, run.stage)
     data = OcclusionDataset(people.persons, people.occluders, preset.size, config.seed, stage.mix)
     build = _mask_system if run.stage == "mask" else _content_system
-    images, ratio = config.images, 1.0
+    folder, ratio = out / f"{config.preset}-{name}", 1.0
     if run.as_long_as is not None:
-        batch = collate([data.item(0, index) for index in range(stage.train.batch_size)])
-        slow: Any = build(RUNS[run.as_long_as], preset, data, config)
-        fast: Any = build(run, preset, data, config)
-        ratio = cost_ratio(slow, fast, batch)
-        images = round(config.images * ratio)
+        measured = folder / "images-ratio.json"  # a run that goes on keeps its length
+        if not measured.is_file():
+            if threads:
+                torch.set_num_threads(threads)
+            batch = collate([data.item(0, index) for index in range(stage.train.batch_size)])
+            slow: Any = build(RUNS[run.as_long_as], preset, data, config)
+            fast: Any = build(run, preset, data, config)
+            write_json(measured, round(cost_ratio(slow, fast, batch), 3))
+        ratio = float(read_json(measured))
+    images = round(config.images * ratio)
     torch.manual_seed(config.seed)
     system: Any = build(run, preset, data, config)
     settings = _length(stage, images, config.seed, threads)
-    folder = out / f"{config.preset}-{name}"
     _log.info("%s: %d images, %s", run.about, images, people.description)
     result = train(system, data, settings, folder, bool(checkpoints(folder)), None, device)
     with network_swapped(system, result.ema):
