@@ -57,6 +57,23 @@ class Picked(Sequence[Any]):
         return self.items[self.places[index]]
 
 
+def validation_people(people_dirs: Sequence[Path | str]) -> tuple[Sequence[Person], Sequence[Occluder]]:
+    """Persons and occluders of split "val"; the bundled occluders where no folder has its own.
+
+    Raises:
+        DeoccError: a folder is bad, or nobody or nothing is in the split.
+    """
+    folders = [PeopleFolder(folder, "val") for folder in people_dirs]
+    own = [folder.occluders("val") for folder in folders if (folder.path / "occluders").is_dir()]
+    persons, occluders = Joined(folders), Joined(own or [bundled_occluders("val", people_dirs)])
+    if not len(persons) or not len(occluders):
+        raise DeoccError(
+            f"{', '.join(map(str, people_dirs))}: {len(persons)} validation people and {len(occluders)} "
+            "validation occluders; give folders that have split val"
+        )
+    return persons, occluders
+
+
 @dataclass(frozen=True)
 class TrainingPeople:
     """The people of a training: split "train" of people folders, divided into training and tuning.

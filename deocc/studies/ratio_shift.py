@@ -20,16 +20,13 @@ import numpy as np
 import torch
 
 from deocc import __version__
-from deocc.errors import DeoccError
-from deocc.experiments.people import Joined, load_people
+from deocc.experiments.people import load_people, validation_people
 from deocc.experiments.presets import Preset, get_preset
 from deocc.experiments.registry import build_mask_system
 from deocc.experiments.tuning import mask_ious
 from deocc.metrics import bootstrap_mean
 from deocc.occlusion import OcclusionDataset, RatioDensity, case_item, collate, make_cases
 from deocc.occlusion.batch import Batch, Prompt
-from deocc.people import PeopleFolder
-from deocc.people.folder import bundled_occluders
 from deocc.training.checkpoints import checkpoints
 from deocc.training.loop import train
 from deocc.training.mask import MaskSystem
@@ -177,15 +174,7 @@ def _data(people: Any, preset: Preset, band: Band, config: ShiftConfig) -> Occlu
 def _tests(
     people_dirs: Sequence[Path | str], bands: Mapping[str, Band], size: int, config: ShiftConfig
 ) -> dict[str, tuple[dict[str, list[Batch]], list[str]]]:
-    folders = [PeopleFolder(folder, split="val") for folder in people_dirs]
-    persons = Joined(folders)
-    own = [folder.occluders("val") for folder in folders if (folder.path / "occluders").is_dir()]
-    occluders = Joined(own or [bundled_occluders("val", people_dirs)])
-    if not len(persons) or not len(occluders):
-        raise DeoccError(
-            f"{', '.join(map(str, people_dirs))}: {len(persons)} validation people and {len(occluders)} "
-            "validation occluders; the experiment tests on split val, give folders that have it"
-        )
+    persons, occluders = validation_people(people_dirs)
     return {name: band_batches(persons, occluders, band, size, config) for name, band in bands.items()}
 
 

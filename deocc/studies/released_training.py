@@ -16,7 +16,7 @@ from torch import Tensor
 from deocc import __version__, metrics
 from deocc.checks import ANY, MAX_SEED, check_config
 from deocc.errors import DeoccError
-from deocc.experiments.people import Joined, load_people
+from deocc.experiments.people import load_people, validation_people
 from deocc.experiments.presets import Preset, Stage, get_preset
 from deocc.experiments.tuning import mask_ious
 from deocc.io import read_json, write_json
@@ -25,8 +25,6 @@ from deocc.models import count_parameters, load_weights
 from deocc.occlusion import OcclusionDataset, case_item, collate, make_cases
 from deocc.occlusion.batch import Batch, Prompt
 from deocc.paths import WEIGHTS
-from deocc.people import PeopleFolder
-from deocc.people.folder import bundled_occluders
 from deocc.released import (
     RELEASED,
     WRITTEN,
@@ -250,15 +248,7 @@ def _tests(
     people_dirs: Sequence[Path | str], size: int, config: StudyConfig
 ) -> tuple[dict[str, list[Batch]], list[str]]:
     """Fixed cases of validation people with either prompt, and the person of each."""
-    folders = [PeopleFolder(folder, "val") for folder in people_dirs]
-    persons: Sequence[Any] = Joined(folders)
-    own = [folder.occluders("val") for folder in folders if (folder.path / "occluders").is_dir()]
-    occluders = Joined(own or [bundled_occluders("val", people_dirs)])
-    if not len(persons) or not len(occluders):
-        raise DeoccError(
-            f"{', '.join(map(str, people_dirs))}: {len(persons)} validation people and {len(occluders)} "
-            "validation occluders; the study tests on split val, give folders that have it"
-        )
+    persons, occluders = validation_people(people_dirs)
     chosen = persons[: config.limit or len(persons)]
     cases = list(make_cases(chosen, occluders, config.per_person, "val", 1.0, config.seed))
     batches: dict[str, list[Batch]] = {}
