@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from deocc.cli.main import app
 from deocc.errors import DeoccError
 from deocc.inference.deoccluder import Deoccluder
+from deocc.inference.prepared import prepare
 from deocc.inference.prompts import box_fit, follow_prompts
 from deocc.inference.views import STAGE1, make_view
 from deocc.inference.window import on_whole_photo, seen_through, window_of
@@ -155,6 +156,14 @@ def test_a_window_gives_the_whole_photos_answer(small, case) -> None:
         assert (one & other).sum() / (one | other).sum() > 0.995
     assert np.abs(found.recovered.astype(int) - plain.recovered).mean() < 0.05
     assert found.frame == view.frame and (found.initial_mask == mask).all()
+
+
+def test_a_prepared_view_has_the_same_answer(small, case) -> None:
+    view = make_view(case.image, box=case.box_xyxy, segmenter=STAGE1)
+    ready = prepare(view)
+    assert view.boxed and len(ready.guesses) == 3, "the box, its ellipse, and GrabCut's mask"
+    assert same(*(small.deocclude_views([given])[0] for given in (view, ready)))
+    assert prepare(make_view(case.image, case.modal_mask)).guesses == (), "a mask needs no guesses"
 
 
 def test_command_line(tmp_path: Path, case) -> None:

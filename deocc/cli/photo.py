@@ -11,6 +11,7 @@ import numpy as np
 
 from deocc.errors import DeoccError
 from deocc.figures.panels import overlay_masks, parsing_picture, strip
+from deocc.inference.prepared import prepare
 from deocc.inference.views import check_count, make_view
 from deocc.io import (
     PathLike,
@@ -81,8 +82,11 @@ def deocclude_photo(
     if mask is not None:
         prompt_mask = fitting_mask(mask, read, notes, mask_fits)
     view = make_view(image, prompt_mask, box, segmenter, exact, points)
-    deoccluder = load()
-    answer = deoccluder.deocclude_views([view], samples=samples)[0]
+    with ThreadPoolExecutor(1) as pool:  # OpenCV works while Python imports
+        loading = pool.submit(load)
+        ready = prepare(view)
+        deoccluder = loading.result()
+    answer = deoccluder.deocclude_views([ready], samples=samples)[0]
     result = {
         "size": [image.shape[1], image.shape[0]],
         "frame": asdict(answer.frame),

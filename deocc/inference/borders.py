@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from deocc.inference.doubt import settle
 from deocc.masks import Frame, as_bytes, mask_box
 
 TRUSTED = 0.9  # IoU of M_i and the refined visible mask, on the network's grid; from here M_i's border counts
@@ -19,7 +20,12 @@ CONTACT = 0.002  # width of the rim of the visible person at what hides it that 
 
 
 def finish_masks(
-    image: np.ndarray, initial_mask: np.ndarray, modal: np.ndarray, amodal: np.ndarray, frame: Frame
+    image: np.ndarray,
+    initial_mask: np.ndarray,
+    modal: np.ndarray,
+    amodal: np.ndarray,
+    frame: Frame,
+    own: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Stage 1's answers on the photo, with the finest border available.
 
@@ -28,15 +34,20 @@ def finish_masks(
         initial_mask: H x W bool, M_i.
         modal, amodal: S x S float32 log-odds of the visible and of the whole person.
         frame: the window they lie in.
+        own: M_i is stage 1's own answer to a box, so that agreement with it says nothing; colours then
+            decide doubtful pixels (`deocc.inference.doubt`).
 
     Returns:
         Visible and whole mask, H x W bool; the whole one contains the visible one.
     """
     size, shape = len(modal), initial_mask.shape
     seen = frame.crop_mask(initial_mask, size)
+    agreed = not own and _agree(seen, modal > 0)
+    if own:
+        modal, amodal = settle(frame.crop_image(image, size), modal, amodal)
     visible, whole = (frame.paste(maps, shape) for maps in (modal, amodal))
     masks = visible > 0, (whole > 0) | (visible > 0)
-    if _agree(seen, modal > 0):
+    if agreed:
         return restore_detail(*masks, initial_mask, frame, size)
     visible_mask, whole_mask = _with_visible(*masks, snap_to_image(image, visible, frame), REACH * frame.side)
     return without_contact(visible_mask, whole_mask, CONTACT * frame.side), whole_mask

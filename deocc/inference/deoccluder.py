@@ -13,15 +13,16 @@ from deocc.device import pick_device
 from deocc.errors import DeoccError
 from deocc.inference.answers import Completion, Deocclusion, as_array, completion_of
 from deocc.inference.photo import masks_on_photo, to_photo
+from deocc.inference.prepared import Prepared, prepare
 from deocc.inference.prompts import follow_prompts
 from deocc.inference.samples import check_samples, paint_answer
 from deocc.inference.second_look import closer, mean_of_looks, share_of_second
-from deocc.inference.shrink import enlarged, shrunk
+from deocc.inference.shrink import enlarged
 from deocc.inference.texture import GAIN
 from deocc.inference.user_mask import hold_on
 from deocc.inference.views import View, make_view
 from deocc.inference.weights import file_digest, find_weights, input_size, require_class
-from deocc.inference.window import on_whole_photo, seen_through, window_of
+from deocc.inference.window import on_whole_photo
 from deocc.io import PathLike
 from deocc.labels import NUM_CLASSES, parts_of_logits, swap_sides
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, load_weights
@@ -173,26 +174,24 @@ class Deoccluder:
     # ------------------------------------------------------------------ networks
 
     def deocclude_views(
-        self, views: Sequence[View], paint: bool = True, samples: int = 1
+        self, views: Sequence[View | Prepared], paint: bool = True, samples: int = 1
     ) -> list[Deocclusion]:
         """Completes several people in one batch.
 
         Args:
-            views: N of them, in photos of any sizes.
+            views: N of them, in photos of any sizes; those that are prepared take less time.
             paint: False leaves stage 2 out; `recovered` is the photo itself then.
             samples: completions of each.
         """
         check_samples(samples, self.content_net)
-        windows = [window_of(view) for view in views]
-        local = [seen_through(view, window) for view, window in zip(views, windows, strict=True)]
-        worked = [follow_prompts(shrunk(view), self._ask) for view in local]
+        ready = [view if isinstance(view, Prepared) else prepare(view) for view in views]
+        worked = [follow_prompts(one.worked, self._ask, one.guesses) for one in ready]
         answers = self._answers(worked, paint)
         if paint and paints_whole(self.content_net):
             answers = [paint_answer(self, *both, samples) for both in zip(worked, answers, strict=True)]
-        answers = [enlarged(answer, view) for answer, view in zip(answers, local, strict=True)]
         return [
-            on_whole_photo(answer, view, window)
-            for answer, view, window in zip(answers, views, windows, strict=True)
+            on_whole_photo(enlarged(answer, one.local), one.view, one.window)
+            for answer, one in zip(answers, ready, strict=True)
         ]
 
     def _answers(self, views: Sequence[View], paint: bool) -> list[Deocclusion]:

@@ -31,7 +31,7 @@ def masks_on_photo(view: View, masks: Completion) -> tuple[np.ndarray, np.ndarra
         H x W bool both; the whole mask contains the visible one.
     """
     modal, amodal = finish_masks(
-        view.image, view.initial_mask, as_array(masks.modal), as_array(masks.amodal), view.frame
+        view.image, view.initial_mask, as_array(masks.modal), as_array(masks.amodal), view.frame, view.own
     )
     if view.exact:
         modal, amodal = follow_exactly(view.initial_mask, modal, amodal, view.frame.side)

@@ -6,7 +6,7 @@ M_i around it, and stage 1 runs again. Stage 1 is trained on boxes, wrong masks,
 (`MaskSettings.feedback`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -24,26 +24,26 @@ Ask = Callable[[View], tuple[np.ndarray, np.ndarray]]
 """View -> stage 1's log-odds of the visible and of the whole person, S x S float32 in the view's frame."""
 
 
-def follow_prompts(view: View, ask: Ask) -> View:
+def follow_prompts(view: View, ask: Ask, guesses: Sequence[np.ndarray] = ()) -> View:
     """The view with the rough mask that follows from its box and clicks.
 
     Args:
         view: from `make_view`.
         ask: stage 1.
+        guesses: `guesses_of_box`, if they are known already.
 
     Returns:
         The view, no longer boxed, its points turned into verdicts.
     """
     if view.boxed:
-        view = _mask_of_box(view, ask)
+        view = _mask_of_box(view, ask, guesses or guesses_of_box(view.image, view.initial_mask))
     for click in view.points:
         view = _follow(view, click, ask)
     return replace(view, points=())
 
 
-def _mask_of_box(view: View, ask: Ask) -> View:
+def _mask_of_box(view: View, ask: Ask, guesses: Sequence[np.ndarray]) -> View:
     """Replaces a filled box by stage 1's mean visible mask over the first guesses."""
-    guesses = guesses_of_box(view.image, view.initial_mask)
     answers = []
     for mask in guesses:
         modal, _ = ask(replace(view, initial_mask=mask))
@@ -53,7 +53,8 @@ def _mask_of_box(view: View, ask: Ask) -> View:
     found = view.frame.paste(mean.astype(np.float32), view.initial_mask.shape) > 0
     if not found.any():
         return replace(view, boxed=False).noting(NOBODY)
-    return replace(view, initial_mask=found, boxed=False).noting("rough mask by stage 1, from the box")
+    view = replace(view, initial_mask=found, boxed=False, own=True)
+    return view.noting("rough mask by stage 1, from the box")
 
 
 def box_fit(mask: np.ndarray, box_mask: np.ndarray) -> float:

@@ -4,15 +4,20 @@ The networks see 128 to 256 pixels a side, so more photo pixels cost memory and 
 and painted pixels. Visible pixels stay the photo's own.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from deocc.inference.answers import Deocclusion
 from deocc.inference.clicks import Click
 from deocc.inference.views import View
 from deocc.masks import Frame, as_bytes, mask_box
+
+if TYPE_CHECKING:  # it loads PyTorch
+    from deocc.inference.answers import Deocclusion
 
 ENOUGH = 6_000_000  # pixels that are worked on; each costs 90 bytes at most
 BAND = 512  # rows that are painted at a time

@@ -28,6 +28,7 @@ class View:
         notes: repairs and fallbacks taken so far.
         exact: M_i is the visible person, bit for bit.
         boxed: M_i is a filled box; stage 1 first makes a mask of it (`deocc.inference.prompts`).
+        own: M_i is that mask.
         points: clicks that have not been applied yet.
         verdicts: decisions of applied clicks.
     """
@@ -38,6 +39,7 @@ class View:
     notes: tuple[str, ...] = ()
     exact: bool = False
     boxed: bool = False
+    own: bool = False
     points: tuple[Click, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
 

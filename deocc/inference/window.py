@@ -1,14 +1,18 @@
 """Crops a large photo to what the frame shows."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deocc.inference.answers import Deocclusion
 from deocc.inference.clicks import Click
 from deocc.inference.views import View
 from deocc.masks import Frame
+
+if TYPE_CHECKING:  # it loads PyTorch
+    from deocc.inference.answers import Deocclusion
 
 MARGIN = 0.05  # around the frame, in its sides: filters look a little beyond it
 WORTH = 0.7  # share of the photo above which a window saves nothing

@@ -82,7 +82,8 @@ def load_weights(
         arguments = {RENAMED.get(name, name): x for name, x in json.loads(about["config"]).items()}
         with _bounded(sum(x.numel() for x in tensors.values()) + BESIDE):
             net = classes[about["class"]](**arguments)
-        net.load_state_dict({name: x.float() if x.is_floating_point() else x for name, x in tensors.items()})
+        own = {name: _full(x) for name, x in tensors.items()}
+        net.load_state_dict(own, assign=True)  # spares a copy
     except MISFIT as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DeoccError(
@@ -125,6 +126,11 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 def _stored(x: Tensor, half: bool) -> Tensor:
     x = x.detach().cpu().contiguous()
     return x.half() if half and x.is_floating_point() and x.ndim > 1 else x
+
+
+def _full(x: Tensor) -> Tensor:
+    """A copy in memory of its own, fp32 if it is of real numbers."""
+    return x.to(torch.float32 if x.is_floating_point() else x.dtype, copy=True)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
