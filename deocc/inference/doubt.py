@@ -9,11 +9,11 @@ elsewhere, it costs more than it gains.
 import cv2
 import numpy as np
 
-from deocc.masks import as_bytes, mask_box
+from deocc.masks import mask_box
 
 SURE = 5.0  # log-odds from which stage 1's answer about a visible pixel stays
 WHOLE = 4.0  # log-odds of the whole person from which a pixel that is not visible is hidden
-AROUND = 1 / 12  # width of the surroundings whose colours count, in sides of the frame
+AROUND = 1 / 12  # margin around the whole person's box whose colours count, in sides of the frame
 ROUNDS = 2
 FEW = 20  # sure pixels of the person below which colours say little
 
@@ -42,7 +42,6 @@ def settle(image: np.ndarray, modal: np.ndarray, amodal: np.ndarray) -> tuple[np
     x0, y0, x1, y1 = mask_box(whole)
     reach = round(AROUND * len(modal))
     window = np.s_[max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]
-    near = cv2.dilate(as_bytes(whole), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))[window] > 0
     found = labels[window].copy()
     if (found == cv2.GC_BGD).sum() < FEW:
         return modal, amodal
@@ -50,7 +49,7 @@ def settle(image: np.ndarray, modal: np.ndarray, amodal: np.ndarray) -> tuple[np
     colours = np.zeros((1, 65)), np.zeros((1, 65))  # of the rest, of the person
     cv2.grabCut(image[window][..., ::-1].copy(), found, (0, 0, 1, 1), *colours, ROUNDS, cv2.GC_INIT_WITH_MASK)
     person = visible.copy()
-    person[window] = np.isin(found, (cv2.GC_FGD, cv2.GC_PR_FGD)) & near
+    person[window] = np.isin(found, (cv2.GC_FGD, cv2.GC_PR_FGD))
     gained, lost = person & ~visible & whole, visible & ~person
     new_modal, new_amodal = modal.copy(), amodal.copy()
     new_modal[gained], new_modal[lost] = SURE, -SURE
