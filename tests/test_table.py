@@ -828,6 +828,20 @@ def test_results_that_lack_columns_are_made_again_where_asked(store, cases, tmp_
         maker.options = options
 
 
+def test_a_row_trained_in_another_precision_is_not_trained_again(store, cases, tmp_path):
+    options = TableOptions("tiny", (PEOPLE_MINI,), IMAGES, store / "runs", tmp_path, cases)
+    row = TABLE_2.picked(["ours"])[0]
+    full, half = (TableMaker(TABLE_2, replace(options, precision=p)) for p in ("no", "bf16"))
+    run = full.run(row, 0)
+    assert run.path != half.run(row, 0).path
+    cells = made_up(row, 0, [0.5])["cases"] | {"digest": full.digests["synthetic"]}
+    facts = {"configuration": run.configuration.to_json(), "digest": run.configuration.digest}
+    write_json(run.path, made_up(row, 0, [0.5]) | facts | {"cases": cells, "evaluation": 1})
+    assert full.missing([row]) == [] and half.missing([row]) == []
+    other = replace(options, precision="bf16", seeds=(1,))
+    assert TableMaker(TABLE_2, other).missing([row])  # of another seed
+
+
 def test_printing_writes_nothing(deocc, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("wrote a file")

@@ -24,6 +24,8 @@ IMAGES = {
     "paper": 56_000 * 32,
 }  # training images per run, where no number is given
 
+PRECISIONS = {"no": "32-bit floats", "bf16": "bfloat16", "fp16": "16-bit floats"}
+"""Precisions of training, as stored and in words."""
 CaseSet = Literal["synthetic", "natural"]
 FOLDERS = ("images", "masks", "parsing", "occluders")  # subfolders of a people folder
 

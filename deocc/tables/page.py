@@ -11,7 +11,8 @@ from deocc.evaluation.report import METRICS
 from deocc.io import PathLike, write_atomic, write_json
 from deocc.markdown import markdown
 from deocc.tables.collection import TableResult
-from deocc.tables.report import GIVEN, PRECISIONS, table_json
+from deocc.tables.configuration import PRECISIONS
+from deocc.tables.report import GIVEN, table_json
 from deocc.tables.rows import GROUPS, TablePlan
 
 

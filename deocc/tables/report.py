@@ -23,7 +23,6 @@ GIVEN = {
         "modal": "the true masks",
     },
 }
-PRECISIONS = {"no": "32-bit floats", "bf16": "bfloat16", "fp16": "16-bit floats"}
 
 
 def summary(results: Sequence[Result], given: str, name: str) -> dict[str, Any] | None:

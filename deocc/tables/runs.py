@@ -42,6 +42,7 @@ from deocc.paths import RESULTS, WEIGHTS
 from deocc.tables.cases import fit_controls, fixed_cases
 from deocc.tables.configuration import (
     IMAGES,
+    PRECISIONS,
     CaseSet,
     Configuration,
     Run,
@@ -199,10 +200,18 @@ class TableMaker:
         return [run for run in self.runs(rows) if not self._is_made(run)]
 
     def _is_made(self, run: Run) -> bool:
-        result = read_result(run.path) if run.path.is_file() else None
-        if result is None or not self.options.complete:
-            return result is not None
-        return bool(result["evaluation"] >= EVALUATION[self.plan.task])
+        """Whether a run has its result, in whatever precision it was trained: a table shows one of them."""
+        found = [read_result(path) for path in self._paths(run) if path.is_file()]
+        needed = EVALUATION[self.plan.task] if self.options.complete else 0
+        return any(result is not None and result["evaluation"] >= needed for result in found)
+
+    def _paths(self, run: Run) -> list[Path]:
+        """Files in which a run's result may be stored, one per precision of training."""
+        if run.row.kind != "trained":
+            return [run.path]
+        digest, c = self.digests[run.cases], run.configuration
+        others = [result_name(replace(c, precision=p), digest) for p in ("", *PRECISIONS)]
+        return [run.path, *(self.options.results / name for name in others)]
 
     def folder(self, configuration: Configuration) -> Path:
         """The folder of a run; the points of a budget curve share one."""
