@@ -119,6 +119,15 @@ class Frame:
         """Which of the size x size frame pixels lie inside a photo of (height, width); bool."""
         return self.crop_mask(np.ones(shape, bool), size)
 
+    def inside(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of a picture (height, width) whose pixels have their centre in the frame."""
+        spans = zip((self.y0, self.x0), shape, strict=True)
+        rows, columns = (
+            slice(*(int(np.clip(np.ceil(v - 0.5), 0, length)) for v in (low, low + self.side)))
+            for low, length in spans
+        )
+        return rows, columns
+
     def fitted(self, shape: tuple[int, int]) -> "Frame":
         """The smallest square frame that shows the same photo pixels, at most as large as this one.
 
@@ -213,6 +222,19 @@ def person_frame(
     centre_x, centre_y = (box[0] + box[2]) / 2 + shift[0] * side, (box[1] + box[3]) / 2 + shift[1] * side
     frame = Frame(centre_x - side / 2, centre_y - side / 2, side)
     return frame if photo_shape is None else frame.fitted(photo_shape)
+
+
+def nearest_labels(labels: np.ndarray) -> np.ndarray:
+    """A label map (H x W uint8) whose zeros get the label of the nearest pixel that has one, if any has."""
+    known = labels > 0
+    if known.all() or not known.any():
+        return labels
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~known).view(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(nearest.max() + 1, np.uint8)
+    table[nearest[known]] = labels[known]
+    return table[nearest]
 
 
 AROUND_HOLE = 1.8  # side of the frame in longer sides of the hole's box, within the two limits below

@@ -68,3 +68,16 @@ def test_the_same_every_time() -> None:
     image, modal, amodal = scene()
     modal[60:80, 34:60] = np.random.default_rng(1).normal(0, 3, (20, 26))
     assert (settle(image, modal, amodal)[0] == settle(image, modal, amodal)[0]).all()
+
+
+def test_padding_outside_the_photo_has_no_colour() -> None:
+    image, modal, amodal = scene()
+    modal[60:80, 34:46] = -3
+    inside = np.zeros((S, S), bool)
+    inside[:, 8:] = True
+    image[:, :8] = SHIRT  # whatever stands there
+    modal[:, :8] = amodal[:, :8] = 0
+    one = settle(image, modal, amodal, inside)
+    image[:, :8] = WALL
+    other = settle(image, modal, amodal, inside)
+    assert all((a == b).all() for a, b in zip(one, other, strict=True)) and (one[0][60:80, 34:46] > 0).all()

@@ -56,6 +56,19 @@ def test_the_names_are_those_that_are_written(tmp_path: Path) -> None:
     assert hidden(tmp_path) == sorted(FOREIGN)
 
 
+@pytest.mark.parametrize("word", [".", "../here"])
+def test_the_present_folder_as_output_removes_nothing(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    leave(here / ".my.projects", ".lock", "precious")
+    monkeypatch.chdir(here)
+    with whole_folder(word, sweep=True) as folder:
+        (folder / "a.txt").write_text("a")
+    assert (here / ".my.projects" / "precious").exists() and (here / "a.txt").read_text() == "a"
+    assert sorted(path.name for path in here.iterdir()) == [".my.projects", "a.txt"]
+
+
 def test_render(tmp_path: Path) -> None:
     out, stop = tmp_path / "people", {"count": 2, "seed": 0, "size": 32, "split": None}
     with pytest.raises(KeyboardInterrupt), begun(out, "render", stop):

@@ -302,6 +302,11 @@ def test_the_command_line_writes_samples(deoccluder: Deoccluder, tmp_path: Path)
     pictures = [read_image(tmp_path / "out" / f"recovered_{k}.png") for k in (1, 2, 3)]
     assert np.array_equal(pictures[0], read_image(tmp_path / "out" / "recovered.png"))
     assert not np.array_equal(pictures[0], pictures[2])
+    fewer = [*words[:-1], "2", "--seed", "1", "--weights", str(weights), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, fewer).exit_code == 0
+    assert not (tmp_path / "out" / "recovered_3.png").exists(), "of the earlier call"
+    again = [read_image(tmp_path / "out" / f"recovered_{k}.png") for k in (1, 2)]
+    assert np.array_equal(pictures[0], again[0]) and not np.array_equal(pictures[1], again[1])
 
 
 def test_the_bundled_painter_answers_in_several_ways() -> None:

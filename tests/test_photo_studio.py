@@ -92,6 +92,43 @@ class TestQuestion:
         now = studio.session.question
         assert now.start is brushed and len(now.points) == 1 and not now.exact and not studio.exact.value
 
+    def test_clicks_on_a_rough_mask_add_up(self, studio):
+        mask = np.zeros((HEIGHT, WIDTH), bool)
+        mask[10:50, 20:50] = True
+        studio.give_mask(mask, exact=False)
+        studio.act("point", x=25, y=20, is_person=False)
+        studio.act("point", x=40, y=40, is_person=True)
+        now = studio.session.question
+        assert [yes for *_, yes in now.points] == [False, True]
+        assert now.start is mask and not now.mask[20, 25] and now.mask[40, 40]
+
+    def test_exact_switched_on_and_off_keeps_the_question(self, studio):
+        studio.act("box", **BOX)
+        studio.act("point", x=30, y=30, is_person=True)
+        before = studio.session.question
+        studio.exact.value = True
+        studio.exact.value = False
+        assert studio.session.question == before
+
+    def test_an_answer_to_an_earlier_question_is_not_accepted(self, studio):
+        studio.act("box", **BOX)
+        studio.deocclude()
+        studio.act("box", x0=5, y0=5, x1=30, y1=50)
+        with pytest.raises(DeoccError, match="changed since the answer"):
+            studio.session.accept()
+        studio.undo.click()
+        assert studio.session.accept().answer is not None
+
+    def test_a_tall_photo_is_hit_where_it_is_clicked(self, deoccluder):
+        photo = make_photo(3000, 2052)
+        studio = PhotoStudio(deoccluder, photo, "a photo.")
+        rows, columns = studio.canvas.mask.shape
+        studio.session._look = studio.session._take  # without the networks
+        studio.give_mask(np.ones(photo.shape[:2], bool), exact=False)
+        studio._ask_click(columns - 1, rows - 1)
+        x, y, _ = studio.session.question.points[-1]
+        assert 2049 < x < 2052 and 2997 < y < 3000
+
     def test_undo_goes_back_step_by_step(self, studio):
         studio.act("stroke", **line((30, 10), (30, 50)))
         first = studio.session.question

@@ -185,6 +185,20 @@ def test_one_speck_does_not_end_occlude(
     assert run(capsys, *words, "--strict", "--out", tmp_path / "strict")[0] == 3
 
 
+def test_parts_of_two_divisions_do_not_add_up(tmp_path: Path) -> None:
+    def make(*parts: tuple[int, int]) -> None:
+        for part in parts:
+            with begun(tmp_path / "out", "occlude", {"seed": 0}, part):
+                (tmp_path / "out" / f"{part}").touch()
+
+    make((1, 4), (2, 4), (3, 4), (1, 2))
+    with pytest.raises(DeoccError, match="incomplete"):
+        require_whole(tmp_path / "out", "occlude")
+    make((2, 2))
+    require_whole(tmp_path / "out", "occlude")
+    assert not (tmp_path / "out" / WORK).exists()
+
+
 def test_nobody_at_all_is_an_error(mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = (mixed / "people.csv").read_text().splitlines()
     (mixed / "people.csv").write_text("\n".join(line for line in lines if "good" not in line))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from deocc.inference import Deoccluder, shrink
+from deocc.inference.answers import Deocclusion
 from deocc.inference.shrink import enlarged, shrunk
 from deocc.inference.views import make_view
 
@@ -57,6 +58,21 @@ def test_the_frame_and_clicks_move_with_the_pixels(image: np.ndarray, person: np
     ends = [(v.frame.x0 + share * v.frame.side) / v.image.shape[1] for v in (view, small) for share in (0, 1)]
     assert np.allclose(ends[:2], ends[2:], atol=0.02)
     assert shrunk(small) is small
+
+
+def test_an_exact_mask_gets_no_false_rim(image: np.ndarray, person: np.ndarray) -> None:
+    rows, columns = np.mgrid[:ROWS, :COLUMNS]
+    exact = person & ((rows + 2 * columns) % 7 > 0)  # ragged: lost at the reduced size
+    view = make_view(image, exact, exact=True)
+    small = shrunk(view)
+    seen = small.initial_mask
+    nothing = np.zeros_like(seen)
+    answer = Deocclusion(
+        seen, seen, nothing, seen.astype(np.uint8), small.image, small.initial_mask, small.frame
+    )
+    found = enlarged(answer, view)
+    assert not found.invisible_mask.any() and np.array_equal(found.amodal_mask, exact)
+    assert np.array_equal(found.recovered, image)
 
 
 def test_a_thin_mask_does_not_vanish(image: np.ndarray) -> None:

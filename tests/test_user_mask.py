@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from deocc.errors import DeoccError
 from deocc.inference.clicks import Click, Verdict, amended, check_points, honoured, spot
+from deocc.inference.painting import PaintingTask
+from deocc.inference.photo import paste_parsing
+from deocc.inference.samples import _varied
 from deocc.inference.user_mask import (
     MOST_GIVEN_UP,
     SURE,
@@ -17,6 +20,7 @@ from deocc.inference.user_mask import (
     trust_in,
     without_strays,
 )
+from deocc.inference.views import make_view
 from deocc.masks import Frame, person_frame
 
 
@@ -111,9 +115,39 @@ def test_points_are_checked() -> None:
     for bad in [(20, 4, True), (3, -1, True)]:
         with pytest.raises(DeoccError, match="outside the 20 x 10 photo"):
             check_points([bad], image)
-    for bad in [(3, 4), (3, 4, 7), (np.nan, 4, True)]:
+    for bad in [(3, 4), (3, 4, 7), (np.nan, 4, True), 5, ("a", 4, True), None]:
         with pytest.raises(DeoccError, match="give x, y and whether"):
             check_points([bad], image)
+
+
+def test_a_click_where_nobody_looks_is_refused() -> None:
+    image = np.zeros((400, 800, 3), np.uint8)
+    with pytest.raises(DeoccError, match="too far from the person.*draw a box"):
+        make_view(image, box=(50, 150, 110, 260), points=[(600, 200, True)])
+    assert make_view(image, box=(50, 150, 110, 260), points=[(120, 200, True)]).points
+
+
+@pytest.mark.parametrize("box", [("a", 1, 2, 3), 7, (1, 2, 3), None])
+def test_a_box_that_is_none_is_refused(box: object) -> None:
+    with pytest.raises(DeoccError, match="four finite numbers|neither mask nor box"):
+        make_view(np.zeros((40, 80, 3), np.uint8), box=box)
+
+
+def test_stray_pixels_of_an_exact_mask_change_no_frame_and_get_a_near_part() -> None:
+    mask = body((300, 300))
+    stray = mask.copy()
+    stray[290, 290] = True
+    image, whole = np.zeros((300, 300, 3), np.uint8), mask.copy()
+    whole[100:200, 140:170] = True
+    frames = [PaintingTask(image, seen, whole | seen, image[..., 0]).frame() for seen in (mask, stray)]
+    assert frames[0] == frames[1]
+    views = [make_view(image, seen, exact=True) for seen in (mask, stray)]
+    one, other = (_varied(view, np.random.default_rng(0)).frame for view in views)
+    assert one == other
+    logits = np.zeros((64, 64, 20), np.float32)
+    logits[..., 9] = 1
+    parts = paste_parsing(logits, Frame(0, 0, 280), stray)
+    assert (parts[stray] == 9).all() and not parts[~stray].any()
 
 
 def test_a_click_follows_its_surface() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from deocc.errors import DeoccError
 from deocc.figures.panels import overlay_masks, parsing_picture, strip
 from deocc.inference.prepared import prepare
-from deocc.inference.views import check_count, make_view
+from deocc.inference.views import MOST_SAMPLES, check_count, make_view
 from deocc.io import (
     PathLike,
     Photo,
@@ -52,6 +53,7 @@ def deocclude_photo(
     points: Sequence[Sequence[float]] = (),
     samples: int = 1,
     mask_fits: Fits | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Completes one person of a photo file and writes the answer as files.
 
@@ -61,7 +63,7 @@ def deocclude_photo(
             result.json; written completely or not at all.
         load: returns the `Deoccluder`. It is called after the input is checked, so that a wrong argument is
             refused before PyTorch is loaded.
-        mask, box, segmenter, exact, points, samples: see `Deoccluder.deocclude`; the mask is a file.
+        mask, box, segmenter, exact, points, samples, seed: see `Deoccluder.deocclude`; the mask is a file.
         mask_fits: see `fitting_mask`.
 
     Returns:
@@ -86,7 +88,7 @@ def deocclude_photo(
         loading = pool.submit(load)
         ready = prepare(view)
         deoccluder = loading.result()
-    answer = deoccluder.deocclude_views([ready], samples=samples)[0]
+    answer = deoccluder.deocclude_views([ready], samples=samples, seed=seed)[0]
     result = {
         "size": [image.shape[1], image.shape[0]],
         "frame": asdict(answer.frame),
@@ -101,7 +103,16 @@ def deocclude_photo(
         write_json(folder / "result.json", result)
         for job in (invisible, overview):
             job.result()
+    _remove_old_samples(out, keep=len(answer.samples), spared=[photo, *([] if mask is None else [mask])])
     return result
+
+
+def _remove_old_samples(out: Path, keep: int, spared: Sequence[PathLike]) -> None:
+    """Removes samples of an earlier photo in the same folder, beyond the first `keep`."""
+    for number in range(keep + 1, MOST_SAMPLES + 1):
+        path = out / f"recovered_{number}.png"
+        if path.is_file() and not any(path.samefile(other) for other in spared):
+            path.unlink()
 
 
 def fitting_mask(path: PathLike, photo: Photo, notes: list[str], fits: Fits | None = None) -> np.ndarray:

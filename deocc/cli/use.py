@@ -112,7 +112,7 @@ def deocclude(
         return load_deoccluder(weights, device, flip, texture, exemplar)
 
     points = [click(words) for words in point or ()]
-    result = deocclude_photo(photo, out, load, mask, box, segmenter, exact, points, samples, mask_fits)
+    result = deocclude_photo(photo, out, load, mask, box, segmenter, exact, points, samples, mask_fits, seed)
     for note in result["notes"]:
         typer.echo(f"note: {note}")
     typer.echo(f"hidden share of the person: {result['occlusion_ratio']:.0%}; written to {out}")

@@ -44,7 +44,8 @@ def finish_masks(
     seen = frame.crop_mask(initial_mask, size)
     agreed = not own and _agree(seen, modal > 0)
     if own:
-        modal, amodal = settle(frame.crop_image(image, size), modal, amodal)
+        photo = frame.photo_mask(shape, size)
+        modal, amodal = settle(frame.crop_image(image, size), modal, amodal, photo)
     visible, whole = (frame.paste(maps, shape) for maps in (modal, amodal))
     masks = visible > 0, (whole > 0) | (visible > 0)
     if agreed:

@@ -30,6 +30,14 @@ class Verdict(NamedTuple):
     nothing_there: bool  # a "no" to a hidden part: the person is not there at all
 
 
+def as_numbers(values: object) -> np.ndarray:
+    """Values as float64; an empty array for what are no numbers."""
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        return np.zeros(0)
+
+
 def check_points(points: Sequence[Sequence[float]], image: np.ndarray) -> tuple[Click, ...]:
     """Clicks from (x, y, is_person) triples.
 
@@ -39,9 +47,9 @@ def check_points(points: Sequence[Sequence[float]], image: np.ndarray) -> tuple[
     height, width = image.shape[:2]
     clicks = []
     for point in points:
-        values = np.asarray(point, np.float64) if len(point) == 3 else np.full(3, np.nan)
-        if not np.isfinite(values).all() or values[2] not in (0, 1):
-            raise DeoccError(f"point {tuple(point)}: give x, y and whether it is the person (True or False)")
+        values = as_numbers(point)
+        if values.shape != (3,) or not np.isfinite(values).all() or values[2] not in (0, 1):
+            raise DeoccError(f"point {point}: give x, y and whether it is the person (True or False)")
         x, y = float(values[0]), float(values[1])
         if not (0 <= x < width and 0 <= y < height):
             raise DeoccError(f"point {x:g} {y:g} is outside the {width} x {height} photo; click inside it")

@@ -141,6 +141,7 @@ class Deoccluder:
         points: Sequence[Sequence[float]] = (),
         paint: bool = True,
         samples: int = 1,
+        seed: int = 0,
     ) -> Deocclusion:
         """Completes one person of a photo.
 
@@ -159,6 +160,7 @@ class Deoccluder:
             paint: False leaves stage 2 out; `recovered` is the photo itself then.
             samples: number of different completions (`deocc.inference.samples`); more than 1 needs weights
                 that can.
+            seed: of the second and later completions.
 
         Returns:
             Masks, body parts and the recovered photo at full resolution. Outside the predicted invisible
@@ -169,12 +171,12 @@ class Deoccluder:
                 the photo; `exact` without a mask or with points; more samples than the weights can paint.
         """
         view = make_view(image, mask, box, segmenter, exact, points)
-        return self.deocclude_views([view], paint, samples)[0]
+        return self.deocclude_views([view], paint, samples, seed)[0]
 
     # ------------------------------------------------------------------ networks
 
     def deocclude_views(
-        self, views: Sequence[View | Prepared], paint: bool = True, samples: int = 1
+        self, views: Sequence[View | Prepared], paint: bool = True, samples: int = 1, seed: int = 0
     ) -> list[Deocclusion]:
         """Completes several people in one batch.
 
@@ -182,13 +184,14 @@ class Deoccluder:
             views: N of them, in photos of any sizes; those that are prepared take less time.
             paint: False leaves stage 2 out; `recovered` is the photo itself then.
             samples: completions of each.
+            seed: of the second and later ones.
         """
         check_samples(samples, self.content_net)
         ready = [view if isinstance(view, Prepared) else prepare(view) for view in views]
         worked = [follow_prompts(one.worked, self._ask, one.guesses) for one in ready]
         answers = self._answers(worked, paint)
         if paint and paints_whole(self.content_net):
-            answers = [paint_answer(self, *both, samples) for both in zip(worked, answers, strict=True)]
+            answers = [paint_answer(self, *both, samples, seed) for both in zip(worked, answers, strict=True)]
         return [
             on_whole_photo(enlarged(answer, one.local), one.view, one.window)
             for answer, one in zip(answers, ready, strict=True)

@@ -18,7 +18,9 @@ ROUNDS = 2
 FEW = 20  # sure pixels of the person below which colours say little
 
 
-def settle(image: np.ndarray, modal: np.ndarray, amodal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def settle(
+    image: np.ndarray, modal: np.ndarray, amodal: np.ndarray, photo: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Stage 1's answers with doubtful visible pixels decided by their colour.
 
     A pixel of the whole person may become visible. A visible pixel may become hidden, if stage 1 is sure
@@ -27,6 +29,7 @@ def settle(image: np.ndarray, modal: np.ndarray, amodal: np.ndarray) -> tuple[np
     Args:
         image: S x S x 3 uint8, what the network saw.
         modal, amodal: S x S float32 log-odds of the visible and of the whole person.
+        photo: S x S bool, a rectangle: pixels inside the photo; None: all. Others have no colour.
 
     Returns:
         Both again; changed pixels get the log-odds of a clear yes or no.
@@ -41,7 +44,10 @@ def settle(image: np.ndarray, modal: np.ndarray, amodal: np.ndarray) -> tuple[np
     labels[sure], labels[modal < -SURE] = cv2.GC_FGD, cv2.GC_BGD
     x0, y0, x1, y1 = mask_box(whole)
     reach = round(AROUND * len(modal))
-    window = np.s_[max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]
+    left, top, right, bottom = (0, 0, *image.shape[1::-1]) if photo is None else mask_box(photo)
+    window = np.s_[
+        max(top, y0 - reach) : min(bottom, y1 + reach), max(left, x0 - reach) : min(right, x1 + reach)
+    ]
     found = labels[window].copy()
     if (found == cv2.GC_BGD).sum() < FEW:
         return modal, amodal

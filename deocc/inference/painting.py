@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from deocc.inference.photo import paste_pixels
+from deocc.inference.user_mask import without_strays
 from deocc.labels import parsing_onehot
 from deocc.masks import Frame, painting_frame
 from deocc.models import ContentRecoveryNet
@@ -34,6 +35,13 @@ class PaintingTask:
     def hole(self) -> np.ndarray:
         """The pixels to paint, H x W bool."""
         return self.amodal_mask & ~self.modal_mask
+
+    def frame(self) -> Frame:
+        """The square frame that the painter sees; stray pixels of an exact mask do not widen it."""
+        seen = self.modal_mask
+        if seen.any():
+            seen = without_strays(seen)[0]
+        return painting_frame(seen, self.hole | seen)
 
 
 def task_inputs(task: PaintingTask, frame: Frame, size: int) -> tuple[Tensor, ...]:
@@ -73,7 +81,7 @@ def paint(
     """
     if not task.hole.any():
         return task.image
-    frame = painting_frame(task.modal_mask, task.amodal_mask)
+    frame = task.frame()
     device = next(network.parameters()).device
     inputs = [maps.to(device) for maps in task_inputs(task, frame, size)]
     guess = network.first_guess(*inputs)

@@ -12,7 +12,7 @@ from deocc.inference.detail import add_detail
 from deocc.inference.user_mask import MUCH, follow_exactly, share_given_up
 from deocc.inference.views import View
 from deocc.labels import NUM_CLASSES
-from deocc.masks import Frame, mask_box
+from deocc.masks import Frame, mask_box, nearest_labels
 
 log = logging.getLogger("deocc")
 
@@ -113,6 +113,11 @@ def paste_parsing(logits: np.ndarray, frame: Frame, amodal_mask: np.ndarray) -> 
         score = local.paste(np.ascontiguousarray(logits[..., part]), labels.shape)
         np.copyto(labels, part, where=score > best)
         np.maximum(best, score, out=best)
+    inside = local.inside(labels.shape)
+    if labels[inside].size < labels.size:  # stray pixels of an exact mask lie outside the frame
+        seen = np.zeros_like(labels)
+        seen[inside] = labels[inside]
+        labels[:] = nearest_labels(seen)
     labels[~amodal_mask[window]] = 0
     return out
 

@@ -15,7 +15,7 @@ from deocc import __version__
 from deocc.errors import DeoccError
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.sharing import at_work, is_whole_png, sweep
-from deocc.inference.views import View, make_view
+from deocc.inference.views import View, make_view, preferred_segmenter
 from deocc.io import (
     PathLike,
     read_image,
@@ -177,7 +177,9 @@ def _settings(deoccluder: Deoccluder, folder: CaseFolder, prompt: Prompt, segmen
         "deocc": __version__, "weights": deoccluder.identity, "given": prompt, "flip": deoccluder.flip,
         "texture": deoccluder.texture, "exemplar": deoccluder.exemplar, "cases": cases_digest(folder),
     }  # fmt: skip
-    return settings | ({"segmenter": segmenter} if prompt == "box" else {})
+    if prompt == "box":
+        settings["segmenter"] = preferred_segmenter() if segmenter == "auto" else segmenter
+    return settings
 
 
 def cases_digest(folder: CaseFolder) -> str:

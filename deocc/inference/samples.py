@@ -19,6 +19,7 @@ from deocc.inference.answers import Deocclusion
 from deocc.inference.detail import add_detail
 from deocc.inference.painting import PaintingTask, paint
 from deocc.inference.photo import paste_parsing
+from deocc.inference.user_mask import without_strays
 from deocc.inference.views import View, check_count
 from deocc.masks import person_frame
 from deocc.models.content_recovery import paints_whole
@@ -37,7 +38,7 @@ def paint_samples(
         view: the view that stage 1 answered.
         task: the photo with stage 1's answer.
         count: K, 1 to 16.
-        seed: of what is drawn.
+        seed: of what is drawn for the second and later ones.
 
     Returns:
         K pictures, H x W x 3 uint8; the first is the default answer, all equal the photo outside the hole.
@@ -53,16 +54,18 @@ def paint_samples(
     layouts = _layouts(deoccluder, view, task, count, seed)
     for k in range(1, count):
         generator = torch.Generator().manual_seed(1000 * seed + k)
-        drawn = Redraw(network.palette, k - 1, generator)
+        drawn = Redraw(network.palette, generator)
         pictures.append(paint(network, replace(task, parsing=layouts[k]), size, 1000 * seed + k, drawn))
     return tuple(pictures)
 
 
-def paint_answer(deoccluder: Any, view: View, answer: Deocclusion, samples: int) -> Deocclusion:
+def paint_answer(
+    deoccluder: Any, view: View, answer: Deocclusion, samples: int, seed: int = 0
+) -> Deocclusion:
     """Stage 1's answer with the pictures of a painter of whole holes. Arguments as of `paint_samples`."""
     task = PaintingTask(view.image, answer.modal_mask, answer.amodal_mask, answer.parsing)
     details = task.modal_mask, task.amodal_mask, task.parsing, deoccluder.texture, deoccluder.exemplar
-    drawn = paint_samples(deoccluder, view, task, samples)
+    drawn = paint_samples(deoccluder, view, task, samples, seed)
     pictures = tuple(add_detail(view.image, picture, *details) for picture in drawn)
     return replace(answer, recovered=pictures[0], samples=pictures if samples > 1 else ())
 
@@ -79,12 +82,11 @@ class Redraw:
 
     Args:
         palette: parts x C x 4, RGB in [0, 1] and share.
-        place: which of the palette's quantiles of lightness this draw takes first, so that draws differ.
         generator: of the draws.
     """
 
-    def __init__(self, palette: Tensor, place: int, generator: torch.Generator) -> None:
-        self.palette, self.place, self.generator = palette, place, generator
+    def __init__(self, palette: Tensor, generator: torch.Generator) -> None:
+        self.palette, self.generator = palette, generator
 
     def __call__(self, guess: Tensor, sure: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
         """Shifts the guess of every open part to a drawn colour; twins (left and right) share it."""
@@ -128,7 +130,7 @@ def _varied(view: View, rng: np.random.Generator) -> View:
     """The same view in another frame."""
     shift = rng.uniform(-SHIFT, SHIFT, 2)
     scale = 2.0 * np.exp(rng.uniform(-SCALE, SCALE))
-    initial = view.initial_mask
+    main = without_strays(view.initial_mask)[0]
     return replace(
-        view, frame=person_frame(initial, float(scale), (float(shift[0]), float(shift[1])), initial.shape)
+        view, frame=person_frame(main, float(scale), (float(shift[0]), float(shift[1])), main.shape)
     )

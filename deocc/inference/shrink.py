@@ -14,7 +14,7 @@ import numpy as np
 
 from deocc.inference.clicks import Click
 from deocc.inference.views import View
-from deocc.masks import Frame, as_bytes, mask_box
+from deocc.masks import Frame, as_bytes, mask_box, nearest_labels
 
 if TYPE_CHECKING:  # it loads PyTorch
     from deocc.inference.answers import Deocclusion
@@ -59,8 +59,8 @@ def enlarged(answer: Deocclusion, view: View) -> Deocclusion:
         return cv2.resize(part.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
 
     modal = view.initial_mask.copy() if view.exact else whole(answer.modal_mask).view(bool)
-    amodal = whole(answer.amodal_mask).view(bool) | modal
-    hidden = amodal & ~modal
+    hidden = whole(answer.invisible_mask).view(bool) & ~modal
+    amodal = modal | hidden
     parsing = whole(_everywhere(answer.parsing, amodal))
     parsing[~amodal] = 0
     pictures = [_painted(view.image, small, hidden) for small in (answer.recovered, *answer.samples[1:])]
@@ -85,14 +85,8 @@ def _everywhere(parsing: np.ndarray, amodal_mask: np.ndarray) -> np.ndarray:
     down, across = (few / many for few, many in zip(parsing.shape, shape, strict=True))
     top, left = max(0, int(y0 * down) - 1), max(0, int(x0 * across) - 1)
     window = np.s_[top : int(y1 * down) + 2, left : int(x1 * across) + 2]
-    known = parsing[window] > 0
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~known).view(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    table = np.zeros(nearest.max() + 1, np.uint8)
-    table[nearest[known]] = parsing[window][known]
     out = parsing.copy()
-    out[window] = table[nearest]
+    out[window] = nearest_labels(parsing[window])
     return out
 
 

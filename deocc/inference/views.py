@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.inference.clicks import Click, Verdict, check_points
+from deocc.inference.clicks import Click, Verdict, as_numbers, check_points
 from deocc.inference.user_mask import without_strays
 from deocc.masks import Box, Frame, person_frame
 from deocc.segmenters import available, segment
@@ -91,9 +91,9 @@ def check_box(box: Sequence[float], image: np.ndarray) -> tuple[Box, tuple[str, 
         DeoccError: it is not four finite numbers, has no area, or lies outside the photo.
     """
     height, width = image.shape[:2]
-    values = np.asarray(box, np.float64)
+    values = as_numbers(box)
     if values.shape != (4,) or not np.isfinite(values).all():
-        raise DeoccError(f"box {tuple(box)}: four finite numbers were expected; give X0 Y0 X1 Y1 in pixels")
+        raise DeoccError(f"box {box}: four finite numbers were expected; give X0 Y0 X1 Y1 in pixels")
     x0, y0, x1, y1 = (int(v) for v in (*np.floor(values[:2]), *np.ceil(values[2:])))
     if x1 <= x0 or y1 <= y0:
         raise DeoccError(f"box {x0} {y0} {x1} {y1} has no area; give X0 Y0 X1 Y1 with X0 < X1 and Y0 < Y1")
@@ -137,7 +137,19 @@ def make_view(
     else:
         inside, notes = (mask, ()) if box is None else _inside_box(mask, *check_box(box, image))
         view = _masked_view(image, inside, exact)
+    for click in clicks:
+        _check_in_frame(click, view.frame)
     return replace(view, points=clicks, notes=(*notes, *view.notes))
+
+
+def _check_in_frame(click: Click, frame: Frame) -> None:
+    """Raises DeoccError if a click is where the networks do not look."""
+    across, down = (click.x - frame.x0) / frame.side, (click.y - frame.y0) / frame.side
+    if not (0 <= across < 1 and 0 <= down < 1):
+        raise DeoccError(
+            f"point {click.x:g} {click.y:g} is too far from the person to be looked at; draw a box (or a "
+            "mask) that reaches it, or leave the point out"
+        )
 
 
 def _inside_box(mask: np.ndarray, cut: Box, notes: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -169,7 +181,8 @@ def _boxed_view(image: np.ndarray, box: Box, segmenter: str) -> View:
         return View(image, initial, frame, (f"rough mask by {found}",))
     if name == "box":
         return View(image, initial, frame, ("the whole box stands in for the rough mask",))
-    return View(image, initial, frame, boxed=True)
+    notes = () if name == STAGE1 else (f"{name} found nobody in the box",)
+    return View(image, initial, frame, notes, boxed=True)
 
 
 def preferred_segmenter() -> str:

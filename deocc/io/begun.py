@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -147,10 +148,10 @@ def _finish(folder: Path) -> None:
 
 
 def _is_whole(folder: Path, command: str) -> bool:
-    """Whether all parts are complete."""
+    """Whether all parts of one division are complete."""
     states = {name: state for name, state in _states(folder).items() if name.startswith(f"{command}-")}
-    parts = max((int(name.rpartition("of")[2]) for name in states if name[-1].isdigit()), default=0)
-    return sum(state.done for state in states.values()) >= parts
+    done = Counter(name.rpartition("of")[2] for name, state in states.items() if state.done)
+    return not states or any(str(count) == parts for parts, count in done.items())
 
 
 def _sweep(folder: Path) -> None:

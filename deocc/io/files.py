@@ -112,7 +112,7 @@ def whole_folder(folder: PathLike, sweep: bool = False) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if sweep:
             _remove_abandoned(folder)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{_name(folder)}.") as name:
             with alone(Path(name) / OWNED, ""):
                 yield Path(name)
                 folder.mkdir(exist_ok=True)
@@ -125,10 +125,15 @@ def whole_folder(folder: PathLike, sweep: bool = False) -> Iterator[Path]:
         ) from None
 
 
+def _name(folder: Path) -> str:
+    """A folder's own name, also of "." and "..": never empty."""
+    return Path(os.path.abspath(folder)).name or "root"
+
+
 def _remove_abandoned(folder: Path) -> None:
     """Removes temporary folders of `whole_folder` whose process has ended, so that their lock is free."""
     for path in folder.parent.glob(".*.*"):
-        if temporary_of(path) == folder.name and (path / OWNED).is_file():
+        if temporary_of(path) == _name(folder) and (path / OWNED).is_file():
             with suppress(DeoccError), alone(path / OWNED, ""):
                 shutil.rmtree(path, ignore_errors=True)
 

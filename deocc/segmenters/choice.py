@@ -140,5 +140,4 @@ def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tu
             LOG.info("segmenter %s", reason)
         except NobodyFound as reason:
             LOG.info("segmenter %s", reason)
-    LOG.warning("no segmenter found a person in the box; the whole box stands for them")
     return _filled_box(image, inside), "box"

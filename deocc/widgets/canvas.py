@@ -35,9 +35,10 @@ class Stroke(NamedTuple):
     width: float  # of the brush, picture pixels
     erase: bool
 
-    def scaled(self, factor: float) -> Stroke:
-        """The same pull on a picture `factor` times as large."""
-        return Stroke([(x * factor, y * factor) for x, y in self.points], self.width * factor, self.erase)
+    def scaled(self, across: float, down: float) -> Stroke:
+        """The same pull on a picture `across` times as wide and `down` times as high."""
+        points = [(x * across, y * down) for x, y in self.points]
+        return Stroke(points, self.width * (across * down) ** 0.5, self.erase)
 
 
 def encode_layer(rgba: np.ndarray) -> bytes:

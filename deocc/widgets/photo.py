@@ -216,7 +216,8 @@ class PhotoStudio(Display):
         """The canvas shows the session's picture, nothing is marked, the answer's side waits."""
         source = self.session.source
         view = figures.fit_within(source, SIDE)
-        self._factor = source.shape[1] / view.shape[1]  # photo pixels a canvas pixel
+        self._across = source.shape[1] / view.shape[1]  # photo pixels a canvas pixel, to the right
+        self._down = source.shape[0] / view.shape[0]  # and downwards
         self.canvas.show(view)
         with self._silently():
             names = [person.name for person in self.session.people]
@@ -242,23 +243,30 @@ class PhotoStudio(Display):
         """
         if kind == "point":
             self.tool.value = "click: yes" if what.pop("is_person") else "click: no"
-        scaled = {name: _divided(value, self._factor) for name, value in what.items()}
+        scaled = {name: self._on_canvas(name, value) for name, value in what.items()}
         self.canvas.act(kind, **scaled)
+
+    def _on_canvas(self, name: str, value: Any) -> Any:
+        """A number, or a list of points, of the photo in canvas pixels; other values stay."""
+        if name == "points":
+            return [(x / self._across, y / self._down) for x, y in value]
+        factors = {"x": self._across, "y": self._down, "width": (self._across * self._down) ** 0.5}
+        return value / factors[name.rstrip("01")] if name.rstrip("01") in factors else value
 
     def _ask_box(self, box: Sequence[int]) -> None:
         self._say(_WORKING)
-        self.session.draw_box(tuple(value * self._factor for value in box))
+        self.session.draw_box(tuple(np.multiply(box, (self._across, self._down) * 2).tolist()))
         self._show_question()
 
     def _ask_click(self, x: int, y: int) -> None:
         self._say(_WORKING)
-        place = (x + 0.5) * self._factor, (y + 0.5) * self._factor
+        place = (x + 0.5) * self._across, (y + 0.5) * self._down
         self.canvas.set_trait("point", None)
         self.session.click(*place, not TOOLS[self.tool.value][1])
         self._show_question()
 
     def _brushed(self) -> None:
-        self.session.brush(self.canvas.strokes[-1].scaled(self._factor))
+        self.session.brush(self.canvas.strokes[-1].scaled(self._across, self._down))
         self._show_question(painted=True)
 
     def _set_exact(self) -> None:
@@ -275,7 +283,7 @@ class PhotoStudio(Display):
         now = self.session.question
         if not painted:
             self.canvas.mask = figures.fit_within(now.mask, SIDE)
-        clicks = [(x / self._factor, y / self._factor, yes) for x, y, yes in now.points]
+        clicks = [(x / self._across, y / self._down, yes) for x, y, yes in now.points]
         self.canvas.set_overlay(figures.question_layer(figures.fit_within(now.hidden, SIDE), clicks))
         with self._silently():
             self.exact.value = now.exact
@@ -371,15 +379,6 @@ class PhotoStudio(Display):
         )
         caption = f"N = 1, predicted occlusion ratio {person.answer.occlusion_ratio:.2f}"
         return figures.panel_grid(figures.wrap(panels, 4), caption, legend=figures.mask_legend()[:2])
-
-
-def _divided(value: Any, factor: float) -> Any:
-    """Numbers, and lists of points, in pixels of a picture `factor` times smaller; True and False stay."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [tuple(number / factor for number in point) for point in value]
-    return value / factor
 
 
 _LABEL = "your photo; mark a person with a box, a brush or clicks"

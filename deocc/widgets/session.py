@@ -69,13 +69,15 @@ class PhotoSession:
         source: the picture that the next question is about: `photo`, or the one recovered so far.
         people: accepted ones, in order.
         question: the prompts for the present person.
-        answer: to it, painted; None until `deocclude`.
+        answer: the last one, painted; None until `deocclude`.
+        answered: the question that it answers.
     """
 
     deoccluder: Deoccluder
     photo: np.ndarray
     people: list[Accepted] = field(default_factory=list)
     answer: Deocclusion | None = None
+    answered: Question | None = None
 
     def __post_init__(self) -> None:
         check_image(self.photo)
@@ -84,7 +86,7 @@ class PhotoSession:
     def begin(self, source: np.ndarray) -> None:
         """A new question about a picture of the photo's size."""
         nothing = np.zeros(source.shape[:2], bool)
-        self.source, self.answer = source, None
+        self.source, self.answer, self.answered = source, None, None
         self.question = Question(nothing, nothing)
         self._past: list[Question] = []
 
@@ -99,14 +101,15 @@ class PhotoSession:
         now = self.question
         if now.box is None and not now.mask.any():
             raise DeoccError("draw a box around the person first, or paint them with the brush")
-        if now.exact or now.box is None:  # the brushed mask is what the clicks mend
+        if now.exact or (now.box is None and now.start is None):  # the brushed mask is what the clicks mend
             now = replace(now, start=now.mask, points=(), exact=False)
         self._look(replace(now, points=(*now.points, (x, y, is_person))))
 
     def brush(self, stroke: Stroke) -> None:
         """Paints or rubs out the visible mask, which is exact from then on. Args: stroke: photo pixels."""
         mask = paint_stroke(self.question.mask, stroke)
-        self._take(replace(self.question, mask=mask, hidden=self.question.hidden & ~mask, exact=True))
+        hidden = self.question.hidden & ~mask
+        self._take(replace(self.question, mask=mask, hidden=hidden, start=mask, points=(), exact=True))
 
     def give_mask(self, mask: np.ndarray, exact: bool = True) -> None:
         """A visible mask from elsewhere, H x W bool. Raises: DeoccError: it has another size."""
@@ -116,10 +119,7 @@ class PhotoSession:
 
     def set_exact(self, exact: bool) -> None:
         """Whether the mask is kept bit for bit; no step of its own."""
-        now = self.question
-        start = now.mask if not exact and now.exact else now.start
-        points = () if start is not now.start else now.points
-        self.question = replace(now, exact=exact, start=start, points=points)
+        self.question = replace(self.question, exact=exact)
 
     def undo(self) -> bool:
         """Takes the last step back; False where there is none."""
@@ -144,7 +144,7 @@ class PhotoSession:
         now = self.question
         if now.box is None and not now.mask.any():
             raise DeoccError("nobody is marked yet: draw a box around the visible part of the person")
-        self.answer = self.deoccluder.deocclude(self.source, **_asked(now))
+        self.answer, self.answered = self.deoccluder.deocclude(self.source, **_asked(now)), now
         return self.answer
 
     def accept(self, base: str = "original") -> Accepted:
@@ -155,10 +155,12 @@ class PhotoSession:
                 "recovered" one (what stood in front of the first person is painted over there).
 
         Raises:
-            DeoccError: no answer yet, or no such base.
+            DeoccError: no answer yet, none since the question changed, or no such base.
         """
         if self.answer is None:
             raise DeoccError("there is no answer to accept: de-occlude the person first")
+        if self.answered is not self.question:
+            raise DeoccError("the marks have changed since the answer: de-occlude again, or undo the change")
         if base not in BASES:
             raise DeoccError(f"base {base!r} is unknown; choose from {', '.join(BASES)}")
         done = Accepted(f"person {len(self.people) + 1}", self.source, self.answer)
