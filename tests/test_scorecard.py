@@ -83,6 +83,16 @@ def test_all_comparisons_must_agree_and_one_decided_against_is_enough():
     assert half["verdicts"]["main"] == "trend only"
 
 
+def test_the_largest_difference_against_a_claim_is_shown_where_nothing_has_an_interval():
+    def part(value: float, agrees: bool, row: str) -> dict:
+        found = {"value": value, "low": None, "high": None}
+        return {"counts": True, "agrees": agrees, "row": row, "found": found}
+
+    parts = [part(-3.0, True, "a"), part(1.2, False, "b"), part(9.6, False, "c"), part(-0.1, True, "d")]
+    assert least_in_favour(parts)["row"] == "c"
+    assert least_in_favour(parts[:1] + parts[3:])["row"] == "a"
+
+
 def test_what_is_shown_beside_does_not_count():
     beside = replace(COSTS, counts=False)
     claim = weighed([HELPS, beside], table({"none": 0.5, "d": 0.52, "modal": 0.54}, 3))

@@ -3,7 +3,7 @@
 People: the tenth of the train split that is held out for tuning. The numbers in `deocc.inference.doubt`
 were chosen on `--half 1` of them. Occluders are placed anywhere, and as in photos.
 
-    python tools/box_study.py ../shared/real-humans --half 2
+    python tools/box_study.py PEOPLE --half 2
 """
 
 import sys

@@ -2,8 +2,8 @@
 
 A stopped campaign resumes when it is started again. Several processes share the work.
 
-python tools/campaign.py ../shared/real-humans --preset small --images 10000 --precision bf16 --threads 1
-python tools/campaign.py ../shared/real-humans --left
+python tools/campaign.py PEOPLE --preset small --images 10000 --precision bf16 --threads 1
+python tools/campaign.py PEOPLE --left
 """
 
 import argparse

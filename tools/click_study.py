@@ -3,7 +3,7 @@
 People: the tenth of the train split that is held out for tuning. A simulated user clicks in the middle of the
 largest wrong region of the visible mask, looks at the new answer, and clicks again.
 
-    python tools/click_study.py ../shared/real-humans --half 2
+    python tools/click_study.py PEOPLE --half 2
 """
 
 import sys

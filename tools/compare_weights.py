@@ -1,7 +1,7 @@
 """Compares weights of both stages on the same cases: means, and paired differences to the first.
 
-python tools/compare_weights.py ../shared/real-humans small runs/new --tuning --limit 60
-python tools/compare_weights.py ../shared/real-humans small runs/new --task pixels --name trial
+python tools/compare_weights.py PEOPLE small runs/new --tuning --limit 60
+python tools/compare_weights.py PEOPLE small runs/new --task pixels --name trial
 """
 
 import sys

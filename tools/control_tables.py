@@ -3,8 +3,8 @@
 Cases are fixed. Masks are predicted from the true visible mask and from M_i, pixels from true masks and end
 to end. The mean mask and the templates are fitted on training people, who are in no case. Examples:
 
-    python tools/control_tables.py ../shared/real-humans --weights small
-    python tools/control_tables.py ../shared/real-humans --tuning --no-weights
+    python tools/control_tables.py PEOPLE --weights small
+    python tools/control_tables.py PEOPLE --tuning --no-weights
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Measures the gain from copied texture on tuning people: network alone, pieces of detail, patches.
 
-Usage: python tools/exemplar_study.py ../shared/real-humans --cases DIR --out exemplar-tuning.json
+Usage: python tools/exemplar_study.py PEOPLE --cases DIR --out exemplar-tuning.json
 
 There is one case per tuning person, in three settings: true masks and body parts; true masks with stage 1's
 body parts; end to end from the true visible mask. Cases are made once and stored. CPU seconds are of the

@@ -1,6 +1,6 @@
 """Measures table 1 and the aspect ratios of fig. 5 on people folders: data/results/people.json.
 
-python tools/people_facts.py data/people-mini ../shared/real-humans
+python tools/people_facts.py data/people-mini PEOPLE
 """
 
 import sys

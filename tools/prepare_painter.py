@@ -4,7 +4,7 @@ Every case is occluded once, completed by stage 1 as in `Deoccluder` (frame, bor
 stored at the photo's resolution. Stage 1 must not have been trained on people whose answers are stored.
 Example:
 
-    python tools/prepare_painter.py ../shared/real-humans-2 --out runs/packed/other --guess --per-person 2
+    python tools/prepare_painter.py PEOPLE --out runs/packed/other --guess --per-person 2
 """
 
 import sys
@@ -35,9 +35,9 @@ MIX = replace(SMALL_MIX, unoccluded=0.0, degrade=0.0)
 def main(
     people: Annotated[Path, typer.Argument(help="People folder, of which split train is read.")],
     out: Annotated[Path, typer.Option(help="Folder of the pack.")],
-    occluders: Annotated[Path, typer.Option(help="People folder with occluders.")] = Path(
-        "../shared/real-humans"
-    ),
+    occluders: Annotated[
+        Path | None, typer.Option(help="People folder with occluders, if not the same.")
+    ] = None,
     stage1: Annotated[Path, typer.Option(help="Weights of stage 1.")] = WEIGHTS / "mask-small.safetensors",
     guess: Annotated[
         bool, typer.Option("--guess", help="Store stage 1's answer for the occluded photo.")
@@ -50,7 +50,7 @@ def main(
     batch: int = 8,
 ) -> None:
     """Packs occluded people."""
-    things = load_people([occluders])
+    things = load_people([occluders or people])
     crowd = people_of(people, tuning)
     cut_outs = things.tuning_occluders if tuning else things.occluders
     data = OcclusionDataset(crowd, cut_outs, size, seed, MIX)

@@ -198,12 +198,13 @@ def least_in_favour(comparisons: Sequence[dict[str, Any]]) -> dict[str, Any] | N
     return min(known, key=_favour, default=None)
 
 
-def _favour(part: dict[str, Any]) -> float:
+def _favour(part: dict[str, Any]) -> tuple[float, float]:
+    """Sorts comparisons; of those against a claim that have no interval, the largest difference is first."""
     found = part["found"]
     sign = 1.0 if part["agrees"] else -1.0
     if found["low"] is None or found["high"] <= found["low"]:
-        return sign
-    return sign * abs(found["value"]) / (found["high"] - found["low"])
+        return sign, min(0.0, sign * abs(found["value"]))
+    return sign * abs(found["value"]) / (found["high"] - found["low"]), 0.0
 
 
 def _what_decides(

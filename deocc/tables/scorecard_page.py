@@ -45,9 +45,10 @@ def scorecard_page(value: dict[str, Any], head: str = "##", comparisons: bool = 
 
 
 _READING = (
-    'Verdicts on masks start from a rough mask, as in the paper; "with other masks": from the true visible '
-    "one. The paper does not say which masks stage 2 was given: verdicts on pixels are with the true ones; "
-    '"with other masks": end to end, from a rough mask. FD-Lite0 stands for FID, the perceptual distance '
+    "The verdict on a claim about masks is from a rough mask, as in the paper. The paper does not say which "
+    "masks stage 2 was given; the verdict on a claim about pixels is with the true ones. The column "
+    '"with other masks" repeats the test the other way: mask claims from the true visible mask, pixel claims '
+    "end to end from a rough mask. FD-Lite0 stands for FID, the perceptual distance "
     "stands beside it. Intervals: 95 %, of people and seeds; of FD-Lite0 and parsing mIoU over seeds alone; "
     "with one seed there is none. Holm's correction is over all comparisons here."
 )
