@@ -39,6 +39,7 @@ def main(
         bool, typer.Option("--true-masks", help="For pixels: true masks and parts.")
     ] = False,
     flip: Annotated[bool, typer.Option(help="Average stage 1 over the mirror image.")] = True,
+    placement: Annotated[str, typer.Option(help="Of occluders: anywhere or natural.")] = "anywhere",
     per_person: int = 1,
     limit: Annotated[int | None, typer.Option(help="At most this many people.")] = None,
     name: Annotated[str, typer.Option(help="Keep it as data/results/weights-NAME.json.")] = "",
@@ -47,7 +48,7 @@ def main(
 ) -> None:
     """Scores weights."""
     torch.set_num_threads(1)
-    folder = fixed_cases(people, cases, tuning, per_person, seed, limit)
+    folder = fixed_cases(people, cases, tuning, per_person, seed, limit, placement)
     systems: dict[str, Any] = {}
     for word in weights:
         whole = Deoccluder.from_pretrained(word, device, flip)
@@ -73,7 +74,8 @@ def main(
             cells.append(cell)
         rows.append((label, *cells))
     split = "tuning" if tuning else "val"
-    about = f"{len(persons)} cases of {len(number)} people ({split}), {task}, given {given}"
+    about = f"{len(persons)} cases of {len(number)} people ({split}), occluders {placement}"
+    about += f", {task}, given {given}"
     print(about + (", true masks" if true_masks else ""))
     print(markdown(("weights", *columns), rows))
     if name:

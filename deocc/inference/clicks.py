@@ -10,8 +10,9 @@ from deocc.errors import DeoccError
 from deocc.masks import Frame
 
 SPOT = 0.02  # radius of the spot that a click decides, in sides of the frame
-REACH = 0.12  # radius within which a click's colour is followed to M_i, in sides of the frame
-ALIKE = 10  # largest step between neighbouring pixels of one surface, 8-bit Lab
+REACH = 0.2  # radius within which a click's colour is followed to M_i, in sides of the frame
+ALIKE = 14  # largest step between neighbouring pixels of one surface, 8-bit Lab
+SURE = 5.0  # log-odds from which stage 1's answer stays, but for the spot itself
 GRID = 192  # side on which surfaces are followed, pixels
 
 
@@ -57,19 +58,24 @@ def check_points(points: Sequence[Sequence[float]], image: np.ndarray) -> tuple[
     return tuple(clicks)
 
 
-def amended(initial_mask: np.ndarray, image: np.ndarray, frame: Frame, click: Click) -> np.ndarray:
-    """M_i with the surface around a click added or removed.
+def amended(
+    initial_mask: np.ndarray, image: np.ndarray, frame: Frame, click: Click, modal: np.ndarray
+) -> np.ndarray:
+    """M_i with the surface around a click added or removed, except where stage 1 is sure of the contrary.
 
     Args:
         initial_mask: H x W bool.
         image: H x W x 3 uint8.
         frame: the window that the networks see.
-        click: inside the photo.
+        click: inside the frame.
+        modal: S x S float32, stage 1's log-odds of the visible person.
 
     Returns:
         H x W bool.
     """
-    surface = frame.paste(_surface(image, frame, click), initial_mask.shape) > 0.5
+    odds = cv2.resize(modal, (GRID, GRID))
+    doubtful = odds > -SURE if click.is_person else odds < SURE
+    surface = frame.paste(_surface(image, frame, click) * doubtful, initial_mask.shape) > 0.5
     surface |= spot(click, frame, initial_mask.shape)
     return initial_mask | surface if click.is_person else initial_mask & ~surface
 

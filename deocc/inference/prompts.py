@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from deocc.inference.clicks import Click, Verdict, amended
-from deocc.inference.user_mask import TRUST
+from deocc.inference.user_mask import TRUST, hold_on
 from deocc.inference.views import View
 from deocc.masks import mask_box
 from deocc.segmenters import segment
@@ -96,12 +96,13 @@ def guesses_of_box(image: np.ndarray, box_mask: np.ndarray) -> list[np.ndarray]:
 def _follow(view: View, click: Click, ask: Ask) -> View:
     """Changes M_i where the present answer contradicts a click; stores a "no" to hidden parts."""
     modal, amodal = ask(view)
-    visible, whole = (_at(odds, view, click) > 0 for odds in (modal, amodal))
+    shown = hold_on(modal, view.frame.crop_mask(view.initial_mask, len(modal)))
+    visible, whole = (_at(odds, view, click) > 0 for odds in (shown, amodal))
     verdict = Verdict(click, not click.is_person and whole and not visible)
     view = replace(view, verdicts=(*view.verdicts, verdict))
     if visible == click.is_person:
         return view
-    mask = amended(view.initial_mask, view.image, view.frame, click)
+    mask = amended(view.initial_mask, view.image, view.frame, click, modal)
     return replace(view, initial_mask=mask) if mask.any() else view
 
 
