@@ -83,6 +83,18 @@ def test_the_whole_campaign_runs_resumes_and_fills_the_table(campaign, monkeypat
     campaign.run()
 
 
+def test_a_fresh_copy_with_the_rates_searches_nothing_again(campaign, tmp_path):
+    shutil.copytree(campaign.options.results, tmp_path / "results")
+    options = replace(campaign.options, runs=tmp_path / "runs", results=tmp_path / "results")
+    fresh = replace(campaign, options=options)
+    assert fresh.left() == {"rates": 0, "seeds": 0, "curves": 0}
+    assert replace(fresh, options=replace(options, precision="bf16")).left()["rates"] == 0
+    assert replace(fresh, options=replace(options, images=96)).left()["rates"] == 4
+    before = read_json(tmp_path / "results" / FILE)
+    fresh.search()
+    assert read_json(tmp_path / "results" / FILE) == before
+
+
 def test_a_search_of_some_tables_keeps_the_rates_of_the_others(campaign):
     path = campaign.options.results / FILE
     found = read_json(path)

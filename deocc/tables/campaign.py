@@ -24,8 +24,8 @@ import numpy as np
 from deocc.evaluation.report import METRICS
 from deocc.io import read_json, write_json
 from deocc.tables.cases import fixed_cases
-from deocc.tables.configuration import IMAGES, people_digest
-from deocc.tables.rates import FILE, SCHEMA
+from deocc.tables.configuration import IMAGES, configure, in_any_precision, people_digest
+from deocc.tables.rates import FILE, SCHEMA, scaled
 from deocc.tables.rows import TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_6, TablePlan, TableRow
 from deocc.tables.runs import TableMaker, TableOptions
 from deocc.tables.stored import Result, read_result
@@ -97,8 +97,22 @@ class Campaign:
             rows = [r for r in plan.rows if r.kind == "trained" and (r.searched or not r.changes)]
             rows = [r for r in rows if r.search_key not in seen]
             seen |= {r.search_key for r in rows}
-            if rows:
-                yield TableMaker(plan, options), rows
+            maker = TableMaker(plan, options)
+            if left := [row for row in rows if not self._is_searched(maker, row)]:
+                yield maker, left
+
+    def _is_searched(self, maker: TableMaker, row: TableRow) -> bool:
+        """Whether the file of the rates has all trials of a row, in whatever precision."""
+        path = self.options.results / FILE
+        entry = read_json(path)["presets"].get(self.options.preset, {}) if path.is_file() else {}
+        tried = entry.get("rows", {}).get(row.search_key, {}).get("tried", ())
+        known, o = {trial["digest"] for trial in tried}, maker.options
+        for factor in self.factors:
+            lr = scaled(maker.rates.of(row), factor)
+            wanted = configure(row, o.preset, maker.images, self.seeds[0], maker.data, maker.stage1, lr=lr)
+            if not known & {c.digest for c in in_any_precision(wanted)}:
+                return False
+        return True
 
     def _save_rates(self) -> Path:
         tried: dict[str, list[dict[str, Any]]] = {}

@@ -215,6 +215,11 @@ def row_name(row: TableRow, preset: str) -> str:
     return row.name if group_of(row, preset) == "imagenet" else row.plain_name or row.name
 
 
+def in_any_precision(configuration: Configuration) -> list[Configuration]:
+    """The configuration in every precision of training: a table shows one result of them."""
+    return [replace(configuration, precision=name) for name in ("", *PRECISIONS)]
+
+
 def resolve(configuration: Configuration) -> Preset:
     """The complete preset of a trained configuration."""
     c = configuration

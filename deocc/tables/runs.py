@@ -42,11 +42,11 @@ from deocc.paths import RESULTS, WEIGHTS
 from deocc.tables.cases import fit_controls, fixed_cases
 from deocc.tables.configuration import (
     IMAGES,
-    PRECISIONS,
     CaseSet,
     Configuration,
     Run,
     configure,
+    in_any_precision,
     people_digest,
     resolve,
     result_name,
@@ -209,9 +209,8 @@ class TableMaker:
         """Files in which a run's result may be stored, one per precision of training."""
         if run.row.kind != "trained":
             return [run.path]
-        digest, c = self.digests[run.cases], run.configuration
-        others = [result_name(replace(c, precision=p), digest) for p in ("", *PRECISIONS)]
-        return [run.path, *(self.options.results / name for name in others)]
+        names = [result_name(c, self.digests[run.cases]) for c in in_any_precision(run.configuration)]
+        return [self.options.results / name for name in names]
 
     def folder(self, configuration: Configuration) -> Path:
         """The folder of a run; the points of a budget curve share one."""
