@@ -71,6 +71,17 @@ def test_without_edges_the_border_stays() -> None:
     assert mask_iou(snap_to_image(flat, odds, person_frame(mask)), expit(odds) > 0.5) > 0.96
 
 
+def test_no_speck_opens_where_the_person_is_sure_to_be_visible() -> None:
+    mask = disc(200, 200, 100, 100, 60)
+    distance = np.hypot(*(np.mgrid[:200, :200] - 100))
+    odds = ((60 - distance) / 2).clip(-9, 9).astype(np.float32)
+    image = coloured(mask)
+    image[100:103, 141:144] = image[5, 5]  # the background's colour, near the border and inside it
+    assert odds[100:103, 141:144].min() > borders.INSIDE
+    snapped = snap_to_image(image, odds, person_frame(mask))
+    assert snapped[100:103, 141:144].all()
+
+
 def test_outside_the_frame_nothing_is_visible_and_nothing_stays_nothing() -> None:
     image = coloured(disc(120, 120, 60, 60, 30))
     odds = np.zeros((120, 120), np.float32)

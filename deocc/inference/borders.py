@@ -16,6 +16,7 @@ TRUSTED = 0.9  # IoU of M_i and the refined visible mask, on the network's grid;
 REACH = 0.016  # half the guided filter's window, as a share of the frame's side: 2 of 128 pixels
 EPSILON = 1e-3  # its regulariser, in squared units of image values in [0, 1]
 GRID = 384  # finest grid of its coefficients along the frame's side
+INSIDE = 6.0  # log-odds of the mask from which a pixel stays in it, whatever its colour
 CONTACT = 0.002  # width of the rim of the visible person at what hides it that is hidden too, same unit
 
 
@@ -122,7 +123,7 @@ def snap_to_image(image: np.ndarray, log_odds: np.ndarray, frame: Frame) -> np.n
     """Moves a soft mask's border to nearby edges of the photo, by the guided filter.
 
     In each window the mask's probability becomes a linear function of the colours, fitted by least squares,
-    so that it changes where they change. The coefficients are found on a grid of at most `GRID` pixels a
+    so that it changes where they change; clear insides stay. The coefficients are found on a grid of at most `GRID` pixels a
     frame and applied at full resolution (the fast guided filter).
 
     Args:
@@ -154,7 +155,7 @@ def snap_to_image(image: np.ndarray, log_odds: np.ndarray, frame: Frame) -> np.n
     for channel in range(3):  # one at a time: large photos
         slope = cv2.resize(np.ascontiguousarray(slopes[..., channel]), (width, height))
         answer = answer + slope * (photo[..., channel] / np.float32(255))
-    out[window] = answer > 0.5
+    out[window] = (answer > 0.5) | (odds > INSIDE)
     return out
 
 
