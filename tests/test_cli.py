@@ -14,6 +14,7 @@ from PIL import Image
 from deocc.cli import commands, make
 from deocc.cli import main as cli
 from deocc.inference import weights
+from deocc.inference.views import preferred_segmenter
 from deocc.io import read_image, read_json, read_mask, read_parsing, write_image, write_mask
 from deocc.occlusion import CaseFolder
 from deocc.occlusion.making import CaseOptions, write_cases
@@ -346,6 +347,14 @@ def test_occlude_predict_evaluate(deocc, people, tiny_weights, tmp_path) -> None
     result = json.loads((tmp_path / "m.json").read_text())
     assert result["cases"] == 4 and 0 <= result["metrics"]["invisible_iou"]["value"] <= 1
     assert f"{result['metrics']['amodal_iou']['value']:.3f}" in ran.out
+
+
+def test_predict_remembers_which_segmenter_auto_was(deocc, cases, tiny_weights, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    words = ["predict", cases, "--weights", tiny_weights, "--given", "box", "--out", tmp_path / "out"]
+    assert deocc(*words).status == 0
+    ran = deocc(*words, "--segmenter", preferred_segmenter())
+    assert ran.status == 0 and "0 of 4 cases predicted now" in ran.out
+    assert deocc(*words, "--segmenter", "grabcut").status == 2
 
 
 def test_demo(deocc, cases, tiny_weights, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -123,8 +123,8 @@ def snap_to_image(image: np.ndarray, log_odds: np.ndarray, frame: Frame) -> np.n
     """Moves a soft mask's border to nearby edges of the photo, by the guided filter.
 
     In each window the mask's probability becomes a linear function of the colours, fitted by least squares,
-    so that it changes where they change; clear insides stay. The coefficients are found on a grid of at most `GRID` pixels a
-    frame and applied at full resolution (the fast guided filter).
+    so that it changes where they change; clear insides stay. The coefficients are found on a grid of at most
+    `GRID` pixels a frame and applied at full resolution (the fast guided filter).
 
     Args:
         image: H x W x 3 uint8.

@@ -1,8 +1,7 @@
 """Several completions of one person.
 
-All completions share the masks. The colours of body parts that are wholly hidden are drawn from what people
-wear there. The layout of hidden parts varies with the frame in which stage 1 sees the person. Texture varies
-with the network's noise.
+All completions share the masks. Hidden parts are lighter or darker than the first guess, the layout varies
+with the frame in which stage 1 sees the person, and texture with the network's noise.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
 
 from deocc.errors import DeoccError
@@ -25,7 +25,11 @@ from deocc.masks import person_frame
 from deocc.models.content_recovery import paints_whole
 
 SHIFT, SCALE = 0.08, 0.2  # largest move of stage 1's frame in shares of its side, of the log of its side
-OPEN = 0.35  # evidence below which a hidden part's colour is open
+LIGHTNESS, HUE = 18.0, 3.0  # largest change of lightness, deviation of a and b; CIE Lab
+SKIN_SHARE = 0.4  # of both that skin gets
+SKIN = (13, 14, 15, 16, 17)  # LIP classes: face, arms, legs
+UPPER = (1, 2, 3, 4, 5, 7, 11, 13, 14, 15)  # LIP classes above the waist
+TWINS = {15: 14, 17: 16, 19: 18}  # LIP classes: right for left
 
 
 def paint_samples(
@@ -54,7 +58,7 @@ def paint_samples(
     layouts = _layouts(deoccluder, view, task, count, seed)
     for k in range(1, count):
         generator = torch.Generator().manual_seed(1000 * seed + k)
-        drawn = Redraw(network.palette, generator)
+        drawn = Recolour(k, generator)
         pictures.append(paint(network, replace(task, parsing=layouts[k]), size, 1000 * seed + k, drawn))
     return tuple(pictures)
 
@@ -77,37 +81,47 @@ def check_samples(count: int, network: torch.nn.Module) -> None:
         raise DeoccError(f"samples is {count}, but these weights of stage 2 paint one picture; ask for 1")
 
 
-class Redraw:
-    """Draws the colours of wholly hidden parts, in the form that `paint` takes.
+class Recolour:
+    """Makes the first guess of hidden parts lighter or darker, in the form that `paint` takes.
+
+    How light a hidden garment is, is what the guess knows least. The second and third picture have all parts
+    lighter and darker, the fourth and fifth the upper body against the lower; hues vary a little. Twins (left
+    and right) change alike, skin less, and pixels the less, the nearer their evidence is.
 
     Args:
-        palette: parts x C x 4, RGB in [0, 1] and share.
-        generator: of the draws.
+        number: of the picture, 1 and up; 0 is the guess itself.
+        generator: of the hues, and of lightness from the sixth picture on.
     """
 
-    def __init__(self, palette: Tensor, generator: torch.Generator) -> None:
-        self.palette, self.generator = palette, generator
+    def __init__(self, number: int, generator: torch.Generator) -> None:
+        self.number, self.generator = number, generator
 
     def __call__(self, guess: Tensor, sure: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-        """Shifts the guess of every open part to a drawn colour; twins (left and right) share it."""
-        guess, sure = guess.clone(), sure.clone()
-        colours: dict[int, Tensor] = {}
+        """Maps the guess, its evidence (1 x 1 x S x S in [0, 1]) and P_a to another guess and evidence."""
+        shifts: dict[int, Tensor] = {}
+        new, free = guess.clone(), 1 - sure
         for part in range(parts.shape[1]):
-            where = parts[:, part : part + 1] * (sure < OPEN)
-            area = where.sum()
-            if area < 1 or not bool(self.palette[part].any()):
+            share = parts[:, part : part + 1] * free
+            if share.sum() < 1:
                 continue
-            key = {14: 13, 16: 15, 18: 17}.get(part, part)
-            colour = colours.setdefault(key, self._draw(part).to(guess.device))
-            mean = (guess * where).sum((2, 3), keepdim=True) / area
-            guess = guess + where * (colour[None, :, None, None] - mean)
-            sure = torch.maximum(sure, where)
-        return guess.clamp(0, 1), sure
+            mean = (guess * share).sum((2, 3))[0] / share.sum()
+            key = TWINS.get(part + 1, part + 1)
+            if key not in shifts:
+                shifts[key] = self._shift(key, mean)
+            new = new + share * shifts[key][None, :, None, None]
+        return new.clamp(0, 1), torch.maximum(sure, parts.sum(1, keepdim=True).clamp(0, 1) * free)
 
-    def _draw(self, part: int) -> Tensor:
-        """A random RGB colour, weighted by how often people wear it."""
-        choice = torch.multinomial(self.palette[part, :, 3].cpu(), 1, generator=self.generator)
-        return self.palette[part, int(choice), :3]
+    def _shift(self, label: int, colour: Tensor) -> Tensor:
+        """What a part's mean RGB colour in [0, 1] changes by, in RGB."""
+        step, *hue = torch.randn(3, generator=self.generator).tolist()
+        upper = 1.0 if label in UPPER else -1.0
+        step = {1: 1.0, 2: -1.0, 3: upper, 4: -upper}.get(self.number, step)
+        less = SKIN_SHARE if label in SKIN else 1.0
+        lab = rgb2lab(colour.cpu().numpy()[None, None])[0, 0]
+        lab += less * np.array([LIGHTNESS * step, HUE * hue[0], HUE * hue[1]])
+        lab[0] = np.clip(lab[0], 2, 98)
+        other = np.clip(lab2rgb(lab[None, None])[0, 0], 0, 1).astype(np.float32)
+        return torch.from_numpy(other).to(colour.device) - colour
 
 
 def _layouts(deoccluder: Any, view: View, task: PaintingTask, count: int, seed: int) -> list[np.ndarray]:
