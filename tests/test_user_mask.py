@@ -154,24 +154,11 @@ def test_a_click_follows_its_surface() -> None:
     image = np.full((200, 200, 3), 40, np.uint8)
     image[80:120, 90:110] = 200  # a bright patch around the click
     frame = Frame(0, 0, 200)
-    empty, unsure = np.zeros((200, 200), bool), np.zeros((96, 96), np.float32)
-    more = amended(empty, image, frame, Click(100, 100, True), unsure)
+    empty = np.zeros((200, 200), bool)
+    more = amended(empty, image, frame, Click(100, 100, True))
     assert more[82:118, 92:108].all() and not more[:, :85].any() and not more[:, 115:].any()
-    less = amended(~empty, image, frame, Click(100, 100, False), unsure)
+    less = amended(~empty, image, frame, Click(100, 100, False))
     assert (less == ~more).all()
-
-
-def test_a_click_changes_nothing_that_is_sure_but_its_spot() -> None:
-    image, frame, empty = np.full((200, 200, 3), 40, np.uint8), Frame(0, 0, 200), np.zeros((200, 200), bool)
-    odds = np.full((200, 200), 1, np.float32)
-    odds[:, 110:] = -9
-    odds[:, :90] = 9
-    more = amended(empty, image, frame, Click(100, 100, True), odds)
-    assert more[100, 60:108].all() and not more[:, 112:].any()
-    less = amended(~empty, image, frame, Click(100, 100, False), odds)
-    assert not less[100, 92:138].any() and less[:, :88].all()
-    on_sure = amended(empty, image, frame, Click(150, 100, True), odds)  # so stage 1 is wrong there
-    assert on_sure[spot(Click(150, 100, True), frame, empty.shape)].all() and on_sure[100, 115:185].all()
 
 
 def test_spots_are_honoured_in_order() -> None:

@@ -10,10 +10,8 @@ from deocc.errors import DeoccError
 from deocc.masks import Frame
 
 SPOT = 0.02  # radius of the spot that a click decides, in sides of the frame
-REACH = 0.2  # radius within which a click's colour is followed to M_i, in sides of the frame
-ALIKE = 14  # largest step between neighbouring pixels of one surface, 8-bit Lab
-SURE = 5.0  # log-odds against the click from which stage 1's answer stays ...
-MARGIN = 1.0  # ... unless the clicked pixel itself has almost such odds; outside the spot alone
+REACH = 0.12  # radius within which a click's colour is followed to M_i, in sides of the frame
+ALIKE = 10  # largest step between neighbouring pixels of one surface, 8-bit Lab
 GRID = 192  # side on which surfaces are followed, pixels
 
 
@@ -59,42 +57,29 @@ def check_points(points: Sequence[Sequence[float]], image: np.ndarray) -> tuple[
     return tuple(clicks)
 
 
-def amended(
-    initial_mask: np.ndarray, image: np.ndarray, frame: Frame, click: Click, modal: np.ndarray
-) -> np.ndarray:
-    """M_i with the surface around a click added or removed, except where stage 1 is sure of the contrary.
-
-    The clicked pixel, where stage 1 was wrong, says how sure that has to be.
+def amended(initial_mask: np.ndarray, image: np.ndarray, frame: Frame, click: Click) -> np.ndarray:
+    """M_i with the surface around a click added or removed.
 
     Args:
         initial_mask: H x W bool.
         image: H x W x 3 uint8.
         frame: the window that the networks see.
-        click: inside the frame.
-        modal: S x S float32, stage 1's log-odds of the visible person.
+        click: inside the photo.
 
     Returns:
         H x W bool.
     """
-    against = cv2.resize(modal, (GRID, GRID)) * (-1 if click.is_person else 1)
-    x, y = _cell(frame, click)
-    doubtful = against < max(SURE, float(against[y, x]) + MARGIN)
-    surface = frame.paste(_surface(image, frame, click) * doubtful, initial_mask.shape) > 0.5
+    surface = frame.paste(_surface(image, frame, click), initial_mask.shape) > 0.5
     surface |= spot(click, frame, initial_mask.shape)
     return initial_mask | surface if click.is_person else initial_mask & ~surface
-
-
-def _cell(frame: Frame, click: Click) -> tuple[int, int]:
-    """Column and row of a click on the grid."""
-    places = ((click.x - frame.x0) / frame.side, (click.y - frame.y0) / frame.side)
-    x, y = (int(np.clip(place * GRID, 0, GRID - 1)) for place in places)
-    return x, y
 
 
 def _surface(image: np.ndarray, frame: Frame, click: Click) -> np.ndarray:
     """Pixels connected to the clicked one and of similar colour, GRID x GRID float32 {0, 1}."""
     crop = cv2.cvtColor(frame.crop_image(image, GRID), cv2.COLOR_RGB2LAB)
-    x, y = _cell(frame, click)
+    step = frame.side / GRID
+    place = (click.x - frame.x0) / step, (click.y - frame.y0) / step
+    x, y = (int(np.clip(v, 0, GRID - 1)) for v in place)
     barrier = np.ones((GRID + 2, GRID + 2), np.uint8)  # the fill stays within REACH
     cv2.circle(barrier, (x + 1, y + 1), round(REACH * GRID), 0, -1)
     barrier[[0, -1]] = barrier[:, [0, -1]] = 1

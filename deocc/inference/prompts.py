@@ -102,7 +102,7 @@ def _follow(view: View, click: Click, ask: Ask) -> View:
     view = replace(view, verdicts=(*view.verdicts, verdict))
     if visible == click.is_person:
         return view
-    mask = amended(view.initial_mask, view.image, view.frame, click, modal)
+    mask = amended(view.initial_mask, view.image, view.frame, click)
     return replace(view, initial_mask=mask) if mask.any() else view
 
 
