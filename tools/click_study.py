@@ -84,7 +84,7 @@ def main(
     """Scores answers after clicks."""
     torch.set_num_threads(1)
     deoccluder = Deoccluder.from_pretrained(weights)
-    command = f"python tools/click_study.py {people.name} --half {half}"
+    command = " ".join(["python tools/click_study.py", people.name, *sys.argv[2:]])
     with tempfile.TemporaryDirectory() as folder:
         cases = fixed_cases(people, Path(folder, "cases"), True, 1)
         chosen = [cases[i] for i in range(half - 1, len(cases), 2)][:limit]

@@ -3,7 +3,7 @@
 Each case is completed K times, end to end from its rough mask. The best of the first k pictures is chosen by
 the score itself, with the truth known: it says whether a good one is among them, not that anybody finds it.
 
-    python tools/samples_study.py PEOPLE --limit 159
+    python tools/samples_study.py PEOPLE
     python tools/samples_study.py PEOPLE --tuning
 """
 
@@ -22,6 +22,7 @@ from deocc.evaluation.cases import pixel_scores
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.predictions import CasePrediction
 from deocc.io import write_json
+from deocc.metrics import psnr_of_mse
 from deocc.occlusion import OcclusionCase
 from deocc.paths import RESULTS
 from deocc.tables.cases import fixed_cases
@@ -37,7 +38,7 @@ def scores(deoccluder: Deoccluder, case: OcclusionCase, count: int) -> list[dict
     for picture in answer.samples:
         row = pixel_scores(case, CasePrediction(answer.modal_mask, answer.amodal_mask, None, picture))
         if row:
-            row["recovered_psnr"] = 10 * float(np.log10(1 / max(row["recovered_mse"], 1e-10)))
+            row["recovered_psnr"] = float(psnr_of_mse(row["recovered_mse"]))
             found.append({name: row[name] for name in METRICS})
     return found
 
@@ -76,7 +77,7 @@ def main(
         cases = fixed_cases(people, Path(folder, "cases"), tuning, 1, limit=limit)
         rows = [found for case in tqdm(cases) if (found := scores(deoccluder, case, samples))]
     value = {
-        "command": f"python tools/samples_study.py {people.name}" + " --tuning" * tuning,
+        "command": " ".join(["python tools/samples_study.py", people.name, *sys.argv[2:]]),
         "weights": deoccluder.identity, "split": "tuning" if tuning else "val", "samples": samples,
     } | summary(rows)  # fmt: skip
     print(value)

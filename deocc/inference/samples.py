@@ -21,15 +21,16 @@ from deocc.inference.painting import PaintingTask, paint
 from deocc.inference.photo import paste_parsing
 from deocc.inference.user_mask import without_strays
 from deocc.inference.views import View, check_count
+from deocc.labels import FLIP_PAIRS
 from deocc.masks import person_frame
 from deocc.models.content_recovery import paints_whole
+from deocc.models.prior import SKIN
 
 SHIFT, SCALE = 0.08, 0.2  # largest move of stage 1's frame in shares of its side, of the log of its side
 LIGHTNESS, HUE = 18.0, 3.0  # largest change of lightness, deviation of a and b; CIE Lab
-SKIN_SHARE = 0.4  # of both that skin gets
-SKIN = (13, 14, 15, 16, 17)  # LIP classes: face, arms, legs
+ON_SKIN = 0.4  # share of both for face, arms and legs
 UPPER = (1, 2, 3, 4, 5, 7, 11, 13, 14, 15)  # LIP classes above the waist
-TWINS = {15: 14, 17: 16, 19: 18}  # LIP classes: right for left
+TWINS = {right: left for left, right in FLIP_PAIRS}
 
 
 def paint_samples(
@@ -116,7 +117,7 @@ class Recolour:
         step, *hue = torch.randn(3, generator=self.generator).tolist()
         upper = 1.0 if label in UPPER else -1.0
         step = {1: 1.0, 2: -1.0, 3: upper, 4: -upper}.get(self.number, step)
-        less = SKIN_SHARE if label in SKIN else 1.0
+        less = ON_SKIN if label - 1 in SKIN else 1.0
         lab = rgb2lab(colour.cpu().numpy()[None, None])[0, 0]
         lab += less * np.array([LIGHTNESS * step, HUE * hue[0], HUE * hue[1]])
         lab[0] = np.clip(lab[0], 2, 98)
