@@ -368,7 +368,8 @@ def _fast_png(array: np.ndarray) -> memoryview:
     """A PNG file of a grey, RGB or RGBA uint8 array."""
     swap = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}.get(array.shape[2] if array.ndim == 3 else 1)
     pixels = np.ascontiguousarray(array) if swap is None else cv2.cvtColor(array, swap)
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    options = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP, cv2.IMWRITE_PNG_COMPRESSION, 1]
+    options += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     return cv2.imencode(".png", pixels, options)[1].data
 
 
