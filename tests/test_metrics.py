@@ -225,7 +225,7 @@ def test_frechet_equals_the_matrix_square_root() -> None:
 
 @pytest.mark.parametrize("n", [5, 40])
 def test_frechet_of_features_agrees_with_the_covariances(n: int) -> None:
-    first, second = RNG.normal(size=(n, 16)), RNG.normal(1, 2, size=(n + 3, 16))
+    first, second = RNG.normal(size=(n, 16)), RNG.normal(1, 2, size=(n, 16))
     found = M.frechet_of_features(first, second)
     direct = M.frechet_distance(first.mean(0), np.cov(first.T), second.mean(0), np.cov(second.T))
     assert found.value == pytest.approx(direct, rel=1e-6)
@@ -235,7 +235,9 @@ def test_frechet_of_features_agrees_with_the_covariances(n: int) -> None:
 
 def test_frechet_needs_two_pictures_and_equal_widths() -> None:
     with pytest.raises(DeoccError, match="at least 2"):
-        M.frechet_of_features(np.zeros((1, 3)), np.zeros((5, 3)))
+        M.frechet_of_features(np.zeros((1, 3)), np.zeros((1, 3)))
+    with pytest.raises(DeoccError, match="as many on both sides"):
+        M.frechet_of_features(np.zeros((4, 3)), np.zeros((5, 3)))
     with pytest.raises(DeoccError, match="one width"):
         M.frechet_of_features(np.zeros((4, 3)), np.zeros((4, 2)))
     with pytest.raises(DeoccError, match="D x D"):
@@ -285,6 +287,22 @@ def test_parsing_bootstrap_of_perfect_and_mixed_predictions() -> None:
     assert M.bootstrap_parsing_miou(np.stack([right, right]), ["a", "b"]).low == 1
     mixed = M.bootstrap_parsing_miou(np.stack([right, wrong]), ["a", "b"])
     assert mixed.low < mixed.value < mixed.high == 1
+
+
+def test_draws_without_a_rare_class_do_not_lift_the_parsing_interval() -> None:
+    confusions = np.zeros((60, 20, 21), np.int64)
+    confusions[:, 0, 0], confusions[:, 5, 5], confusions[:, 5, 0] = 500, 80, 20
+    confusions[:30, 5, 5] = 70
+    for person, rare in enumerate((10, 11, 12, 13)):
+        confusions[person, rare, 0] = 30  # never found
+    found = M.bootstrap_parsing_miou(confusions, list(range(60)))
+    assert found.low < found.value < found.high < found.value + 0.02
+
+
+def test_integer_masks_count_as_inside_and_outside() -> None:
+    mask = np.zeros((4, 4), np.uint8)
+    mask[:2] = 255
+    assert M.mask_l1(mask, np.zeros((4, 4), bool)) == 0.5 == M.mask_l1(mask > 0, mask * 0)
 
 
 @settings(max_examples=50, deadline=None)

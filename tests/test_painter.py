@@ -172,6 +172,13 @@ def tiny_system() -> PainterSystem:
     return PainterSystem(settings, SIZE)
 
 
+@pytest.mark.parametrize("wrong", [{"kind": "lsgan"}, {"every": 4}, {"weight": 0.0}])
+def test_the_adversary_has_no_settings_that_do_nothing(wrong: dict) -> None:
+    own = {"kind": "hinge", "weight": 0.1} | wrong
+    with pytest.raises(DeoccError, match=f"adversary.{next(iter(wrong))}"):
+        PainterSettings(adversary=AdversarySettings(**own))
+
+
 def test_every_term_reaches_the_network_and_never_the_adversary(pack: Pack) -> None:
     system = tiny_system()
     batch = collate([PackedItems([pack], SIZE).item(0, i) for i in range(3)])

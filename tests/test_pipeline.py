@@ -426,6 +426,17 @@ def test_predictions_of_another_run_are_kept(known: Deoccluder, cases: Path, tmp
     assert len(predict_cases(known, cases, out, "modal", overwrite=True, progress=False)) == 6
 
 
+def test_predictions_of_nobody_known_are_not_adopted(known: Deoccluder, cases: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_cases(known, cases, out, "initial", progress=False)
+    (out / "predict.json").unlink()
+    before = predictions(out)
+    with pytest.raises(DeoccError, match=r"no predict.json that says whose they are"):
+        predict_cases(known, cases, out, "initial", progress=False)
+    assert predictions(out) == before and not (out / "predict.json").exists()
+    assert predict_cases(known, cases, out, "initial", overwrite=True, progress=False)
+
+
 def test_cases_are_never_overwritten(known: Deoccluder, cases: Path) -> None:
     before = predictions(cases)
     with pytest.raises(DeoccError, match="which is no prediction"):

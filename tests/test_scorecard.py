@@ -28,10 +28,12 @@ def result(key: str, seed: int, mean: float, spread: float = 0.01, metric: str =
     values = [float(v) for v in mean + shared + own]
     of_run = {"value": float(np.mean(values)), "low": None, "high": None, "n": len(values)}
     given = {
-        "metrics": {metric: of_run}, "frechet": {"value": 100 * mean, "n": len(values)},
+        "metrics": {metric: of_run},
+        "frechet": {"name": "FD", "value": 100 * mean, "n": len(values), "features": 8},
         "per_case": {"person": [i // 2 for i in range(len(values))], metric: values},
     }  # fmt: skip
-    return {"results": {"initial": given, "modal": given}}
+    cases = {"digest": "c"}
+    return {"kind": "trained", "cases": cases, "results": {"initial": given, "modal": given}}
 
 
 def table(means: dict[str, float], seeds: int, plan=TABLE_4, **options) -> dict[str, TableResult]:

@@ -460,6 +460,39 @@ def test_systems_are_compared_case_by_case():
     assert difference(better, [made_up(row, 0, [0.5])], "modal", "invisible_iou") is None  # other cases
 
 
+def test_cases_of_equal_number_are_not_the_same_cases():
+    row = TABLE_4.rows[0]
+    ours, other = [made_up(row, 0, [0.5, 0.1, 0.9, 0.3])], made_up(row, 1, [0.5, 0.1, 0.9, 0.3])
+    assert difference([other], ours, "modal", "invisible_iou") is not None
+    elsewhere = other | {"cases": other["cases"] | {"digest": "another"}}
+    assert difference([elsewhere], ours, "modal", "invisible_iou") is None
+
+
+def painted(row: TableRow, seed: int, psnr: list[float], iou: float) -> dict:
+    """A painter's stored result, end to end with masks of a given IoU."""
+    found = made_up(row, seed, psnr)
+    columns = {"amodal_iou": [iou] * len(psnr), "recovered_psnr": psnr}
+    for given in found["results"]:
+        part = found["results"][given]
+        metrics = {"recovered_psnr": part["metrics"]["invisible_iou"]}
+        found["results"][given] = part | {
+            "metrics": metrics,
+            "per_case": {"person": part["per_case"]["person"], **columns},
+        }
+    return found
+
+
+def test_painters_are_compared_only_with_the_same_masks():
+    ours, other = TABLE_6.rows[-1], TABLE_6.rows[0]
+    first = painted(ours, 0, [10.0, 12.0, 11.0, 13.0], 0.7)
+    same, changed = (painted(other, 0, [9.0, 11.5, 10.0, 12.0], iou) for iou in (0.7, 0.71))
+    assert difference([same], [first], "initial", "recovered_psnr").value < 0
+    assert difference([changed], [first], "initial", "recovered_psnr") is None
+    assert not table_json(collect(TABLE_6, "tiny", [first, same]))["notes"]
+    notes = table_json(collect(TABLE_6, "tiny", [first, changed]))["notes"]
+    assert any("masks of another version" in note for note in notes)
+
+
 def many(row: TableRow, seed: int, mean: float, preset: str = "small", people: int = 40) -> dict:
     """A stored result of many people."""
     spread = np.random.default_rng(0).normal(0, 0.1, 2 * people)  # the same people for all

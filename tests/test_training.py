@@ -357,6 +357,25 @@ def test_a_resumed_run_is_bit_for_bit_the_same(data, tmp_path):
     assert losses[0] == losses[1] and len(losses[0]) == 6
 
 
+@pytest.mark.parametrize(
+    ("every", "steps"), [({"eval_every": 4}, [4, 6]), ({"eval_every": 0}, [6]), ({"eval_every": 3}, [3, 6])]
+)
+def test_every_run_ends_with_an_evaluation(data, tmp_path, every, steps):
+    run, system = config(**every), make_system(data)  # steps=6, checkpoint_every=2
+
+    def evaluate(system):
+        return {"step": system.step + 1}
+
+    out = tmp_path / "run"
+    result = train(system, data, run, out, evaluate=evaluate, device="cpu")
+    assert result.evaluation == {"step": 6}
+    assert [r["step"] for r in log_rows(out) if "evaluation" in r] == steps
+    assert torch.load(checkpoints(out)[-1])["evaluation"] == {"step": 6}
+    again = train(make_system(data), data, run, out, resume=True, evaluate=evaluate, device="cpu")
+    assert again.evaluation == {"step": 6}
+    assert [r["step"] for r in log_rows(out) if "evaluation" in r] == steps, "a finished run has its figures"
+
+
 def test_checkpoints_are_atomic_pruned_and_a_damaged_one_is_passed_over(data, tmp_path, caplog):
     train(make_system(data), data, config(), tmp_path, device="cpu")
     kept = checkpoints(tmp_path)

@@ -217,7 +217,14 @@ def _check_folder(out: Path, folder: CaseFolder, settings: dict[str, Any], overw
         if other:
             raise DeoccError(f"{out / name}: holds {other[0]}, which is no prediction; choose another folder")
     path = out / SETTINGS
-    if overwrite or not path.is_file():
+    if overwrite:
+        return
+    if not path.is_file():
+        if name := next((name for name in folder.ids if any((out / name).glob("*"))), None):
+            raise DeoccError(
+                f"{out}: holds predictions of {name}, but no {SETTINGS} that says whose they are; choose "
+                "another folder, or replace them with --overwrite"
+            )
         return
     earlier = read_json(path)
     changed = [key for key in settings if not isinstance(earlier, dict) or earlier.get(key) != settings[key]]

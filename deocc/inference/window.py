@@ -9,7 +9,7 @@ import numpy as np
 
 from deocc.inference.clicks import Click
 from deocc.inference.views import View
-from deocc.masks import Frame
+from deocc.masks import Frame, nearest_labels
 
 if TYPE_CHECKING:  # it loads PyTorch
     from deocc.inference.answers import Deocclusion
@@ -64,6 +64,7 @@ def on_whole_photo(answer: Deocclusion, view: View, window: Window) -> Deocclusi
     if view.exact:  # stray pieces outside the window are visible all the same
         masks = {**masks, "initial_mask": view.initial_mask, "modal_mask": view.initial_mask.copy()}
         masks["amodal_mask"] |= view.initial_mask
+        masks["parsing"] = nearest_labels(masks["parsing"]) * masks["amodal_mask"]
     picture = whole(answer.recovered, view.image)
     others = tuple(whole(sample, view.image) for sample in answer.samples[1:])
     samples = (picture, *others) if others else ()

@@ -70,7 +70,7 @@ class FrechetResult:
     Attributes:
         name: "FID" or "FD-Lite0"; values under different names cannot be compared.
         value: the squared distance, >= 0.
-        n: pictures on either side (the smaller count). It is biased upwards at small n: compare at equal n.
+        n: pictures on either side. It is biased upwards at small n: compare at equal n.
         features: width of the features.
         rank_deficient: n <= features: the covariances cannot have full rank.
     """
@@ -88,22 +88,27 @@ class FrechetResult:
 def frechet_of_features(first: np.ndarray, second: np.ndarray, name: str = "FD-Lite0") -> FrechetResult:
     """Frechet distance of two sets of features.
 
-    With fewer pictures than features the root's trace is the nuclear norm of the n_a x n_b matrix of centred
+    With fewer pictures than features the root's trace is the nuclear norm of the n x n matrix of centred
     products, which is exact and much smaller than D x D.
 
     Args:
-        first, second: n_a x D and n_b x D, at least two rows each.
+        first, second: n x D each, n >= 2.
 
     Raises:
-        DeoccError: fewer than two pictures on a side, or different widths.
+        DeoccError: fewer than two pictures on a side, other numbers of them, or different widths.
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise DeoccError(f"features are {first.shape} and {second.shape}; give n x D of one width D")
-    n, width = min(len(first), len(second)), first.shape[1]
+    if len(first) != len(second):
+        raise DeoccError(
+            f"{len(first)} and {len(second)} pictures came; a Frechet distance is biased by their number: "
+            "give as many on both sides"
+        )
+    n, width = len(first), first.shape[1]
     if n < 2:
         raise DeoccError(f"{n} pictures came; a Frechet distance needs at least 2 on each side; add cases")
-    if max(len(first), len(second)) > width:
+    if n > width:
         value = frechet_distance(first.mean(0), np.cov(first.T), second.mean(0), np.cov(second.T))
     else:
         centred_a = (first - first.mean(0)) / np.sqrt(len(first) - 1)

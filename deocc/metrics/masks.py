@@ -82,16 +82,21 @@ def mask_l1(predicted: ArrayLike, target: ArrayLike, region: ArrayLike | None = 
     Probabilities count as they are; of two binary masks it is the share of wrong pixels.
 
     Args:
-        predicted, target: ... x H x W or N x 1 x H x W, values in [0, 1] or bool.
+        predicted, target: ... x H x W or N x 1 x H x W, probabilities, bool, or integers (0 is outside).
         region: the pixels to count (photo pixels), or None for all.
 
     Returns:
         A float for one mask, else an array of the leading shape; nan where `region` is empty.
     """
-    first, second = as_array(predicted).astype(np.float32), as_array(target).astype(np.float32)
+    first, second = (_shares(as_array(mask)) for mask in (predicted, target))
     same_shape(first, second, "masks")
     weight = np.ones(first.shape, np.float32) if region is None else as_array(region).astype(np.float32)
     same_shape(first, weight, "region")
     total, count = (np.abs(first - second) * weight).sum((-2, -1)), weight.sum((-2, -1))
     values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return plain(values[:, 0] if values.ndim == 2 and first.ndim == 4 and first.shape[1] == 1 else values)
+
+
+def _shares(mask: np.ndarray) -> np.ndarray:
+    """Probabilities as they are; bool and integers as 0 and 1; float32."""
+    return (mask if np.issubdtype(mask.dtype, np.floating) else mask > 0).astype(np.float32)

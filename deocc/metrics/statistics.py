@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.metrics.parsing import parsing_miou
+from deocc.metrics.parsing import class_ious, parsing_miou
 
 RATIO_EDGES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)  # bins of every table
 
@@ -141,6 +141,9 @@ def bootstrap_parsing_miou(
 ) -> Interval:
     """Mean IoU of body parts over all cases' pixels, with a cluster bootstrap over people.
 
+    A class that no drawn person has counts in that draw with its IoU over everybody. If it were left out, the
+    draws without rare, badly recognised classes would push the interval upwards.
+
     Args:
         confusions: N x 20 x 21 counts of `parsing_confusion`, one per case.
         clusters: N person ids.
@@ -149,8 +152,12 @@ def bootstrap_parsing_miou(
         return Interval(float("nan"), float("nan"), float("nan"), 0, 0)
     shape = confusions.shape[1:]
     sums = _sum_by_cluster(confusions.reshape(len(confusions), -1).astype(np.float64), clusters)
-    value = parsing_miou(sums.sum(0).reshape(shape))
-    drawn = parsing_miou(_resample(sums, resamples, seed).reshape(-1, *shape))
+    total = sums.sum(0).reshape(shape)
+    value, whole = parsing_miou(total), class_ious(total)
+    drawn = class_ious(_resample(sums, resamples, seed).reshape(-1, *shape))
+    known = ~np.isnan(whole)
+    filled = np.where(np.isnan(drawn), whole, drawn)[:, known]
+    drawn = filled.mean(-1) if known.any() else np.full(resamples, np.nan)
     low, high = _percentiles(np.atleast_1d(drawn), len(sums), confidence)
     return Interval(float(value), low, high, len(confusions), len(sums))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deocc.tables.configuration import (
     Configuration,
@@ -54,7 +54,7 @@ class TableResult:
 
     Attributes:
         rows: key -> results, one per seed.
-        natural: the results of `rows` on cases with naturally placed occluders.
+        natural: the results of `rows` on one set of cases with naturally placed occluders.
         notes: remarks for the reader.
     """
 
@@ -84,6 +84,7 @@ def collect(
     natural = [r for held in rows.values() for r in held if case_set(r) == "natural"]
     rows = {key: [r for r in held if _belongs(r, plan, wanted)] for key, held in rows.items()}
     setup, others = _choose(rows, wanted)
+    natural = of_one_setup([r for r in natural if replace(setup, cases="").holds(r)])
     table = TableResult(plan, preset, setup)
     stale: dict[str, list[str]] = {}
     for row in plan.rows:
@@ -103,6 +104,30 @@ def collect(
 def _belongs(result: Result, plan: TablePlan, wanted: Setup) -> bool:
     complete = set(plan.givens) <= set(result["results"])
     return complete and case_set(result) == "synthetic" and wanted.holds(result)
+
+
+def of_one_setup(results: Sequence[Result]) -> list[Result]:
+    """The results of the data, cases and stage 1 that most of them share; of equally many, of the newest.
+
+    Controls and shipped weights count with any data and stage 1.
+    """
+    setups: dict[tuple[str, str, str], int] = {}
+    for result in results:
+        setups[_setup_of(result)] = setups.pop(_setup_of(result), 0) + 1  # the newest is last
+    trained = {setup: count for setup, count in setups.items() if setup[1]} or setups
+    if not trained:
+        return []
+    best = max(reversed(list(trained)), key=trained.__getitem__)
+    return [
+        r for r in results if all(own in ("", want) for own, want in zip(_setup_of(r), best, strict=True))
+    ]
+
+
+def _setup_of(result: Result) -> tuple[str, str, str]:
+    """Digests of cases, data and stage 1; "" for what does not count."""
+    c: Configuration = result["configuration"]
+    own = (c.data, c.stage1) if result["kind"] == "trained" else ("", "")
+    return (result["cases"]["digest"], *own)
 
 
 def case_set(result: Result) -> str:

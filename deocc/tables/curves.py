@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deocc.markdown import markdown
-from deocc.tables.collection import case_set, is_of
+from deocc.tables.collection import case_set, is_of, of_one_setup
 from deocc.tables.configuration import group_of, row_name
 from deocc.tables.page import cell, mark, signed
 from deocc.tables.report import GIVEN, difference, summary
@@ -18,13 +18,16 @@ Points = dict[int, Result]  # training images -> result
 
 
 def curve_points(plan: TablePlan, preset: str, results: Sequence[Result]) -> dict[str, Points]:
-    """Key of a row -> its results by training images; rows without any are left out."""
+    """Key of a row -> its results of one setup by training images; rows without any are left out."""
     mine = [r for r in results if r["kind"] == "trained" and r["configuration"].schedule == "constant"]
     mine = [r for r in mine if r["configuration"].preset == preset and case_set(r) == "synthetic"]
+    rows = {
+        row.key: [r for r in mine if row.kind == "trained" and is_of(r, row, "constant")] for row in plan.rows
+    }
+    kept = {id(r) for r in of_one_setup([r for held in rows.values() for r in held])}
     found: dict[str, Points] = {}
-    for row in plan.rows:
-        for result in (r for r in mine if row.kind == "trained" and is_of(r, row, "constant")):
-            found.setdefault(row.key, {})[result["configuration"].images] = result
+    for key, result in ((key, r) for key, held in rows.items() for r in held if id(r) in kept):
+        found.setdefault(key, {})[result["configuration"].images] = result
     return found
 
 

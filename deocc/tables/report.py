@@ -61,12 +61,36 @@ def difference(
     """Mean difference to the reference case by case, people and seeds resampled; see `compare`.
 
     Returns:
-        None if one of the two lacks the numbers, or they were measured on different cases.
+        None if one of the two lacks the numbers, or they are not `comparable`.
     """
+    if not comparable([*results, *reference], given):
+        return None
     sides = [_columns(part, given, name) for part in (results, reference)]
-    if sides[0] is None or sides[1] is None or sides[0].shape[1] != sides[1].shape[1]:
+    if sides[0] is None or sides[1] is None:
         return None
     return compare(sides[0], sides[1], results[0]["results"][given]["per_case"]["person"])
+
+
+def comparable(results: Sequence[Result], given: str) -> bool:
+    """Whether results of one prompt are of the same cases in the same order.
+
+    Painters (but not shipped weights, which bring their own) must also have had the same masks: stage 1's
+    answers change with the code that asks it, and then pictures differ for a reason that is not the painter.
+    """
+    cases = {r["cases"]["digest"] for r in results}
+    people = {tuple(r["results"][given]["per_case"]["person"]) for r in results}
+    return len(cases) <= 1 and len(people) <= 1 and len(masks_used(results, given)) <= 1
+
+
+def masks_used(results: Sequence[Result], given: str) -> dict[tuple[Any, ...], list[Result]]:
+    """Painters' results by the masks that they were given, told apart by the masks' IoU case by case."""
+    found: dict[tuple[Any, ...], list[Result]] = {}
+    for result in results:
+        columns = result["results"][given]["per_case"]
+        if result["kind"] != "shipped" and "recovered_psnr" in columns:
+            key = tuple(tuple(columns.get(name, ())) for name in ("amodal_iou", "modal_iou", "invisible_iou"))
+            found.setdefault(key, []).append(result)
+    return found
 
 
 def _columns(results: Sequence[Result], given: str, name: str) -> np.ndarray | None:
@@ -86,7 +110,7 @@ def table_json(table: TableResult) -> dict[str, Any]:
         "schema": TABLE_SCHEMA, "table": plan.number, "title": plan.title, "preset": table.preset,
         "images": table.setup.images or None, "data_digest": table.setup.data,
         "people": first["people"] if first else [], "data": trained[0].get("data", "") if trained else "",
-        "cases": first["cases"] if first else None, "notes": table.notes,
+        "cases": first["cases"] if first else None, "notes": [*table.notes, *_mask_notes(table)],
         "devices": sorted({r["device"] for r in trained}),
         "precisions": sorted({precision_of(r) for r in trained}), "frechet": _frechet_facts(everything, plan),
         "real": [c.name for c in paper.TABLES[plan.number].columns if c.group == "Real"],
@@ -94,6 +118,28 @@ def table_json(table: TableResult) -> dict[str, Any]:
     rows = {given: _given_rows(table, given) for given in plan.givens}
     comparisons = _decide([row for given in rows.values() for row in given])
     return head | {"comparisons": comparisons, "given": rows}
+
+
+def _mask_notes(table: TableResult) -> list[str]:
+    """Names rows whose masks are not those of the reference; their differences are left out."""
+    notes = []
+    everything = [r for results in table.rows.values() for r in results]
+    for given in table.plan.givens:
+        kinds = masks_used([r for r in everything if given in r["results"]], given)
+        if len(kinds) > 1:
+            newest = max(kinds, key=lambda k: max(r["made"] for r in kinds[k]))
+            left = {r["digest"] for k, held in kinds.items() if k != newest for r in held}
+            names = [
+                row_name(row, table.preset)
+                for row in table.plan.rows
+                if any(r["digest"] in left for r in table.rows[row.key])
+            ]
+            prompt = GIVEN[table.plan.task][given].split(":")[0]
+            notes.append(
+                f"given {prompt}, these rows had masks of another version of the code, and are compared "
+                f"only among themselves: {', '.join(names)}"
+            )
+    return notes
 
 
 def _decide(rows: Sequence[dict[str, Any]]) -> int:

@@ -195,9 +195,7 @@ INPAINTERS = (
 
 """Rows of table 3 that learn nothing; keys are those of `deocc.baselines.INPAINTERS`."""
 
-SHIPPED_CONTENT = TableRow(
-    "shipped-content", "shipped weights (first guess, texture, longer training)", "shipped"
-)
+SHIPPED_CONTENT = TableRow("shipped-content", "shipped weights (longer training, other losses)", "shipped")
 
 
 def _painter(key: str, name: str, published: str) -> TableRow:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from scipy.stats import beta
+from scipy.stats import beta, norm
 
 from deocc.evaluation.report import METRICS
 from deocc.io import read_json
@@ -16,7 +16,7 @@ from deocc.tables.claims import CHECKS, ClaimCheck, Comparison
 from deocc.tables.collection import Setup, TableResult, collect
 from deocc.tables.configuration import row_name
 from deocc.tables.rates import read_rates
-from deocc.tables.report import difference, metric_of
+from deocc.tables.report import comparable, difference, metric_of
 from deocc.tables.rows import PLANS
 from deocc.tables.statistics import Difference, compare_seeds, holm
 from deocc.tables.stored import Result, read_results
@@ -82,7 +82,9 @@ def weigh(
     everything = [part for settings in found.values() for parts in settings.values() for part in parts]
     comparisons = decide(everything)
     seeds = [part["found"]["seeds"] for part in everything if part["found"]]
-    claims = [_claim(check, found[check.key], (facts or {}).get(check.key), tables) for check in checks]
+    claims = [
+        _claim(check, found[check.key], (facts or {}).get(check.key), tables, comparisons) for check in checks
+    ]
     setups = [table.setup.images for table in tables.values() if table.setup.images]
     return {
         "schema": SCHEMA, "preset": next((t.preset for t in tables.values()), ""),
@@ -127,13 +129,21 @@ def _difference(
 ) -> Difference | None:
     """The difference: case by case if both sides stored single cases; else of whole runs, over seeds."""
     found = difference(results, reference, given, metric)
-    if found is not None:
+    if found is not None or not comparable([*results, *reference], given):
         return found
+    if metric == "frechet" and not _same_frechet([*results, *reference], given):
+        return None
     sides = [[metric_of(r["results"][given], metric) for r in side] for side in (results, reference)]
     if any(m is None or m["value"] is None for side in sides for m in side):
         return None
     first, second = ([float(m["value"]) for m in side if m is not None] for side in sides)
     return compare_seeds(first, second)
+
+
+def _same_frechet(results: Sequence[Result], given: str) -> bool:
+    """Whether all distances have one name, N and width; only those may be subtracted."""
+    found = [r["results"][given]["frechet"] for r in results]
+    return len({(f["name"], f["n"], f["features"]) for f in found if f is not None}) <= 1
 
 
 def decide(comparisons: Iterable[dict[str, Any]]) -> int:
@@ -177,6 +187,7 @@ def _claim(
     found: dict[str, list[dict[str, Any]]],
     fact: dict[str, Any] | None,
     tables: Mapping[str, TableResult],
+    count: int,
 ) -> dict[str, Any]:
     value: dict[str, Any] = {"key": check.key, "claim": check.claim, "text": check.text, "where": check.where}
     if fact is not None:
@@ -188,7 +199,7 @@ def _claim(
     verdicts["main"] = verdicts["main"] or "not decided"
     return value | {
         "verdicts": verdicts, "comparisons": found, "evidence": "",
-        "decide": _what_decides(verdicts["main"], found["main"], tables),
+        "decide": _what_decides(verdicts["main"], found["main"], tables, count),
     }  # fmt: skip
 
 
@@ -208,10 +219,13 @@ def _favour(part: dict[str, Any]) -> tuple[float, float]:
 
 
 def _what_decides(
-    verdict: Verdict, comparisons: Sequence[dict[str, Any]], tables: Mapping[str, TableResult]
+    verdict: Verdict,
+    parts: Sequence[dict[str, Any]],
+    tables: Mapping[str, TableResult],
+    comparisons: int,
 ) -> str:
     """A sentence on what would decide a claim, or on whether more training could change the verdict."""
-    counting = [part for part in comparisons if part["counts"]]
+    counting = [part for part in parts if part["counts"]]
     known = [part for part in counting if part["found"] is not None]
     numbers = " and ".join(dict.fromkeys(part["table"] for part in counting))
     if not known:
@@ -223,7 +237,7 @@ def _what_decides(
         return _needs_seeds(known, len(known) < len(counting))
     if len(known) < len(counting):
         return "The newer columns of its rows: `deocc table N --train --complete`."
-    return _needs_width(known)
+    return _needs_width(known, comparisons)
 
 
 def _needs_seeds(known: Sequence[dict[str, Any]], incomplete: bool) -> str:
@@ -237,18 +251,25 @@ def _needs_seeds(known: Sequence[dict[str, Any]], incomplete: bool) -> str:
     return f"{text}."
 
 
-def _needs_width(known: Sequence[dict[str, Any]]) -> str:
-    """How much narrower an interval would have to be."""
+def _needs_width(known: Sequence[dict[str, Any]], comparisons: int) -> str:
+    """How much narrower an interval would have to be, for the strictest step of Holm's correction.
+
+    Args:
+        known: comparisons with their differences.
+        comparisons: number that the correction counts.
+    """
+    stricter = float(norm.isf(0.025 / max(comparisons, 1)) / norm.isf(0.025))
     ratios = [
-        (part["found"]["high"] - part["found"]["low"]) / 2 / max(abs(part["found"]["value"]), 1e-12)
+        stricter
+        * (part["found"]["high"] - part["found"]["low"])
+        / 2
+        / max(abs(part["found"]["value"]), 1e-12)
         for part in known
         if not _is_decided(part) and part["found"]["low"] is not None
     ]
     widest = max(ratios, default=0.0)
     if widest > 10:
-        return (
-            "A longer budget: the difference is below a tenth of its interval, so more seeds are little use."
-        )
+        return "A longer budget: the difference is so small in its interval that more seeds are little use."
     if widest > 1:
         return f"An interval {widest:.1f} times as narrow: {widest**2:.0f} times as many people and seeds."
     return "A few more seeds: single intervals exclude 0, corrected for their number they do not."

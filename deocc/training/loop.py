@@ -128,6 +128,7 @@ class _Run:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         set_seed((config.seed + rank) % 2**32)
         self.step, self.minutes, self.evaluation = 0, 0.0, {}  # type: ignore[var-annotated]
+        self.evaluated_step = -1
         self.sums, self.summed = {}, 0  # type: ignore[var-annotated]  # of losses since the last log line
         self._prepare()
         state = self._find_checkpoint(resume)
@@ -180,6 +181,7 @@ class _Run:
             "minutes": self.minutes,
             "config": asdict(self.config),
             "evaluation": self.evaluation,
+            "evaluated_step": self.evaluated_step,
             "network": self.network.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -197,6 +199,7 @@ class _Run:
         if changed:
             _log.warning("resuming with other settings: %s", changed)
         self.step, self.minutes, self.evaluation = state["step"], state["minutes"], state["evaluation"]
+        self.evaluated_step = state.get("evaluated_step", -1)
         try:
             self._load_tensors(state)
         except MISFIT as error:
@@ -263,9 +266,10 @@ class _Run:
                 if self.step % self.config.checkpoint_every == 0:
                     self._save()
                     saved_step = self.step
+        if self.evaluate is not None and self.evaluated_step != self.step:
+            self._evaluate()
+            saved_step = -1  # the checkpoint lacks the evaluation
         if saved_step != self.step:
-            if not (self.config.eval_every and self.step % self.config.eval_every == 0 and self.evaluation):
-                self._evaluate()
             self._save()
         speed = self.images / self.seconds if self.seconds else 0.0
         return TrainResult(self.step, self.minutes, speed, self.evaluation, self.ema)
@@ -345,6 +349,7 @@ class _Run:
     def _evaluate(self) -> None:
         if self.evaluate is None:
             return
+        self.evaluated_step = self.step
         with network_swapped(self.system, self.ema), torch.no_grad():
             self.evaluation = {name: float(value) for name, value in self.evaluate(self.system).items()}
         if self.accelerator.is_main_process:

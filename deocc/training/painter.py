@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deocc.errors import DeoccError
 from deocc.labels import NUM_PARTS, parsing_onehot
 from deocc.models import ContentRecoveryNet, encoder_levels
 from deocc.models.discriminator import ScaledPatchDiscriminators
@@ -46,6 +47,17 @@ class PainterSettings(ContentSettings):
     half_features: bool = True  # VGG computes in bf16
     features: FeatureSettings = FeatureSettings(levels=(1, 2, 3), every=2, size=96)
     adversary: AdversarySettings = AdversarySettings(weight=0.5, width=32, kind="hinge")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fixed = {"kind": "hinge", "every": 1}
+        for name, value in fixed.items():
+            if getattr(self.adversary, name) != value:
+                raise DeoccError(
+                    f"adversary.{name} is {getattr(self.adversary, name)!r}; the painter has {value!r}"
+                )
+        if not self.adversary.weight:
+            raise DeoccError("adversary.weight is 0; the painter is trained with its adversary: give more")
 
 
 def blurred_l1(image: Tensor, target: Tensor, region: Tensor, cell: int = 8) -> Tensor:

@@ -66,7 +66,7 @@ def as_logits(logit: Tensor) -> Tensor:
 
 
 def passed_through(initial_mask: Tensor) -> Tensor:
-    """M_i (N x 1 x H x W {0, 1}) as constant logits of the visible mask, N x 2 x H x W."""
+    """M_i (N x 1 x H x W {0, 1}) as logits of the visible mask with log-odds of +-10, N x 2 x H x W."""
     return as_logits((2 * initial_mask - 1) * GIVEN_LOGIT)
 
 
