@@ -17,13 +17,14 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 WORKERS ?= 2
 ONE_THREAD := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
-.PHONY: help setup demo lab app site test test-gpu notebooks environment clean
+.PHONY: help setup demo lab app site student test test-gpu notebooks environment clean
 
 help:
 	@echo "make demo       de-occlude the bundled people with the bundled weights, into $(OUT)"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make app        the photo studio as a page in the browser, on this computer alone"
 	@echo "make site       notebooks, docs, results, model cards and API reference as pages, into build/site/html"
+	@echo "make student    copies of the notebooks without the answers, into student/"
 	@echo "make test       ruff, mypy, unit tests and notebooks"
 	@echo "make test-gpu   run every notebook on a GPU in preset small and store times and device"
 	@echo "make notebooks  run every notebook in place (preset small) and store its outputs"
@@ -54,6 +55,9 @@ app: $(STAMP)
 
 site: $(STAMP)
 	$(BIN)/python tools/make_site.py
+
+student: $(STAMP)
+	$(BIN)/python tools/notebooks.py student
 
 test: $(STAMP)
 	$(BIN)/ruff check .

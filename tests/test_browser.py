@@ -414,7 +414,7 @@ class Photo(Shown):
             self.pull(*ends)
         self.cell.get_by_text("The blue mask is exact").wait_for()
         self.press("De-occlude")
-        self.cell.get_by_text("was hidden and is painted now").wait_for()
+        self.cell.get_by_text("of the whole person is hidden").wait_for()
         until(self.page, lambda: self.picture() != picture, "the answer appears")
 
 

@@ -283,3 +283,21 @@ def test_ci_is_bash_and_runs_make_test():
     script = (ROOT / ".ci" / "run").read_text()
     assert script.startswith("#!/usr/bin/env bash") and "make" in script and "test" in script
     assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")), ids=lambda path: path.stem
+)
+def test_students_get_exercises_and_checks_without_answers(path: Path) -> None:
+    def tags(notebook) -> list[str]:
+        return [tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])]
+
+    whole = nbformat.read(path, as_version=4)
+    before = tags(whole)
+    copy = notebooks.without_answers(whole)
+    assert [t for t in before if not t.startswith("answer:")] == tags(copy)
+    assert len([t for t in before if t.startswith("answer:")]) == len(
+        [t for t in before if t.startswith("check:")]
+    )
+    assert not any(cell.get("outputs") for cell in copy.cells)
+    nbformat.validate(copy)

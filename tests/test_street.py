@@ -158,6 +158,15 @@ def test_a_window_gives_the_whole_photos_answer(small, case) -> None:
     assert found.frame == view.frame and (found.initial_mask == mask).all()
 
 
+def test_a_stray_piece_of_an_exact_mask_outside_the_window_has_a_part(small, case) -> None:
+    image = np.pad(case.image, ((400, 400), (400, 400), (0, 0)), mode="reflect")
+    mask = np.pad(case.modal_mask, 400)
+    mask[3:6, 3:6] = True
+    answer = small.deocclude(image, mask, exact=True, paint=False)
+    assert answer.modal_mask[3:6, 3:6].all() and (answer.parsing[answer.amodal_mask] > 0).all()
+    assert not answer.parsing[~answer.amodal_mask].any()
+
+
 def test_a_prepared_view_has_the_same_answer(small, case) -> None:
     view = make_view(case.image, box=case.box_xyxy, segmenter=STAGE1)
     ready = prepare(view)

@@ -6,6 +6,7 @@ A code cell tagged `figure:NAME` regenerates figures/NAME.jpg.
 `gpu [NAME ...]` runs them on a GPU without changing them and stores the same measurements; without a GPU it
 prints a message. `rehearse [NAME ...]` runs them in preset tiny with the CPU in the role of a GPU
 (tools/stand_in.py) and stores nothing. It finds tensors on the wrong device, but not speed or rounding.
+`student [NAME ...]` writes copies without answers and outputs into student/.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from deocc.paths import RESULTS
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES = ROOT / "figures"
+STUDENT = ROOT / "student"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MEASURED = re.compile(r"^\*\*Measured\*\*.*$", re.MULTILINE)
 # VmHWM, not ru_maxrss: the latter survives exec, so it counts the process that started the kernel.
@@ -182,14 +184,42 @@ def rehearse(names: list[str]) -> None:
         print(f"{path.stem}: {facts['seconds']} s with the CPU standing in for CUDA")
 
 
+def student(names: list[str]) -> None:
+    """Writes copies without the cells tagged `answer:NAME` and without outputs; never over a copy."""
+    STUDENT.mkdir(exist_ok=True)
+    for path in find_notebooks(names):
+        copy = STUDENT / path.name
+        if copy.exists():
+            print(f"{copy.relative_to(ROOT)} is there already, perhaps with somebody's work: kept")
+            continue
+        notebook = without_answers(nbformat.read(path, as_version=4))
+        text = nbformat.writes(notebook) + "\n"
+        write_atomic(copy, lambda file, text=text: file.write(text.encode()))
+        print(copy.relative_to(ROOT))
+
+
+def without_answers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook for students: no answers, no outputs."""
+    kept = []
+    for cell in clean(notebook).cells:
+        if any(tag.startswith("answer:") for tag in cell.metadata.get("tags", [])):
+            continue
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        kept.append(cell)
+    notebook.cells = kept
+    return notebook
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["execute", "gpu", "rehearse"])
+    parser.add_argument("action", choices=["execute", "gpu", "rehearse", "student"])
     parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks; default: all")
     arguments = parser.parse_args()
-    {"execute": execute, "gpu": gpu, "rehearse": rehearse}[arguments.action](arguments.names)
+    actions = {"execute": execute, "gpu": gpu, "rehearse": rehearse, "student": student}
+    actions[arguments.action](arguments.names)
 
 
 if __name__ == "__main__":

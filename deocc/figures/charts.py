@@ -47,7 +47,8 @@ def ratio_caption(ratios: Sequence[float], about: str = "", people: int | None =
         text += f" {'person' if people == 1 else 'people'}, {len(ratios)} cases"
     if known:
         low, high = min(known), max(known)
-        text += f", occlusion ratio {low:.2f}" + ("" if len(known) == 1 else f"-{high:.2f}")
+        ends = [f"{low:.2f}", f"{high:.2f}"]
+        text += f", occlusion ratio {'-'.join(dict.fromkeys(ends))}"
     return f"{text}, {about}" if about else text
 
 

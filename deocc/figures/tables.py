@@ -307,7 +307,9 @@ def workbench_bars(stored: Rows, own: Rows, metric: str, caption: str = "") -> F
         else:
             axes.text(0.5, 0.5, "nothing trained yet", ha="center", va="center", transform=axes.transAxes)
             axes.set_axis_off()
-        axes.set_title(f"{title}\n{seeds_caption(rows).split(':')[0]}" if rows else title, fontsize=8.5)
+        axes.set_title(
+            f"{title}\n{seeds_caption(rows).split(':')[0].split(';')[0]}" if rows else title, fontsize=8.5
+        )
         axes.xaxis.label.set_size(8)
     if caption:
         figure.suptitle(caption, fontsize=9)

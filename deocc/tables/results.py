@@ -158,8 +158,8 @@ def _given_mask(folder: Path) -> list[str]:
     ]
     return [
         "### What predicting the given mask again costs",
-        f"Table 2's ours (ImageNet trunk) given the true visible mask, {value['cases']} cases: with the mask "
-        f"that it predicts, and with the given one in its place. `{path.name}`.",
+        f"Table 2's ours (ImageNet trunk), seed 0, given the true visible mask, {value['cases']} cases: with "
+        f"the mask that it predicts, and with the given one in its place. `{path.name}`.",
         markdown(("visible mask", "amodal IoU", "invisible IoU", "modal IoU"), rows),
     ]
 

@@ -305,7 +305,8 @@ class PhotoStudio(Display):
         for button in (self.next, self.save_person, self.save_photo):
             button.disabled = False
         self._show()
-        hidden = f"Of the whole person, {answer.occlusion_ratio:.0%} was hidden and is painted now."
+        share = f"{answer.occlusion_ratio:.0%} of the whole person is hidden"
+        hidden = f"By this answer, {share}; that is painted now."
         self._say(" ".join(map(escape, (hidden, *sentences(answer.notes)))))
 
     def accept(self) -> None:
