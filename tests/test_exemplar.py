@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from deocc import metrics as M
 from deocc.inference import patches
-from deocc.inference.exemplar import ExemplarSettings, copy_texture
+from deocc.inference.exemplar import ExemplarSettings, _blurred, copy_texture
 from deocc.labels import LIP_CLASSES
 
 SHIRT, FACE, PANTS = (LIP_CLASSES.index(name) for name in ("upper-clothes", "face", "pants"))
@@ -198,3 +199,14 @@ def test_a_field_of_one_shift_votes_for_the_shifted_photo() -> None:
     for spread in (0.01, 1.0):
         found = patches.vote(photo, np.ones((30, 40), bool), field, targets, spread)
         assert np.allclose(found, photo[targets[:, 0], targets[:, 1] - 15], atol=1e-5)
+
+
+def test_wide_blurs_on_a_coarser_grid_are_blurs_all_the_same() -> None:
+    rng = np.random.default_rng(0)
+    picture = cv2.GaussianBlur(rng.uniform(0, 255, (600, 500, 3)).astype(np.float32), (0, 0), 3)
+    known = np.zeros((600, 500), bool)
+    known[100:500, 60:430] = True
+    found = _blurred(picture, known, 25.0)
+    stack = cv2.GaussianBlur(np.dstack([picture * known[..., None], known]).astype(np.float32), (0, 0), 25.0)
+    wanted = stack[..., :-1] / np.maximum(stack[..., -1:], 1e-4)
+    assert np.abs(found - wanted)[known].max() < 2 and np.abs(found - wanted)[known].mean() < 0.3

@@ -19,6 +19,7 @@ from deocc.labels import IGNORE, LIP_CLASSES, merge_sides
 from deocc.masks import mask_box
 
 STRUCTURED = ("face", "sunglasses")  # eyes cannot be copied from elsewhere
+WIDE = 10.0  # standard deviation of a blur that is made as it is up to twice this, pixels
 SKIN = ("left-arm", "right-arm", "left-leg", "right-leg")  # smooth, and round: shading, not texture
 
 
@@ -288,9 +289,16 @@ def _guides(level: _Level, s: ExemplarSettings) -> np.ndarray:
 
 
 def _blurred(picture: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
-    """A Gaussian blur of known pixels alone; 0 where none is near."""
+    """A Gaussian blur of known pixels alone; 0 where none is near. Wide ones are made on a coarser grid."""
     stack = np.dstack([picture * known[..., None], known]).astype(np.float32)
-    blurred = cv2.GaussianBlur(stack, (0, 0), max(sigma, 0.5), borderType=cv2.BORDER_CONSTANT)
+    height, width = known.shape
+    coarser = sigma / WIDE if sigma > 2 * WIDE else 1.0
+    if coarser > 1:
+        size = max(1, round(width / coarser)), max(1, round(height / coarser))
+        stack = cv2.resize(stack, size, interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(stack, (0, 0), max(sigma / coarser, 0.5), borderType=cv2.BORDER_CONSTANT)
+    if coarser > 1:
+        blurred = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
     return blurred[..., :-1] / np.maximum(blurred[..., -1:], 1e-4)
 
 
