@@ -290,7 +290,7 @@ def _guides(level: _Level, s: ExemplarSettings) -> np.ndarray:
 
 def _blurred(picture: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
     """A Gaussian blur of known pixels alone; 0 where none is near. Wide ones are made on a coarser grid."""
-    stack = np.dstack([picture * known[..., None], known]).astype(np.float32)
+    stack: Any = np.dstack([picture * known[..., None], known]).astype(np.float32)
     height, width = known.shape
     coarser = sigma / WIDE if sigma > 2 * WIDE else 1.0
     if coarser > 1:

@@ -220,9 +220,10 @@ def _check_folder(out: Path, folder: CaseFolder, settings: dict[str, Any], overw
     if overwrite:
         return
     if not path.is_file():
-        if name := next((name for name in folder.ids if any((out / name).glob("*"))), None):
+        strangers = [name for name in folder.ids if any((out / name).glob("*"))]
+        if strangers:
             raise DeoccError(
-                f"{out}: holds predictions of {name}, but no {SETTINGS} that says whose they are; choose "
+                f"{out}: holds predictions of {strangers[0]}, but no {SETTINGS} that says whose they are; choose "
                 "another folder, or replace them with --overwrite"
             )
         return
