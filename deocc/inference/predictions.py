@@ -223,8 +223,8 @@ def _check_folder(out: Path, folder: CaseFolder, settings: dict[str, Any], overw
         strangers = [name for name in folder.ids if any((out / name).glob("*"))]
         if strangers:
             raise DeoccError(
-                f"{out}: holds predictions of {strangers[0]}, but no {SETTINGS} that says whose they are; choose "
-                "another folder, or replace them with --overwrite"
+                f"{out}: holds predictions of {strangers[0]}, but no {SETTINGS} that says whose they are; "
+                "choose another folder, or replace them with --overwrite"
             )
         return
     earlier = read_json(path)
