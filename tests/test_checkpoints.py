@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_a_flipped_bit_is_seen_or_changes_nothing(whole, tmp_path):
             assert "not a readable checkpoint" in str(error)
             refused += 1
     assert refused > 30  # the others hit padding
+
+
+def test_an_entry_that_became_a_folder_is_seen(whole, tmp_path):
+    content, path = checkpoints(whole)[-1].read_bytes(), tmp_path / "flipped.pt"
+    entries = [found.start() + 38 for found in re.finditer(b"PK\x01\x02", content)]  # external attributes
+    assert len(entries) > 10
+    for place in entries:
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+        with pytest.raises(DeoccError, match="not a readable checkpoint"):
+            load_checkpoint(path)
 
 
 def test_unreadable_checkpoints_above_a_fresh_start_are_put_aside(whole, caplog):

@@ -187,7 +187,7 @@ def test_panel_grid_draws_every_panel(case, answer):
     rows = [figures.case_panels(case, answer, size=32)] * 2
     figure = figures.panel_grid(rows, figures.ratio_caption([0.5, 0.5]), ["a", "b"], figures.mask_legend())
     assert sum(bool(axes.images) for axes in figure.axes) == 14
-    assert [text.get_text() for text in figure.texts] == ["N = 2, occlusion ratio 0.50-0.50"]
+    assert [text.get_text() for text in figure.texts] == ["N = 2, occlusion ratio 0.50"]
     picture = figures.figure_array(figure)
     assert picture.ndim == 3 and abs(picture.shape[1] - 8.0 * figures.DPI) <= 1
 

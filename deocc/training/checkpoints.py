@@ -105,6 +105,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+FOLDER = 0x10  # attribute of an archive's entry, no part of a checksum
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint without unpickling code, after its checksums.
 
@@ -114,6 +117,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:  # PyTorch writes a CRC-32 of each tensor and reads none
             damaged = archive.testzip()
+            folders = [info.filename for info in archive.infolist() if info.external_attr & FOLDER]
+        damaged = damaged or next(iter(folders), None)  # PyTorch reads nothing of what is called a folder
         if damaged is not None:
             raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
         state = torch.load(path, map_location="cpu", weights_only=True)
