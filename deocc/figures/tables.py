@@ -50,14 +50,21 @@ def metric_title(name: str) -> str:
     return f"{metric.title}{unit} ({metric.aim}{' is better' if metric.higher is not None else ''})"
 
 
-def seeds_caption(rows: Rows) -> str:
+def seeds_of(rows: Rows) -> str:
     """How many seeds are behind the bars, from the rows themselves."""
     counts = sorted({row["seeds"] for row in rows if row["kind"] == "trained" and row["seeds"]})
     if not counts:
         return "no trained row is stored"
-    if counts == [1]:
-        return "1 seed a row: nothing is known of the spread over seeds"
-    return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds a row; thick: their spread"
+    number = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    return f"{number} seed{'' if counts == [1] else 's'} a row"
+
+
+def seeds_caption(rows: Rows) -> str:
+    """`seeds_of`, and what the bars say of the spread over seeds."""
+    seeds = seeds_of(rows)
+    if seeds == "1 seed a row":
+        return f"{seeds}: nothing is known of the spread over seeds"
+    return f"{seeds}; thick: their spread" if "seeds" in seeds else seeds
 
 
 def _shown(rows: Rows, metric: str) -> list[Mapping[str, Any]]:
@@ -307,9 +314,7 @@ def workbench_bars(stored: Rows, own: Rows, metric: str, caption: str = "") -> F
         else:
             axes.text(0.5, 0.5, "nothing trained yet", ha="center", va="center", transform=axes.transAxes)
             axes.set_axis_off()
-        axes.set_title(
-            f"{title}\n{seeds_caption(rows).split(':')[0].split(';')[0]}" if rows else title, fontsize=8.5
-        )
+        axes.set_title(f"{title}\n{seeds_of(rows)}" if rows else title, fontsize=8.5)
         axes.xaxis.label.set_size(8)
     if caption:
         figure.suptitle(caption, fontsize=9)
