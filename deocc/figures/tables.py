@@ -50,9 +50,14 @@ def metric_title(name: str) -> str:
     return f"{metric.title}{unit} ({metric.aim}{' is better' if metric.higher is not None else ''})"
 
 
+def _seed_counts(rows: Rows) -> list[int]:
+    """The numbers of seeds of trained rows, each once, in order."""
+    return sorted({row["seeds"] for row in rows if row["kind"] == "trained" and row["seeds"]})
+
+
 def seeds_of(rows: Rows) -> str:
     """How many seeds are behind the bars, from the rows themselves."""
-    counts = sorted({row["seeds"] for row in rows if row["kind"] == "trained" and row["seeds"]})
+    counts = _seed_counts(rows)
     if not counts:
         return "no trained row is stored"
     number = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
@@ -61,10 +66,11 @@ def seeds_of(rows: Rows) -> str:
 
 def seeds_caption(rows: Rows) -> str:
     """`seeds_of`, and what the bars say of the spread over seeds."""
-    seeds = seeds_of(rows)
-    if seeds == "1 seed a row":
-        return f"{seeds}: nothing is known of the spread over seeds"
-    return f"{seeds}; thick: their spread" if "seeds" in seeds else seeds
+    counts = _seed_counts(rows)
+    if not counts:
+        return seeds_of(rows)
+    rest = ": nothing is known of the spread over seeds" if counts == [1] else "; thick: their spread"
+    return seeds_of(rows) + rest
 
 
 def _shown(rows: Rows, metric: str) -> list[Mapping[str, Any]]:
