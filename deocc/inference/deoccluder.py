@@ -18,10 +18,9 @@ from deocc.inference.prompts import follow_prompts
 from deocc.inference.samples import check_samples, paint_answer
 from deocc.inference.second_look import closer, mean_of_looks, share_of_second
 from deocc.inference.shrink import enlarged
-from deocc.inference.texture import GAIN
 from deocc.inference.user_mask import hold_on
 from deocc.inference.views import View, make_view
-from deocc.inference.weights import file_digest, find_weights, input_size, require_class
+from deocc.inference.weights import default_texture, file_digest, find_weights, input_size, require_class
 from deocc.inference.window import on_whole_photo
 from deocc.io import PathLike
 from deocc.labels import NUM_CLASSES, parts_of_logits, swap_sides
@@ -114,7 +113,7 @@ class Deoccluder:
         mask_size, size = (input_size(path) for path in paths)
         identity = {path.name: file_digest(path) for path in paths}
         if texture is None:
-            texture = 0.0 if paints_whole(content_net) else GAIN
+            texture = default_texture(content_net)
         soft = content_net.soft_parts
         return cls(mask_net, content_net, size, chosen, flip, identity, mask_size, texture, exemplar, soft)
 

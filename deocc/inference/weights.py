@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from deocc.errors import DeoccError
+from deocc.inference.texture import GAIN
 from deocc.io import PathLike
 from deocc.paths import WEIGHTS
 
@@ -70,3 +71,10 @@ def input_size(path: Path) -> int:
 
 def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def default_texture(content_net: nn.Module) -> float:
+    """Share of visible detail that hidden parts get; painters of whole holes make their own."""
+    from deocc.models.content_recovery import paints_whole
+
+    return 0.0 if paints_whole(content_net) else GAIN

@@ -13,10 +13,8 @@ from typing import Any, Literal
 from deocc.errors import DeoccError
 from deocc.experiments.presets import Preset, Stage, get_preset
 from deocc.experiments.registry import SYSTEMS, preset_of
-from deocc.inference.texture import GAIN
-from deocc.inference.weights import find_weights
+from deocc.inference.weights import default_texture, find_weights
 from deocc.models import load_weights
-from deocc.models.content_recovery import paints_whole
 from deocc.paths import PEOPLE_MINI
 from deocc.tables.protocol import PROTOCOL, flat, protocol_preset, stage_values, younger_fields
 from deocc.tables.rows import Group, TableRow
@@ -256,15 +254,15 @@ def shipped_configuration(row: TableRow, preset: str, task: str) -> Configuratio
         return None
     if task == "masks":
         return Configuration(f"shipped/{row.key}", preset, weights=weights_digest([mask]))
-    texture = default_texture(content, weights_digest([content]))
+    texture = _texture(content, weights_digest([content]))
     digest = weights_digest([mask, content])
     return Configuration(f"shipped/{row.key}", preset, weights=digest, texture=texture)
 
 
 @lru_cache(8)
-def default_texture(weights: Path, digest: str) -> float:
+def _texture(weights: Path, digest: str) -> float:
     """The texture that weights of stage 2 are used with. Args: digest: of the file, for the cache."""
-    return 0.0 if paints_whole(load_weights(weights, "cpu")) else GAIN
+    return default_texture(load_weights(weights, "cpu"))
 
 
 def differences(old: Configuration, new: Configuration) -> list[str]:
