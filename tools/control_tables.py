@@ -118,6 +118,11 @@ def _with_stored(result: dict[str, Any], stem: Path, kind: str) -> dict[str, Any
     if any(old[key] != result[key] for key in same):
         raise DeoccError(f"{path}: of other cases; leave --again out")
     kept = {name: row for name, row in old["systems"].items() if not name.startswith("ours")}
+    ratios = [
+        [part["n"] for part in row["by_ratio"]] for row in (*kept.values(), *result["systems"].values())
+    ]
+    if any(counts != ratios[0] for counts in ratios):
+        raise DeoccError(f"{path}: of cases with other occlusion ratios; leave --again out")
     return result | {"systems": kept | result["systems"]}
 
 

@@ -19,8 +19,8 @@ from deocc.labels import IGNORE, LIP_CLASSES, merge_sides
 from deocc.masks import mask_box
 
 STRUCTURED = ("face", "sunglasses")  # eyes cannot be copied from elsewhere
-WIDE = 10.0  # standard deviation of a blur that is made as it is up to twice this, pixels
 SKIN = ("left-arm", "right-arm", "left-leg", "right-leg")  # smooth, and round: shading, not texture
+WIDE = 10.0  # standard deviation of wide blurs on their coarser grid, pixels; up to twice this none is wide
 
 
 @dataclass(frozen=True)
