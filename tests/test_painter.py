@@ -320,7 +320,10 @@ def test_the_bundled_painter_answers_in_several_ways() -> None:
     case = CaseFolder(DATA / "demo-cases")[0]
     assert case.modal_mask is not None
     painter = Deoccluder.from_pretrained("small", "cpu", flip=False)
-    assert painter.texture == 0 and Deoccluder.from_pretrained("smooth", "cpu").texture == 0.5
+    assert (painter.texture, painter.exemplar) == (0, True)
+    smooth, chosen = (Deoccluder.from_pretrained(*kind) for kind in (("smooth",), ("small", None, True, 0.3)))
+    assert (smooth.texture, smooth.exemplar) == (0.5, False)
+    assert (chosen.texture, chosen.exemplar) == (0.3, False), "texture is what was asked for"
     answer = painter.deocclude(case.image, case.modal_mask, samples=3)
     hole = answer.invisible_mask
     assert hole.any()

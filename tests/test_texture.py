@@ -92,5 +92,7 @@ def test_dominant_shifts_lead_into_the_source_and_the_first_covers_most():
 def test_one_default_for_command_line_and_library():
     """None: what the weights ask for."""
     for command in (cli.demo, cli.deocclude, cli.predict):
-        assert inspect.signature(command).parameters["texture"].default is None
-    assert inspect.signature(Deoccluder.from_pretrained).parameters["texture"].default is None
+        parameters = inspect.signature(command).parameters
+        assert parameters["texture"].default is None and parameters["exemplar"].default is None
+    parameters = inspect.signature(Deoccluder.from_pretrained).parameters
+    assert parameters["texture"].default is None and parameters["exemplar"].default is None

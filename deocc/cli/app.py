@@ -51,9 +51,12 @@ Texture = Annotated[
     ),
 ]
 Exemplar = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--exemplar", help="Continue hidden clothes with patches of visible ones instead of --texture."
+        "--exemplar/--no-exemplar",
+        help="Continue hidden clothes with patches of visible ones, and calm those that show nowhere.  "
+        "[default: depends on the weights; off with --texture]",
+        show_default=False,
     ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Cases per batch.")]
@@ -127,7 +130,9 @@ def load_torch() -> Any:
     return torch
 
 
-def load_deoccluder(weights: str, device: str, flip: bool, texture: float | None, exemplar: bool) -> Any:
+def load_deoccluder(
+    weights: str, device: str, flip: bool, texture: float | None, exemplar: bool | None
+) -> Any:
     from deocc.inference.deoccluder import Deoccluder
 
     return Deoccluder.from_pretrained(weights, device, flip, texture, exemplar)

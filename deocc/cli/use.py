@@ -30,7 +30,7 @@ def demo(
     weights: Weights = "small",
     flip: Flip = True,
     texture: Texture = None,
-    exemplar: Exemplar = False,
+    exemplar: Exemplar = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -84,7 +84,7 @@ def deocclude(
     weights: Weights = "small",
     flip: Flip = True,
     texture: Texture = None,
-    exemplar: Exemplar = False,
+    exemplar: Exemplar = None,
     samples: Annotated[
         int,
         typer.Option(
@@ -131,7 +131,7 @@ def predict(
     weights: Weights = "small",
     flip: Flip = True,
     texture: Texture = None,
-    exemplar: Exemplar = False,
+    exemplar: Exemplar = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the predictions of another run.")
     ] = False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from deocc.inference.bleed import without_bleed
 from deocc.inference.doubt import settle
 from deocc.masks import Frame, as_bytes, mask_box
 
@@ -52,7 +53,8 @@ def finish_masks(
     if agreed:
         return restore_detail(*masks, initial_mask, frame, size)
     visible_mask, whole_mask = _with_visible(*masks, snap_to_image(image, visible, frame), REACH * frame.side)
-    return without_contact(visible_mask, whole_mask, CONTACT * frame.side), whole_mask
+    visible_mask = without_contact(visible_mask, whole_mask, CONTACT * frame.side)
+    return without_bleed(image, visible_mask, whole_mask, frame.side), whole_mask
 
 
 def without_contact(modal_mask: np.ndarray, amodal_mask: np.ndarray, width: float) -> np.ndarray:

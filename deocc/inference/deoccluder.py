@@ -20,7 +20,7 @@ from deocc.inference.second_look import closer, mean_of_looks, share_of_second
 from deocc.inference.shrink import enlarged
 from deocc.inference.user_mask import hold_on
 from deocc.inference.views import View, make_view
-from deocc.inference.weights import default_texture, file_digest, find_weights, input_size, require_class
+from deocc.inference.weights import default_detail, file_digest, find_weights, input_size, require_class
 from deocc.inference.window import on_whole_photo
 from deocc.io import PathLike
 from deocc.labels import NUM_CLASSES, parts_of_logits, swap_sides
@@ -65,8 +65,8 @@ class Deoccluder:
             mask_size: side of the square that stage 1 sees; None: as stage 2.
             texture: share of the fine detail of visible body parts that hidden ones get, 0 to 1; see
                 `deocc.inference.texture.transfer_texture`.
-            exemplar: copy patches of visible clothes into hidden ones instead; see
-                `deocc.inference.exemplar.copy_texture`.
+            exemplar: copy patches of visible clothes into hidden ones instead, and calm parts that show
+                nowhere; see `deocc.inference.detail.add_detail`.
             soft_parts: stage 2 is given stage 1's probabilities of body parts, not the likeliest labels.
 
         Raises:
@@ -92,7 +92,7 @@ class Deoccluder:
         device: str | torch.device | None = None,
         flip: bool = True,
         texture: float | None = None,
-        exemplar: bool = False,
+        exemplar: bool | None = None,
     ) -> "Deoccluder":
         """Loads both stages.
 
@@ -101,7 +101,7 @@ class Deoccluder:
                 content*.safetensors.
             device, flip: see `Deoccluder`.
             texture: see `Deoccluder`; None: the default of the weights (0 for painters of whole holes).
-            exemplar: see `Deoccluder`.
+            exemplar: see `Deoccluder`; None: for painters of whole holes, unless `texture` is given.
 
         Raises:
             DeoccError: weights are missing, truncated, foreign, or do not say their input size.
@@ -112,8 +112,11 @@ class Deoccluder:
         content_net = require_class(load_weights(paths[1], chosen), ContentRecoveryNet, paths[1])
         mask_size, size = (input_size(path) for path in paths)
         identity = {path.name: file_digest(path) for path in paths}
+        share, copies = default_detail(content_net)
+        if exemplar is None:
+            exemplar = copies and texture is None
         if texture is None:
-            texture = default_texture(content_net)
+            texture = share
         soft = content_net.soft_parts
         return cls(mask_net, content_net, size, chosen, flip, identity, mask_size, texture, exemplar, soft)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from deocc.inference.smooth import calm_unseen
 from deocc.inference.texture import transfer_texture
 
 
@@ -14,16 +15,17 @@ def add_detail(
     texture: float,
     exemplar: bool,
 ) -> np.ndarray:
-    """Adds detail by exemplar synthesis, or by pieces of visible detail.
+    """Gives hidden parts the detail of visible ones: by exemplar synthesis, or by pieces of visible detail.
 
     Args:
         texture: gain of `transfer_texture`, where `exemplar` is off; 0 adds nothing.
-        exemplar: copy patches (`deocc.inference.exemplar.copy_texture`).
+        exemplar: calm parts that show nowhere (`deocc.inference.smooth.calm_unseen`), and copy patches into
+            the others (`deocc.inference.exemplar.copy_texture`).
         Others as of `copy_texture`.
     """
-    arrays = image, recovered, modal_mask, amodal_mask, parsing
     if not exemplar:
-        return transfer_texture(*arrays, texture)
+        return transfer_texture(image, recovered, modal_mask, amodal_mask, parsing, texture)
     from deocc.inference.exemplar import copy_texture  # loads Numba, which takes a quarter of a second
 
-    return copy_texture(*arrays)
+    calm = calm_unseen(recovered, modal_mask, amodal_mask, parsing)
+    return copy_texture(image, calm, modal_mask, amodal_mask, parsing)

@@ -1,11 +1,13 @@
 """Exemplar synthesis: fills hidden clothes with texture from visible clothes of the same person.
 
 A network with few pixels paints the colour of a hidden sleeve, but not its texture. Visible pixels of the
-same body part, or of its twin on the other side, have that texture. Guided PatchMatch, from coarse to fine,
-finds a visible pixel for every hidden one, such that its surroundings resemble the painted ones. Low
-frequencies come from the network, the rest from the copy. If too little of a part is visible, the network's
-pixels stay.
+same body part have that texture. Guided PatchMatch, from coarse to fine, finds a visible pixel for every
+hidden one, such that its surroundings resemble the painted ones. Low frequencies come from the network, the
+rest from the copy. Where the copy does not fit, the network's detail is weakened. If too little of a part is
+visible, the network's pixels stay.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +16,14 @@ import cv2
 import numpy as np
 
 from deocc.inference.patches import Search, renew, sweep, vote
+from deocc.inference.smooth import blurred, calm
 from deocc.inference.texture import dominant_shifts
-from deocc.labels import IGNORE, LIP_CLASSES, merge_sides
-from deocc.masks import mask_box
+from deocc.labels import IGNORE, LIP_CLASSES
+from deocc.masks import as_bytes, mask_box
 
 STRUCTURED = ("face", "sunglasses")  # eyes cannot be copied from elsewhere
 SKIN = ("left-arm", "right-arm", "left-leg", "right-leg")  # smooth, and round: shading, not texture
-WIDE = 10.0  # standard deviation of wide blurs on their coarser grid, pixels; up to twice this none is wide
+SHAPED = ("left-shoe", "right-shoe", "socks", "glove")  # more shape than texture: straps would go up a leg
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class _Level:
         painted: h x w x 3 float32, the network's picture where hidden.
         clean: h x w bool, trusted visible pixels.
         source, target: h x w bool, pixels to copy from, and to be filled.
-        groups: h x w uint8, parts with both sides as one.
+        groups: h x w uint8, parts; 0 where nothing is copied.
         height: of the person, pixels.
         contrast: 256 float32, how far a part's pixels are from their blur, usually (grey levels).
     """
@@ -129,19 +132,19 @@ def _full_level(
     height = len(modal)
     clean = modal & (_distance(hidden) > max(2.0, s.rim * height))
     clean &= _distance(np.pad(~modal, 1, constant_values=True))[1:-1, 1:-1] > max(1.0, s.edge * height)
-    groups = merge_sides(parsing)
-    groups = np.where((groups == IGNORE) | np.isin(groups, _STRUCTURED), 0, groups).astype(np.uint8)
+    apart = (parsing == IGNORE) | np.isin(parsing, _NOT_COPIED)
+    groups = np.where(apart, 0, parsing).astype(np.uint8)
     clear = clean & (_border_distance(groups) > max(1.0, s.edge * height))
-    clear, contrast = _typical(image.astype(np.float32), clear, groups, s)
+    photo, painted = image.astype(np.float32), recovered.astype(np.float32)
+    clear, contrast = _typical(photo, clear, groups, s)
     seen, wanted = (np.bincount(groups[mask], minlength=256) for mask in (clear, hidden))
     enough = seen >= np.maximum(s.least * height**2, s.share * wanted)
     enough[0] = False
     fits = enough[groups]
-    photo, painted = image.astype(np.float32), recovered.astype(np.float32)
     return _Level(photo, painted, clean, clear & fits, hidden & fits, groups, float(height), contrast)
 
 
-_STRUCTURED = [LIP_CLASSES.index(name) for name in (*STRUCTURED, *SKIN)]
+_NOT_COPIED = [LIP_CLASSES.index(name) for name in (*STRUCTURED, *SKIN, *SHAPED)]
 
 
 def _typical(
@@ -149,13 +152,24 @@ def _typical(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pixels whose surroundings have at most the usual contrast of their part, and that usual contrast.
 
-    Otherwise, buttons, belts, folds and wrongly labelled pixels would be repeated all over the hole.
+    Otherwise, buttons, belts, folds and wrongly labelled pixels would be repeated all over the hole. A person
+    taller than the search is measured at its height.
     """
+    if len(clear) > s.side:
+        size = max(1, round(clear.shape[1] * s.side / len(clear))), s.side
+        share = cv2.resize(clear.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        known = cv2.resize(photo * clear[..., None], size, interpolation=cv2.INTER_AREA)
+        known /= np.maximum(share, 1e-3)[..., None]
+        small = cv2.resize(groups, size, interpolation=cv2.INTER_NEAREST)
+        usual_ones, contrast = _typical(known, share > 0.5, small, s)
+        return clear & (
+            cv2.resize(as_bytes(usual_ones), clear.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        ), contrast
     height, out, contrast = len(clear), np.zeros(clear.shape, bool), np.zeros(256, np.float32)
     for group in np.unique(groups[clear]):
         mine = clear & (groups == group)
-        detail = photo - _blurred(photo, mine, s.blur * height)
-        energy = _blurred(np.square(detail).sum(-1, keepdims=True), mine, s.vicinity * height)[..., 0]
+        detail = photo - blurred(photo, mine, s.blur * height)
+        energy = blurred(np.square(detail).sum(-1, keepdims=True), mine, s.vicinity * height)[..., 0]
         usual = np.median(energy[mine])
         contrast[group] = np.sqrt(usual)
         out |= mine & (energy <= s.unusual**2 * usual)
@@ -178,18 +192,43 @@ def _distance(mask: np.ndarray) -> np.ndarray:
 # --- sizes ----------------------------------------------------------------------------------------
 
 
-def _resized(level: _Level, height: float) -> _Level:
+@dataclass
+class _Sums:
+    """The crop for smaller versions, at the search's full height at most: colours are sums over pixels."""
+
+    photo: np.ndarray  # h x w x 3 float32, 0 where not clean
+    painted: np.ndarray  # h x w x 3 float32, 0 where not hidden
+    masks: np.ndarray  # h x w x 3 float32, shares of clean, source and target pixels
+    groups: np.ndarray  # h x w uint8
+
+    def at(self, size: tuple[int, ...]) -> _Sums:
+        """Another size (width, height)."""
+        kinds = (self.photo, self.painted, self.masks)
+        photo, painted, masks = (cv2.resize(maps, size, interpolation=cv2.INTER_AREA) for maps in kinds)
+        groups = cv2.resize(self.groups, size, interpolation=cv2.INTER_NEAREST)
+        return _Sums(photo, painted, masks, groups)
+
+
+def _sums(level: _Level, height: float) -> _Sums:
+    """A level for shrinking, at most so high."""
+    photo, painted = level.photo * level.clean[..., None], level.painted * level.target[..., None]
+    masks = np.dstack([level.clean, level.source, level.target]).astype(np.float32)
+    sums = _Sums(photo, painted, masks, level.groups)
+    return sums if level.height <= height else sums.at(_size(level, height))
+
+
+def _size(level: _Level, height: float) -> tuple[int, ...]:
+    """Width and height of the crop, pixels, for a person of another height."""
+    return tuple(max(1, round(n * height / level.height)) for n in level.clean.shape[::-1])
+
+
+def _resized(level: _Level, sums: _Sums, height: float) -> _Level:
     """A smaller version of the crop; colours average only clean, or only hidden, pixels."""
-    scale = height / level.height
-    size = tuple(max(1, round(n * scale)) for n in level.clean.shape[::-1])
-
-    def shrunk(array: np.ndarray) -> np.ndarray:
-        return cv2.resize(array.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-
-    clean, target, source = shrunk(level.clean), shrunk(level.target), shrunk(level.source)
-    photo = shrunk(level.photo * level.clean[..., None]) / np.maximum(clean, 1e-3)[..., None]
-    painted = shrunk(level.painted * level.target[..., None]) / np.maximum(target, 1e-3)[..., None]
-    groups = cv2.resize(level.groups, size, interpolation=cv2.INTER_NEAREST)
+    small = sums.at(_size(level, height))
+    clean, source, target = np.moveaxis(small.masks, -1, 0)
+    photo = small.photo / np.maximum(clean, 1e-3)[..., None]
+    painted = small.painted / np.maximum(target, 1e-3)[..., None]
+    groups = small.groups
     filled = (target > 0.3) & (groups > 0)
     usable = (source > 0.7) & ~filled
     shown = np.bincount(groups[usable], minlength=256)
@@ -220,8 +259,9 @@ def _synthesize(full: _Level, rng: np.random.Generator, s: ExemplarSettings) -> 
     """The copied colours of the target pixels, T x 3 float32 (T in order of rows)."""
     state = rng.integers(1, 2**63, 1).astype(np.uint64)
     field: Any = None
+    sums = _sums(full, s.side)
     for height in _heights(full.height, s):
-        level = full if height == full.height else _resized(full, height)
+        level = full if height == full.height else _resized(full, sums, height)
         field = None if field is None else _enlarged(field, level)
         field = _search(level, field, state, s)
     if level is not full:
@@ -284,22 +324,7 @@ def _guides(level: _Level, s: ExemplarSettings) -> np.ndarray:
     """Blurred colours of the whole person, photo and painting as one; h x w x 3 float32."""
     known = level.target | level.clean
     picture = np.where(level.target[..., None], level.painted, level.photo)
-    blurred = _blurred(picture, known, s.guide_blur * level.height)
-    return np.sqrt(np.float32(s.guide)) * blurred
-
-
-def _blurred(picture: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
-    """A Gaussian blur of known pixels alone; 0 where none is near. Wide ones are made on a coarser grid."""
-    stack: Any = np.dstack([picture * known[..., None], known]).astype(np.float32)
-    height, width = known.shape
-    coarser = sigma / WIDE if sigma > 2 * WIDE else 1.0
-    if coarser > 1:
-        size = max(1, round(width / coarser)), max(1, round(height / coarser))
-        stack = cv2.resize(stack, size, interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(stack, (0, 0), max(sigma / coarser, 0.5), borderType=cv2.BORDER_CONSTANT)
-    if coarser > 1:
-        blurred = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
-    return blurred[..., :-1] / np.maximum(blurred[..., -1:], 1e-4)
+    return np.sqrt(np.float32(s.guide)) * blurred(picture, known, s.guide_blur * level.height)
 
 
 def _enlarged(field: np.ndarray, level: _Level) -> np.ndarray:
@@ -325,7 +350,7 @@ def _blended(full: _Level, copied: np.ndarray, s: ExemplarSettings) -> np.ndarra
     """The copy with the painting's low frequencies, a part at a time; T x 3 uint8.
 
     The blurred difference of painting and copy is added to the copy, so that colour and light come from the
-    painting, and only detail from the copy.
+    painting, and only detail from the copy. Where the copy does not fit, the painting is left, but calmer.
     """
     lack = np.zeros_like(full.painted)
     lack[full.target] = full.painted[full.target] - copied
@@ -333,11 +358,11 @@ def _blended(full: _Level, copied: np.ndarray, s: ExemplarSettings) -> np.ndarra
     inside = full.groups[full.target]
     for group in np.unique(inside):
         where = full.target & (full.groups == group)
-        lacking = _blurred(lack, where, s.blur * full.height)[where]
+        lacking = blurred(lack, where, s.blur * full.height)[where]
         material = (full.source & (full.groups == group)).sum() / where.sum()
         share = s.gain * min(1.0, material / s.thin) * _familiar(lack, where, full.contrast[group], full, s)
-        painted = full.painted[where]
-        out[inside == group] = painted + share * (out[inside == group] + lacking - painted)
+        rest = calm(full.painted, where, full.height)
+        out[inside == group] = rest + share * (out[inside == group] + lacking - rest)
     return np.clip(np.rint(out), 0, 255).astype(np.uint8)
 
 
@@ -346,5 +371,5 @@ def _familiar(
 ) -> np.ndarray:
     """Weight of a copy, P x 1 in [0, 1]: low where its colours are far from the painting's."""
     apart = np.square(lack).sum(-1, keepdims=True)
-    apart = np.sqrt(_blurred(apart, where, s.vicinity * full.height)[where])
+    apart = np.sqrt(blurred(apart, where, s.vicinity * full.height)[where])
     return np.clip(2 - 2 * apart / (s.strange * (contrast + s.slack)), 0, 1)

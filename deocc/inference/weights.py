@@ -73,8 +73,11 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def default_texture(content_net: nn.Module) -> float:
-    """Share of visible detail that hidden parts get; painters of whole holes make their own."""
+def default_detail(content_net: nn.Module) -> tuple[float, bool]:
+    """How hidden parts get detail: the share of visible detail, and whether patches are copied instead.
+
+    Patches suit painters of whole holes, pieces of detail the smooth pictures of others.
+    """
     from deocc.models.content_recovery import paints_whole
 
-    return 0.0 if paints_whole(content_net) else GAIN
+    return (0.0, True) if paints_whole(content_net) else (GAIN, False)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from deocc.errors import DeoccError
 from deocc.experiments.presets import Preset, Stage, get_preset
 from deocc.experiments.registry import SYSTEMS, preset_of
-from deocc.inference.weights import default_texture, find_weights
+from deocc.inference.weights import default_detail, find_weights
 from deocc.models import load_weights
 from deocc.paths import PEOPLE_MINI
 from deocc.tables.protocol import PROTOCOL, flat, protocol_preset, stage_values, younger_fields
@@ -51,6 +51,7 @@ class Configuration:
         lr: peak learning rate; None: the protocol's.
         weights: digest of shipped weights.
         texture: share of detail that shipped weights add.
+        exemplar: shipped weights copy patches.
         changes: other fields that differ from the protocol, by dotted key such as "settings.templates".
     """
 
@@ -67,6 +68,7 @@ class Configuration:
     lr: float | None = None
     weights: str = ""
     texture: float | None = None
+    exemplar: bool = False
     changes: tuple[tuple[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -254,15 +256,15 @@ def shipped_configuration(row: TableRow, preset: str, task: str) -> Configuratio
         return None
     if task == "masks":
         return Configuration(f"shipped/{row.key}", preset, weights=weights_digest([mask]))
-    texture = _texture(content, weights_digest([content]))
+    texture, exemplar = _detail(content, weights_digest([content]))
     digest = weights_digest([mask, content])
-    return Configuration(f"shipped/{row.key}", preset, weights=digest, texture=texture)
+    return Configuration(f"shipped/{row.key}", preset, weights=digest, texture=texture, exemplar=exemplar)
 
 
 @lru_cache(8)
-def _texture(weights: Path, digest: str) -> float:
-    """The texture that weights of stage 2 are used with. Args: digest: of the file, for the cache."""
-    return default_texture(load_weights(weights, "cpu"))
+def _detail(weights: Path, digest: str) -> tuple[float, bool]:
+    """The detail that weights of stage 2 are used with. Args: digest: of the file, for the cache."""
+    return default_detail(load_weights(weights, "cpu"))
 
 
 def differences(old: Configuration, new: Configuration) -> list[str]:

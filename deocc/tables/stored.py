@@ -28,7 +28,7 @@ _TRAINED: dict[str, Any] = {"minutes": NUMBER, "parameters": int, "trained_image
 _CONFIGURATION: dict[str, Any] = {
     "system": str, "preset": str, "protocol": int, "version": int, "data": str, "images": int, "seed": int,
     "stage1": str, "precision": str, "schedule": str, "lr": MAYBE, "weights": str, "texture": MAYBE,
-    "changes": dict,
+    "exemplar": bool, "changes": dict,
 }  # fmt: skip
 
 

@@ -1,0 +1,73 @@
+"""Pixels of the occluder that were taken for the visible person."""
+
+import numpy as np
+import pytest
+
+from deocc.inference.bleed import without_bleed
+
+DRESS, BEAR, STREET = (40, 40, 60), (200, 150, 60), (120, 130, 120)
+
+
+class Scene:
+    """A dress whose right part is behind a bear from column 70 on; the mask says from `said` on."""
+
+    def __init__(self, said: int = 72, scale: int = 1, noise: int = 6) -> None:
+        rng = np.random.default_rng(0)
+        self.whole = np.zeros((120, 120), bool)
+        self.whole[10:110, 30:95] = True
+        columns = np.arange(120)[None]
+        self.seen = self.whole & (columns < said)
+        self.truth = self.whole & (columns < 70)
+        self.photo = np.empty((120, 120, 3), np.uint8)
+        self.photo[:] = STREET
+        self.photo[self.whole] = DRESS
+        self.photo[:, 70:100] = BEAR
+        self.photo = (self.photo + rng.integers(0, noise, self.photo.shape)).astype(np.uint8)
+        for name in ("whole", "seen", "truth", "photo"):
+            setattr(self, name, np.repeat(np.repeat(getattr(self, name), scale, 0), scale, 1))
+        self.side = 108.0 * scale
+
+    def kept(self) -> np.ndarray:
+        return without_bleed(self.photo, self.seen, self.whole, self.side)
+
+
+@pytest.mark.parametrize("scale", [1, 8])
+def test_the_bears_rim_is_moved_to_the_hidden_part(scale: int) -> None:
+    """On a small grid of mean colours, too."""
+    scene = Scene(71 if scale > 1 else 72, scale)
+    before = scene.seen.copy()
+    assert np.array_equal(scene.kept(), scene.truth)
+    assert np.array_equal(scene.seen, before)
+
+
+def test_a_true_border_stays() -> None:
+    scene = Scene(70)
+    assert np.array_equal(scene.kept(), scene.seen)
+
+
+def test_a_pixel_that_mixes_both_colours_is_moved() -> None:
+    scene = Scene(70)
+    scene.photo[:, 69] = (np.array(DRESS) + BEAR) // 2
+    assert np.array_equal(scene.kept(), scene.seen & (np.arange(120) < 69))
+    scene.photo[:, 69] = 0.9 * np.array(DRESS) + 0.1 * np.array(BEAR)
+    assert np.array_equal(scene.kept(), scene.seen), "hardly any bear in it"
+
+
+def test_bear_coloured_pixels_farther_in_and_apart_are_a_pattern_of_the_dress() -> None:
+    scene = Scene(70)
+    scene.photo[40:60, 50:60] = BEAR  # far
+    scene.photo[80:90, 68] = BEAR  # near, but not connected with the hidden part
+    assert np.array_equal(scene.kept(), scene.seen)
+
+
+def test_two_of_one_colour_are_not_told_apart() -> None:
+    scene = Scene(72, noise=1)
+    scene.photo[:] = DRESS
+    assert np.array_equal(scene.kept(), scene.seen)
+
+
+def test_nothing_hidden_and_nobody_seen_are_no_trouble() -> None:
+    scene = Scene()
+    assert without_bleed(scene.photo, scene.whole, scene.whole, scene.side) is scene.whole
+    nobody = np.zeros_like(scene.whole)
+    assert not without_bleed(scene.photo, nobody, scene.whole, scene.side).any()
