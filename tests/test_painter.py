@@ -247,6 +247,20 @@ def test_the_guess_knows_skin_and_what_people_wear() -> None:
     assert torch.allclose(plain[0, :, 20, 16], image[0, :, 0, 0], atol=0.02)
 
 
+def test_what_most_people_wear_counts_more_than_its_share() -> None:
+    net = painter_net()
+    net.palette.zero_()
+    net.palette[8, 0] = torch.tensor([0.1, 0.1, 0.2, 0.6])  # trousers: dark on six people in ten
+    net.palette[8, 1] = torch.tensor([0.9, 0.9, 0.8, 0.4])
+    whole, visible = torch.zeros(1, 19, 32, 32), torch.zeros(1, 1, 32, 32)
+    whole[:, 4, :16], whole[:, 8, 16:], visible[..., :16, :] = 1, 1, 1
+    image, everywhere = torch.full((1, 3, 32, 32), 0.5), torch.ones(1, 1, 32, 32)
+    guess, _ = net.first_guess(image, visible, everywhere, whole * visible, whole)
+    wanted = torch.tensor([0.1, 0.1, 0.2]) * 0.216 + torch.tensor([0.9, 0.9, 0.8]) * 0.064
+    assert torch.allclose(guess[0, :, 28, 16], wanted / 0.28, atol=0.02)
+    assert torch.allclose(guess[0, :, 8, 16], image[0, :, 0, 0], atol=0.02)  # the shirt shows
+
+
 @pytest.fixture(scope="module")
 def deoccluder() -> Deoccluder:
     torch.manual_seed(0)

@@ -92,11 +92,11 @@ def main(
             smooth.texture, smooth.exemplar = 0.0, False
             from_true["ours"] = recovery_system(ours)
             if ours.texture or ours.exemplar:
-                from_true["ours, without texture"] = recovery_system(smooth)
+                from_true["ours, the network alone"] = recovery_system(smooth)
             from_true["ours, parts as stage 1 sees them"] = recovery_system(ours, "seen")
             end_to_end["ours"] = ours
             if ours.texture or ours.exemplar:
-                end_to_end["ours, without texture"] = smooth
+                end_to_end["ours, the network alone"] = smooth
         if "pixels-true" in kinds:
             from_true = {k: v for k, v in from_true.items() if not again or k.startswith("ours")}
             result = evaluate_systems(from_true, folder, "pixels", "modal", **common)

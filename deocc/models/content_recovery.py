@@ -18,6 +18,9 @@ from deocc.models.prior import part_prior, part_prior_evidence
 GROWTH = (1, 2, 4, 8, 8, 8, 8)  # channels of each encoder level in units of the width
 KERNELS = (7, 5, 5, 3, 3, 3, 3)  # kernel size of each encoder level
 PALETTE_SIZE = 16  # colours a part
+COMMONER = (
+    2.0  # power of a colour's share in their mean: the plain mean is a grey-brown that hardly anybody wears
+)
 ATTENTION_LEVELS = (3, 5)  # PGA follows these encoder and decoder levels
 ATTENTIONS: dict[str, dict[str, Any] | None] = {  # the rows of table 6
     "none": None,
@@ -100,7 +103,7 @@ class ContentRecoveryNet(nn.Module):
 
     Attributes:
         palette: of `whole`: for each part, colours that people wear there (RGB in [0, 1]) and how often, for
-            several completions; parts x PALETTE_SIZE x 4, all 0 where nothing was fitted.
+            parts of which nothing shows; parts x PALETTE_SIZE x 4, all 0 where nothing was fitted.
         soft_parts, whole: as the constructor's arguments.
 
     Raises:
@@ -213,7 +216,8 @@ class ContentRecoveryNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The guess of `whole`, N x 3 x H x W, and the evidence behind it, N x 1 x H x W; all in [0, 1]."""
         seen = _away_from_hole(valid_mask * (amodal_mask > 0.5), amodal_mask * (1 - valid_mask), self.rim)
-        common = (self.palette[..., :3] * self.palette[..., 3:]).sum(1)
+        share = self.palette[..., 3:] ** COMMONER
+        common = (self.palette[..., :3] * share).sum(1) / share.sum(1).clamp_min(1e-6)
         return part_prior_evidence(image, seen, modal_p, amodal_p, common if bool(common.any()) else None)
 
     def _noise(self, image: Tensor, channels: int, seed: int | None) -> Tensor:
