@@ -18,9 +18,7 @@ from deocc.models.prior import part_prior, part_prior_evidence
 GROWTH = (1, 2, 4, 8, 8, 8, 8)  # channels of each encoder level in units of the width
 KERNELS = (7, 5, 5, 3, 3, 3, 3)  # kernel size of each encoder level
 PALETTE_SIZE = 16  # colours a part
-COMMONER = (
-    2.0  # power of a colour's share in their mean: the plain mean is a grey-brown that hardly anybody wears
-)
+COMMONER = 3.0  # power of a colour's share in their mean: the plain mean is a grey-brown that few wear
 ATTENTION_LEVELS = (3, 5)  # PGA follows these encoder and decoder levels
 ATTENTIONS: dict[str, dict[str, Any] | None] = {  # the rows of table 6
     "none": None,
