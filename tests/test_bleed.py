@@ -66,6 +66,20 @@ def test_two_of_one_colour_are_not_told_apart() -> None:
     assert np.array_equal(scene.kept(), scene.seen)
 
 
+def test_a_stripe_of_the_bears_colour_is_given_up_no_farther_than_the_reach() -> None:
+    scene = Scene(70)
+    scene.photo[:, 60:70] = BEAR
+    lost = scene.seen & ~scene.kept()
+    assert set(np.nonzero(lost)[1]) <= {68, 69}
+
+
+def test_little_is_given_up_in_a_tiny_picture() -> None:
+    scene = Scene(72)
+    small = np.s_[44:64, 58:80]
+    whole, seen = scene.whole[small], scene.seen[small]
+    assert np.array_equal(without_bleed(scene.photo[small], seen, whole, 20.0), seen)
+
+
 def test_nothing_hidden_and_nobody_seen_are_no_trouble() -> None:
     scene = Scene()
     assert without_bleed(scene.photo, scene.whole, scene.whole, scene.side) is scene.whole

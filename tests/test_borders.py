@@ -139,6 +139,37 @@ def test_what_is_given_up_beside_the_hidden_part_belongs_to_it() -> None:
     assert amodal[160:164, 80:180].all()
 
 
+class Mixed:
+    """A disc behind a thing from column 130 on; stage 1 sees two columns of the thing as visible."""
+
+    def __init__(self) -> None:
+        self.whole = disc(300, 260, 150, 130, 80)
+        columns = np.arange(260)[None]
+        self.truth, self.said = self.whole & (columns < 130), self.whole & (columns < 133)
+        self.image = coloured(self.whole)
+        self.image[:, 130:] = (40, 190, 60)
+        self.frame = person_frame(self.whole)
+        self.odds = answers(self.said, self.frame, 160, 30.0), answers(self.whole, self.frame, 160, 30.0)
+
+    def finished(self, initial: np.ndarray, contact: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        return finish_masks(self.image, initial, *self.odds, self.frame, contact=contact)
+
+
+def test_what_looks_like_the_thing_in_front_is_hidden_where_stage_1_corrects_the_mask() -> None:
+    scene = Mixed()
+    rough = disc(300, 260, 140, 100, 50)
+    modal, amodal = scene.finished(rough)
+    loose, same = scene.finished(rough, contact=False)
+    assert not (modal & (np.arange(260) >= 130)).any() and (loose & (np.arange(260) >= 130)).sum() > 50
+    assert np.array_equal(amodal, same) and (modal <= amodal).all()
+
+
+def test_a_mask_that_stage_1_confirms_gives_up_no_rim() -> None:
+    scene = Mixed()
+    modal, _ = scene.finished(scene.said)
+    assert mask_iou(modal, scene.said) > 0.99 and (modal & (np.arange(260) >= 130)).sum() > 50
+
+
 def test_the_rim_at_what_hides_the_person_is_hidden_too_and_no_other_rim() -> None:
     whole = disc(120, 120, 60, 60, 40)
     hidden = whole & (np.arange(120) >= 70)

@@ -106,6 +106,17 @@ def test_the_painting_keeps_its_colour_where_the_source_has_another() -> None:
     assert found == pytest.approx((150, 110, 90), abs=4)
 
 
+def test_where_no_patch_fits_half_of_the_painted_detail_goes() -> None:
+    scene = shirt(stripes(), (60, 100, 24, 72))
+    rng = np.random.default_rng(8)
+    scene.painted[scene.hole] = (10, 200, 40)  # nothing like the grey stripes
+    noise = rng.integers(-30, 30, (int(scene.hole.sum()), 3))
+    scene.painted[scene.hole] = np.clip(scene.painted[scene.hole] + noise + 30, 0, 255)
+    found = scene.copied(settings=replace(WHOLE, strange=0.1))
+    before, after = (picture[scene.hole].astype(float).std(0) for picture in (scene.painted, found))
+    assert after == pytest.approx(before / 2, rel=0.15)
+
+
 def test_flat_cloth_stays_flat() -> None:
     scene = shirt(np.full((160, 96, 3), (90, 120, 60), np.uint8), (50, 110, 24, 72))
     assert np.abs(scene.copied().astype(int) - scene.target).max() <= 1

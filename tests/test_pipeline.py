@@ -154,6 +154,49 @@ def test_patches_of_visible_clothes_are_copied_where_that_is_asked_for() -> None
     assert np.array_equal(copied.recovered[~hidden], image[~hidden])
 
 
+class Above(nn.Module):
+    """Stage 1: visible above the middle of the frame, the whole person everywhere, whatever is asked."""
+
+    def forward(self, image: Tensor, initial_mask: Tensor, photo: Tensor) -> MaskLogits:
+        rows = torch.arange(image.shape[-1])[:, None].expand(image.shape[-2:])
+        seen = (rows < image.shape[-1] // 2).float().expand(len(image), 1, -1, -1)
+        parsing = torch.zeros(len(image), 20, *image.shape[-2:])
+        parsing[:, 5] = 1
+        return MaskLogits(_logits(seen), _logits(torch.ones_like(seen)), parsing, parsing)
+
+
+def behind_a_thing(rows: int) -> np.ndarray:
+    """A grey photo, below the middle and in so many rows above it a green thing."""
+    image = np.full((240, 240, 3), 60, np.uint8)
+    image[120 - rows :] = (20, 200, 60)
+    return image
+
+
+def test_what_is_hidden_at_last_is_painted_by_a_network_that_was_given_coarse_masks() -> None:
+    image, rough = behind_a_thing(2), np.zeros((240, 240), bool)
+    rough[20:90, 60:180] = True
+    answer = Deoccluder(Above(), Painter(), SIZE, "cpu").deocclude(image, rough)
+    hidden = answer.invisible_mask
+    assert answer.modal_mask.any() and hidden.any()
+    assert not (answer.modal_mask & (image[..., 1] == 200)).any(), "the thing's rim is hidden"
+    assert (answer.recovered[hidden] == round(PAINT * 255)).all()
+
+
+def test_an_exact_mask_keeps_the_things_rim_and_none_of_it_is_painted() -> None:
+    image, exact = behind_a_thing(3), np.zeros((240, 240), bool)
+    exact[20:120, 60:180] = True
+    answer = Deoccluder(Above(), Painter(), SIZE, "cpu").deocclude(image, exact, exact=True)
+    assert np.array_equal(answer.modal_mask, exact) and answer.invisible_mask.any()
+    assert np.array_equal(answer.recovered[exact], image[exact])
+
+
+def test_texture_and_patches_are_not_both_given(tiny_weights: Path) -> None:
+    with pytest.raises(DeoccError, match="texture is 0.5 and exemplar is on.*choose"):
+        Deoccluder.from_pretrained(tiny_weights, "cpu", texture=0.5, exemplar=True)
+    both = Deoccluder.from_pretrained(tiny_weights, "cpu", exemplar=True)
+    assert (both.texture, both.exemplar) == (0.0, True)
+
+
 def test_texture_is_added_where_it_is_asked_for_and_must_be_a_share(known: Deoccluder) -> None:
     image, mask = photo_and_mask(80, 60, 5)
     smooth = known.deocclude(image, mask)

@@ -17,6 +17,7 @@ def test_wide_blurs_on_a_coarser_grid_are_blurs_all_the_same() -> None:
     picture = cv2.GaussianBlur(rng.uniform(0, 255, (600, 500, 3)).astype(np.float32), (0, 0), 3)
     known = np.zeros((600, 500), bool)
     known[100:500, 60:430] = True
+    known[100:320, 250:430] = False  # an L: its box has unknown pixels
     found = blurred(picture, known, 25.0)
     stack = cv2.GaussianBlur(np.dstack([picture * known[..., None], known]).astype(np.float32), (0, 0), 25.0)
     wanted = stack[..., :-1] / np.maximum(stack[..., -1:], 1e-4)
@@ -71,6 +72,14 @@ def test_trousers_that_show_nowhere_lose_half_of_their_detail_and_no_colour() ->
 def test_what_shows_elsewhere_and_heads_keep_what_is_painted(lower: int, upper: int) -> None:
     person = Person(lower, upper)
     assert np.array_equal(person.calmed(), person.painted)
+
+
+@pytest.mark.parametrize("sigma", [4.0, 60.0])
+def test_a_fragment_far_from_the_rest_keeps_its_colour(sigma: float) -> None:
+    known = np.zeros((900, 200), bool)
+    known[:200, :50] = known[890:891, 150:151] = True
+    found = blurred(np.full((900, 200, 3), 200, np.float32), known, sigma)
+    assert found[known] == pytest.approx(200, abs=1)
 
 
 def test_a_part_of_which_next_to_nothing_shows_is_calmed() -> None:

@@ -832,6 +832,17 @@ def test_shipped_rows_name_what_they_depend_on(store, cases):
     assert pixels.texture == 0.0 and masks.texture is None, "the painter paints its own texture"
 
 
+def test_a_result_of_shipped_weights_is_read_as_it_was_stored(tmp_path):
+    row = TABLE_3.picked(["shipped-content"])[0]
+    result = made_up(row, 0, [0.5, 0.5])
+    for exemplar in (True, False):
+        result["configuration"] = replace(shipped_configuration(row, "small", "pixels"), exemplar=exemplar)
+        result["digest"] = result["configuration"].digest
+        assert read_result(stored(tmp_path, result)) == result
+    asked = differences(result["configuration"], shipped_configuration(row, "small", "pixels"))
+    assert asked == ["exemplar false -> true"]
+
+
 def test_other_shipped_weights_leave_the_old_result_as_history(monkeypatch):
     row = TABLE_2.picked(["shipped"])[0]
     now = shipped_configuration(row, "small", "masks")

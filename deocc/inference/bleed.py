@@ -10,7 +10,8 @@ import numpy as np
 from deocc.masks import as_bytes, mask_box
 
 REACH = 0.011  # farthest from the hidden part that a pixel is moved to it, as a share of the frame's side
-LEAST = 2.0  # and at least so far, photo pixels
+LEAST = 2.0  # and at least so far, photo pixels; less in a frame below `SMALL` pixels
+SMALL = 64.0
 WINDOW = 0.009  # standard deviation of the windows of mean colours, same unit
 NEARER = 1.5  # squared distance to the person's colour, in squared distances to the occluder's, to be moved
 OUTLIER = 2.0  # deviations from the person's colour from which a mixture is moved too
@@ -40,7 +41,7 @@ def without_bleed(
     hidden = amodal_mask & ~modal_mask
     if not hidden.any():
         return modal_mask
-    reach, sigma = max(LEAST, REACH * side), max(1.5, WINDOW * side)
+    reach, sigma = max(LEAST * min(1.0, side / SMALL), REACH * side), max(1.5, WINDOW * side)
     x0, y0, x1, y1 = mask_box(hidden)
     margin = int(np.ceil(reach + 4 * sigma))
     window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]

@@ -28,6 +28,7 @@ def finish_masks(
     amodal: np.ndarray,
     frame: Frame,
     own: bool = False,
+    contact: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Stage 1's answers on the photo, with the finest border available.
 
@@ -38,6 +39,7 @@ def finish_masks(
         frame: the window they lie in.
         own: M_i is stage 1's own answer to a box, so that agreement with it says nothing; colours then
             decide doubtful pixels (`deocc.inference.doubt`).
+        contact: the visible mask ends before what hides the person (`without_contact`, `without_bleed`).
 
     Returns:
         Visible and whole mask, H x W bool; the whole one contains the visible one.
@@ -53,6 +55,8 @@ def finish_masks(
     if agreed:
         return restore_detail(*masks, initial_mask, frame, size)
     visible_mask, whole_mask = _with_visible(*masks, snap_to_image(image, visible, frame), REACH * frame.side)
+    if not contact:
+        return visible_mask, whole_mask
     visible_mask = without_contact(visible_mask, whole_mask, CONTACT * frame.side)
     return without_bleed(image, visible_mask, whole_mask, frame.side), whole_mask
 

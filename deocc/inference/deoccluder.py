@@ -70,10 +70,14 @@ class Deoccluder:
             soft_parts: stage 2 is given stage 1's probabilities of body parts, not the likeliest labels.
 
         Raises:
-            DeoccError: the device is not available, or `texture` is out of range.
+            DeoccError: the device is not available, `texture` is out of range, or `exemplar` is on, too.
         """
         if not 0 <= texture <= 1:
             raise DeoccError(f"texture is {texture}; expected a share from 0 to 1; 0 leaves it out")
+        if texture and exemplar:
+            raise DeoccError(
+                f"texture is {texture} and exemplar is on: hidden clothes get one of them; choose"
+            )
         self.device = pick_device(device)
         self.mask_net = mask_net.to(self.device).eval()
         self.content_net = content_net.to(self.device).eval()
@@ -102,6 +106,7 @@ class Deoccluder:
             device, flip: see `Deoccluder`.
             texture: see `Deoccluder`; None: the default of the weights (0 for painters of whole holes).
             exemplar: see `Deoccluder`; None: for painters of whole holes, unless `texture` is given.
+                True leaves out the texture that the weights have by default.
 
         Raises:
             DeoccError: weights are missing, truncated, foreign, or do not say their input size.
@@ -116,7 +121,7 @@ class Deoccluder:
         if exemplar is None:
             exemplar = copies and texture is None
         if texture is None:
-            texture = share
+            texture = 0.0 if exemplar else share
         soft = content_net.soft_parts
         return cls(mask_net, content_net, size, chosen, flip, identity, mask_size, texture, exemplar, soft)
 
@@ -311,11 +316,9 @@ def _held_on(masks: Completion, views: Sequence[View], initial_mask: Tensor) -> 
 def _as_prompted(
     masks: Completion, views: Sequence[View], found: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> Completion:
-    """Stage 1's masks for stage 2, with the signs that exact masks and clicks have decided."""
+    """Stage 1's masks for stage 2, with the signs of the masks on the photo: prompts and borders decide."""
     changed = [kind.clone() for kind in masks[:2]]
     for i, view in enumerate(views):
-        if not (view.exact or view.verdicts):
-            continue
         for odds, mask in zip(changed, found[i], strict=True):
             inside = torch.from_numpy(view.frame.crop_mask(mask, odds.shape[-1])).to(odds.device)
             wrong = (odds[i, 0] > 0) != inside

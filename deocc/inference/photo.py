@@ -30,8 +30,9 @@ def masks_on_photo(view: View, masks: Completion) -> tuple[np.ndarray, np.ndarra
     Returns:
         H x W bool both; the whole mask contains the visible one.
     """
+    odds = as_array(masks.modal), as_array(masks.amodal)
     modal, amodal = finish_masks(
-        view.image, view.initial_mask, as_array(masks.modal), as_array(masks.amodal), view.frame, view.own
+        view.image, view.initial_mask, *odds, view.frame, view.own, contact=not view.exact
     )
     if view.exact:
         modal, amodal = follow_exactly(view.initial_mask, modal, amodal, view.frame.side)

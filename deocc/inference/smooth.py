@@ -1,4 +1,4 @@
-"""Blurs of some pixels alone, and calmer paintings of body parts that show nowhere."""
+"""Blurs of some pixels alone, and calmer paintings of body parts of which next to nothing shows."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def blurred(picture: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
         cv2.GaussianBlur(maps, (0, 0), max(sigma / coarser, 0.5), borderType=cv2.BORDER_CONSTANT)
         for maps in (sums, counts)
     )
-    mean = sums.reshape(*counts.shape, -1) / np.maximum(counts, 1e-4)[..., None]
+    mean = sums.reshape(*counts.shape, -1) / np.maximum(counts, 1e-8)[..., None]
     if coarser > 1:
         mean = cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
     out[window] = mean
@@ -56,7 +56,7 @@ def calm_unseen(
     parsing: np.ndarray,
     kept: float = KEPT,
 ) -> np.ndarray:
-    """Weakens the painted detail of hidden clothes and limbs of which nothing is visible.
+    """Weakens the painted detail of hidden clothes and limbs of which next to nothing is visible (`SHOWN`).
 
     A network knows their colour badly and their pattern not at all; what it paints then is mottling. Parts
     of which something shows keep what is painted: texture can be copied there. So do hair and face.

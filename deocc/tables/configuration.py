@@ -28,6 +28,7 @@ IMAGES = {
 PRECISIONS = {"no": "32-bit floats", "bf16": "bfloat16", "fp16": "16-bit floats"}
 """Precisions of training, as stored and in words."""
 CaseSet = Literal["synthetic", "natural"]
+INFERENCE = 2  # version of the code that asks shipped weights; 2: the occluder's rim is hidden
 FOLDERS = ("images", "masks", "parsing", "occluders")  # subfolders of a people folder
 
 
@@ -41,7 +42,7 @@ class Configuration:
         system: name in `deocc.experiments.registry.SYSTEMS`, or "control/KEY", "shipped/KEY".
         preset: its name; its values are the protocol's.
         protocol: version of the tables' protocol.
-        version: of the system's code.
+        version: of the system's code; of the code that asks shipped weights.
         data: `people_digest` of the people folders.
         images: training images.
         seed: of weights, order and draws.
@@ -254,11 +255,12 @@ def shipped_configuration(row: TableRow, preset: str, task: str) -> Configuratio
         mask, content = find_weights(preset)
     except DeoccError:
         return None
+    shipped = Configuration(f"shipped/{row.key}", preset, version=INFERENCE)
     if task == "masks":
-        return Configuration(f"shipped/{row.key}", preset, weights=weights_digest([mask]))
+        return replace(shipped, weights=weights_digest([mask]))
     texture, exemplar = _detail(content, weights_digest([content]))
     digest = weights_digest([mask, content])
-    return Configuration(f"shipped/{row.key}", preset, weights=digest, texture=texture, exemplar=exemplar)
+    return replace(shipped, weights=digest, texture=texture, exemplar=exemplar)
 
 
 @lru_cache(8)
@@ -269,7 +271,7 @@ def _detail(weights: Path, digest: str) -> tuple[float, bool]:
 
 def differences(old: Configuration, new: Configuration) -> list[str]:
     """Fields in which two configurations differ, as "settings.width 24 -> 16"."""
-    sides = [{**c.to_json(), **dict(c.changes)} for c in (old, new)]
+    sides = [{**{f.name: getattr(c, f.name) for f in fields(c)}, **dict(c.changes)} for c in (old, new)]
     sides = [{k: v for k, v in side.items() if k != "changes"} for side in sides]
     keys = sorted({*sides[0], *sides[1]})
     words = [(key, *(json.dumps(side.get(key)) for side in sides)) for key in keys]

@@ -101,7 +101,7 @@ def _check(value: Any, shape: dict[str, Any], where: str) -> None:
             raise DeoccError(f"{where}{key} is missing")
         if isinstance(wanted, dict):
             _check(value[key], wanted, f"{where}{key}.")
-        elif not isinstance(value[key], wanted) or (isinstance(value[key], bool)):
+        elif not isinstance(value[key], wanted) or (isinstance(value[key], bool) and wanted is not bool):
             names = wanted if isinstance(wanted, tuple) else (wanted,)
             kinds = " or ".join(kind.__name__.replace("NoneType", "null") for kind in names)
             raise DeoccError(f"{where}{key} is {value[key]!r:.40}, expected {kinds}")
