@@ -596,7 +596,7 @@ def test_results_of_an_earlier_configuration_are_shown_and_named():
     old["configuration"] = replace(old["configuration"], version=0, changes=changes)
     table = collect(TABLE_4, "tiny", [old])
     assert len(table.rows["none"]) == 1
-    assert any("settings.width 4 -> null; version 0 -> null" in note for note in table.notes)
+    assert any("settings.width 4 -> null; version 0 -> 1" in note for note in table.notes)
     fresh = made_up(row, 0, [0.7, 0.7])
     table = collect(TABLE_4, "tiny", [fresh, old])
     assert table.rows["none"] == [fresh] and not table.notes
