@@ -20,6 +20,13 @@ def as_bytes(mask: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(mask, bool).view(np.uint8)
 
 
+def distance_from(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel from a mask (H x W bool), pixels; H x W float32, inf where the mask is empty."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, np.float32)
+    return cv2.distanceTransform(as_bytes(~mask), cv2.DIST_L2, 5)
+
+
 def mask_box(mask: np.ndarray) -> Box:
     """The tight box of a mask, (x0, y0, x1, y1), half-open.
 

@@ -7,7 +7,7 @@ show in the recovered picture as a thin line where the occluder stood, and lead 
 import cv2
 import numpy as np
 
-from deocc.masks import as_bytes, mask_box
+from deocc.masks import as_bytes, distance_from, mask_box
 
 REACH = 0.011  # farthest from the hidden part that a pixel is moved to it, as a share of the frame's side
 LEAST = 2.0  # and at least so far, photo pixels; less in a frame below `SMALL` pixels
@@ -46,7 +46,7 @@ def without_bleed(
     margin = int(np.ceil(reach + 4 * sigma))
     window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
     photo, seen, hole = image[window], modal_mask[window], hidden[window]
-    band = seen & (_distance(hole) <= reach)
+    band = seen & (distance_from(hole) <= reach)
     bad = np.zeros_like(band)
     bad[band] = _foreign(photo, seen, hole, band, reach, sigma, min(1.0, GRID / side))
     _, labels = cv2.connectedComponents(as_bytes(bad | hole), connectivity=4)
@@ -70,7 +70,7 @@ def _foreign(
     small = shrunk(photo)
     dark, light = (shrunk(255 * as_bytes(mask)) > 127 for mask in (hole, seen))
     reach, sigma = reach * scale, sigma * scale
-    away, deep = _distance(dark), _distance(~dark)
+    away, deep = distance_from(dark), distance_from(~dark)
     sure = light & (away > reach) & (away <= reach + 4 * sigma)
     person, known = _mean(small, sure, sigma)
     thing, covered = _mean(small, dark & (deep > 1) & (deep < 4 * sigma), sigma)
@@ -90,15 +90,9 @@ def _foreign(
     return enough & (nearer | (unusual & (share > MIXED)))
 
 
-def _distance(mask: np.ndarray) -> np.ndarray:
-    """Distance of each pixel from a mask, pixels."""
-    return cv2.distanceTransform(as_bytes(~mask), cv2.DIST_L2, 5)
-
-
 def _mean(values: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Local means of known pixels, and the share that they are of the window."""
     weight = known.astype(np.float32)
     share = cv2.GaussianBlur(weight, (0, 0), sigma)
-    return cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma) / np.maximum(share, 1e-4)[
-        ..., None
-    ], share
+    sums = cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma)
+    return sums / np.maximum(share, 1e-4)[..., None], share

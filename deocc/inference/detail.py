@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deocc.inference.smooth import calm_unseen
+from deocc.inference.calm import calm_unseen
 from deocc.inference.texture import transfer_texture
 
 
@@ -19,7 +19,7 @@ def add_detail(
 
     Args:
         texture: gain of `transfer_texture`, where `exemplar` is off; 0 adds nothing.
-        exemplar: calm parts that show nowhere (`deocc.inference.smooth.calm_unseen`), and copy patches into
+        exemplar: calm parts that show nowhere (`deocc.inference.calm.calm_unseen`), and copy patches into
             the others (`deocc.inference.exemplar.copy_texture`).
         Others as of `copy_texture`.
     """

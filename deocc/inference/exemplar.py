@@ -15,11 +15,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from deocc.inference.calm import blurred, calm
 from deocc.inference.patches import Search, renew, sweep, vote
-from deocc.inference.smooth import blurred, calm
 from deocc.inference.texture import dominant_shifts
 from deocc.labels import IGNORE, LIP_CLASSES
-from deocc.masks import as_bytes, mask_box
+from deocc.masks import as_bytes, distance_from, mask_box
 
 STRUCTURED = ("face", "sunglasses")  # eyes cannot be copied from elsewhere
 SKIN = ("left-arm", "right-arm", "left-leg", "right-leg")  # smooth, and round: shading, not texture
@@ -130,11 +130,11 @@ def _full_level(
 ) -> _Level:
     """The crop with its sources and targets."""
     height = len(modal)
-    clean = modal & (_distance(hidden) > max(2.0, s.rim * height))
-    clean &= _distance(np.pad(~modal, 1, constant_values=True))[1:-1, 1:-1] > max(1.0, s.edge * height)
+    clean = modal & (distance_from(hidden) > max(2.0, s.rim * height))
+    clean &= distance_from(np.pad(~modal, 1, constant_values=True))[1:-1, 1:-1] > max(1.0, s.edge * height)
     apart = (parsing == IGNORE) | np.isin(parsing, _NOT_COPIED)
     groups = np.where(apart, 0, parsing).astype(np.uint8)
-    clear = clean & (_border_distance(groups) > max(1.0, s.edge * height))
+    clear = clean & (_from_borders(groups) > max(1.0, s.edge * height))
     photo, painted = image.astype(np.float32), recovered.astype(np.float32)
     clear, contrast = _typical(photo, clear, groups, s)
     seen, wanted = (np.bincount(groups[mask], minlength=256) for mask in (clear, hidden))
@@ -176,17 +176,10 @@ def _typical(
     return out, contrast
 
 
-def _border_distance(groups: np.ndarray) -> np.ndarray:
+def _from_borders(groups: np.ndarray) -> np.ndarray:
     """Distance of each pixel from the next one of another part, pixels."""
     plus = np.ones((3, 3), np.uint8)
-    return _distance(cv2.dilate(groups, plus) != cv2.erode(groups, plus)) + 1
-
-
-def _distance(mask: np.ndarray) -> np.ndarray:
-    """Distance of each pixel from a mask, pixels; inf where the mask is empty."""
-    if not mask.any():
-        return np.full(mask.shape, np.inf, np.float32)
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    return distance_from(cv2.dilate(groups, plus) != cv2.erode(groups, plus)) + 1
 
 
 # --- sizes ----------------------------------------------------------------------------------------

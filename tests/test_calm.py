@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from deocc.inference.calm import blurred, calm_unseen
 from deocc.inference.detail import add_detail
-from deocc.inference.smooth import blurred, calm_unseen
 from deocc.labels import LIP_CLASSES
 
 SHIRT, PANTS, FACE, HAIR = (LIP_CLASSES.index(name) for name in ("upper-clothes", "pants", "face", "hair"))
