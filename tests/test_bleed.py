@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deocc.inference.bleed import without_bleed
+from deocc.inference.bleed import without_bleed, without_soft_edge
 
 DRESS, BEAR, STREET = (40, 40, 60), (200, 150, 60), (120, 130, 120)
 
@@ -85,3 +85,43 @@ def test_nothing_hidden_and_nobody_seen_are_no_trouble() -> None:
     assert without_bleed(scene.photo, scene.whole, scene.whole, scene.side) is scene.whole
     nobody = np.zeros_like(scene.whole)
     assert not without_bleed(scene.photo, nobody, scene.whole, scene.side).any()
+
+
+class SoftEdge:
+    """The scene with the bear's edge blurred: columns 67 to 72 go from the dress's colour to the bear's."""
+
+    def __init__(self, said: int) -> None:
+        scene = Scene(said, noise=1)
+        for k, share in enumerate((0.0, 0.15, 0.5, 0.7, 0.9, 1.0)):
+            mixed = (1 - share) * np.array(DRESS) + share * np.array(BEAR)
+            scene.photo[10:110, 67 + k] = mixed
+        self.photo, self.seen, self.whole, self.side = scene.photo, scene.seen, scene.whole, scene.side
+
+    def lost_columns(self) -> set[int]:
+        kept = without_soft_edge(self.photo, self.seen, self.whole, self.side)
+        assert not (kept & ~self.seen).any()
+        return set(np.nonzero((self.seen & ~kept)[40:-40])[1].tolist())
+
+
+def test_mixtures_at_the_edge_are_hidden_and_the_dress_is_not() -> None:
+    """Shares above `SHARE` alone: columns 69 (0.5) and 70 (0.7); columns 67 and 68 are nearly dress."""
+    assert SoftEdge(71).lost_columns() == {69, 70}
+    assert SoftEdge(70).lost_columns() == {69}
+    assert SoftEdge(68).lost_columns() == set()
+
+
+def test_a_narrow_strip_of_the_person_is_compared_with_what_there_is() -> None:
+    """Behind the rim, only two columns of the person are left; the street begins there."""
+    edge = SoftEdge(70)
+    edge.seen[:, :66] = False
+    edge.whole[:, :66] = False
+    edge.photo[:, :66] = STREET
+    assert edge.lost_columns() == {69}
+
+
+def test_an_even_photo_has_no_soft_edge() -> None:
+    scene = Scene(70, noise=1)
+    scene.photo[:] = DRESS
+    kept = without_soft_edge(scene.photo, scene.seen, scene.whole, scene.side)
+    assert np.array_equal(kept, scene.seen)
+    assert np.array_equal(without_soft_edge(scene.photo, scene.whole, scene.whole, scene.side), scene.whole)

@@ -12,7 +12,7 @@ from deocc.cli.main import app
 from deocc.errors import DeoccError
 from deocc.evaluation.systems import predict_chunk, recovery_system
 from deocc.inference import Deoccluder
-from deocc.inference.painting import PaintingTask, paint
+from deocc.inference.painting import PaintingTask, paint, without_outline
 from deocc.io import read_image, write_image, write_mask
 from deocc.labels import FLIP_PAIRS
 from deocc.masks import painting_frame
@@ -344,3 +344,23 @@ def test_the_bundled_painter_answers_in_several_ways() -> None:
     pairs = [(answer.samples[i], answer.samples[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
     for first, second in pairs:
         assert np.abs(first[hole].astype(int) - second[hole]).mean() > 1
+
+
+def test_the_painted_outline_takes_the_colours_of_its_inside() -> None:
+    """And only where the person ends: not at the visible part."""
+    person, hole = np.zeros((2, 40, 40), bool)
+    person[5:35, 5:35] = True
+    hole[5:35, 20:35] = True
+    painted = np.full((40, 40, 3), 0.2, np.float32)
+    painted[5:35, 33:35] = 0.9  # a light outline
+    painted[5:35, 20:22] = 0.6  # at the visible part
+    before = painted.copy()
+    out = without_outline(painted, hole, person)
+    assert np.array_equal(painted, before)
+    assert np.allclose(out[10:30, 33:35], 0.2, atol=0.02)
+    inside = np.s_[7:33, :33]
+    assert np.array_equal(out[inside], painted[inside])
+    assert np.array_equal(out[~hole], painted[~hole])
+    thin = np.zeros_like(hole)
+    thin[5:35, 34] = True
+    assert without_outline(painted, thin, person) is painted  # it has no inside

@@ -5,10 +5,10 @@ import torch
 
 from deocc.errors import DeoccError
 from deocc.models import ContentRecoveryNet
-from deocc.models.prior import DECAY, part_prior, spread
+from deocc.models.prior import DECAY, part_prior, part_prior_evidence, spread
 
 SIZE = 32
-UPPER, LEFT, RIGHT = 4, 15, 16  # channels of the parts below
+UPPER, COAT, PANTS, LEFT, RIGHT = 4, 6, 8, 15, 16  # channels of the parts below
 
 
 def inputs() -> tuple[torch.Tensor, ...]:
@@ -148,3 +148,34 @@ def test_own_share_leans_on_the_guess_in_evaluation_alone():
         assert torch.equal(*(refine(x, first, masks, parts)[1] for refine in refinements))
     with pytest.raises(DeoccError, match="own_share is 2"):
         ContentRecoveryNet(8, levels=4, prior=True, own_share=2)
+
+
+def test_a_hidden_coat_shows_the_colour_of_visible_upper_clothes_where_common_colours_are_known() -> None:
+    image, valid, amodal, modal, parts, target = inputs()
+    coat = parts.clone()
+    coat[:, COAT, 10:16, 16:24] = 1  # what is hidden of the upper part is called a coat
+    coat[:, UPPER, 10:16, 16:24] = 0
+    seen = valid * amodal
+    common = torch.zeros(19, 3)
+    common[COAT] = torch.tensor([0.0, 0.5, 0.0])
+    guess, _ = part_prior_evidence(image, seen, modal, coat, common)
+    assert torch.allclose(guess[..., 12:14, 18:22], target[..., 12:14, 18:22], atol=0.1)  # blue
+    trousers = parts.clone()
+    trousers[:, PANTS, 10:16, 16:24] = 1
+    trousers[:, UPPER, 10:16, 16:24] = 0
+    common[PANTS] = torch.tensor([0.0, 0.5, 0.0])
+    guess, _ = part_prior_evidence(image, seen, modal, trousers, common)
+    assert guess[0, 1, 13, 20] > 0.4 and guess[0, 2, 13, 20] < 0.1  # nothing upper says so of trousers
+
+
+def test_in_evaluation_mode_evidence_lies_nearer_to_the_hole() -> None:
+    """The pixels next to the hole but one, green in a blue part, count only where the rim is narrow."""
+    image, valid, amodal, modal, parts, _ = inputs()
+    image[..., 4:16, 14] = torch.tensor([0.0, 1.0, 0.0])[:, None]
+    net = ContentRecoveryNet(8, levels=4, whole=True, rim=3)
+    green = {}
+    for training in (True, False):
+        net.train(training)
+        guess, _ = net.first_guess(image, valid, amodal, modal, parts)
+        green[training] = float(guess[0, 1, 12, 17])
+    assert green[False] > green[True] + 0.1

@@ -18,6 +18,10 @@ OUTLIER = 2.0  # deviations from the person's colour from which a mixture is mov
 SLACK = 12.0  # grey levels added to them; a pixel that is nearer to the person is not moved at all
 MIXED = 0.25  # least share of the occluder's colour in a mixture
 GRID = 384  # finest grid of mean colours along the frame's side
+SOFT = 0.004  # width of the rim in which the occluder's soft edge is looked for, as `REACH`
+STEP = 2.0  # distance from that rim at which the colours of both sides are taken, photo pixels
+APART = 20.0  # least difference of these colours, and of a mixture from the person's, grey levels
+SHARE = 0.35  # least share of the occluder's colour in a mixture
 
 
 def without_bleed(
@@ -41,20 +45,99 @@ def without_bleed(
     hidden = amodal_mask & ~modal_mask
     if not hidden.any():
         return modal_mask
-    reach, sigma = max(LEAST * min(1.0, side / SMALL), REACH * side), max(1.5, WINDOW * side)
-    x0, y0, x1, y1 = mask_box(hidden)
-    margin = int(np.ceil(reach + 4 * sigma))
-    window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+    reach, sigma = _width(REACH, side), max(1.5, WINDOW * side)
+    window = _around(hidden, int(np.ceil(reach + 4 * sigma)))
     photo, seen, hole = image[window], modal_mask[window], hidden[window]
     band = seen & (distance_from(hole) <= reach)
     bad = np.zeros_like(band)
     bad[band] = _foreign(photo, seen, hole, band, reach, sigma, min(1.0, GRID / side))
+    kept = modal_mask.copy()
+    kept[window] &= ~_connected(bad, hole)
+    return kept
+
+
+def without_soft_edge(
+    image: np.ndarray, modal_mask: np.ndarray, amodal_mask: np.ndarray, side: float
+) -> np.ndarray:
+    """The visible mask without the soft edge of what hides the person.
+
+    Each pixel of a narrow rim is compared with the photo a few pixels farther on, straight across the edge,
+    on both sides: a soft edge is a mixture of these colours. Arguments and result as of `without_bleed`.
+
+    Differs from the paper: this step is ours.
+    """
+    hidden = amodal_mask & ~modal_mask
+    if not hidden.any():
+        return modal_mask
+    width = _width(SOFT, side)
+    window = _around(hidden, int(np.ceil(width + STEP)) + 2)
+    photo, seen, hole = image[window], modal_mask[window], hidden[window]
+    kept = modal_mask.copy()
+    kept[window] &= ~_connected(_soft_edge(photo, seen, hole, width), hole)
+    return kept
+
+
+def _width(share: float, side: float) -> float:
+    """A rim's width, photo pixels."""
+    return max(LEAST * min(1.0, side / SMALL), share * side)
+
+
+def _around(hidden: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """The box of the hidden part with a margin, as slices."""
+    x0, y0, x1, y1 = mask_box(hidden)
+    return np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+
+
+def _connected(bad: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The bad pixels that are connected with the hole, h x w bool."""
     _, labels = cv2.connectedComponents(as_bytes(bad | hole), connectivity=4)
     touching = np.zeros(int(labels.max()) + 1, bool)
     touching[np.unique(labels[hole])] = True
-    kept = modal_mask.copy()
-    kept[window] &= ~(bad & touching[labels])
-    return kept
+    return bad & touching[labels]
+
+
+def _soft_edge(photo: np.ndarray, seen: np.ndarray, hole: np.ndarray, width: float) -> np.ndarray:
+    """Visible pixels at the hole that mix the colours of both sides of its edge; h x w bool.
+
+    Args:
+        photo: h x w x 3 uint8.
+        seen, hole: h x w bool.
+        width: of the rim, photo pixels.
+    """
+    bad = np.zeros_like(hole)
+    away, nearest = cv2.distanceTransformWithLabels(
+        as_bytes(~hole), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rim = np.argwhere(seen & (away <= width))
+    if not len(rim):
+        return bad
+    y, x = rim.T
+    places = np.zeros((int(nearest.max()) + 1, 2), np.int64)
+    places[nearest[hole]] = np.argwhere(hole)
+    edge = places[nearest[y, x]]
+    far = np.linalg.norm(rim - edge, axis=1)
+    inward = (rim - edge) / far[:, None]
+    calm = cv2.GaussianBlur(photo, (0, 0), 0.6)
+
+    def at(distance: np.ndarray | float, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Colours (P x 3) at a distance from the edge, and which of these places lie inside a mask."""
+        found = np.rint(edge + inward * np.reshape(distance, (-1, 1))).astype(np.int64)
+        within = np.clip(found, 0, np.array(hole.shape) - 1)
+        row, column = within.T
+        return calm[row, column].astype(np.float32), inside[row, column] & (found == within).all(1)
+
+    person, known = at(np.maximum(width, far) + STEP, seen)
+    for shorter in (np.maximum(width + STEP / 2, far + STEP), np.maximum(width, far + 1.5), far + 1.5):
+        colours, inside = at(shorter, seen)  # a strip may be narrower than the rim
+        person = np.where((~known & inside)[:, None], colours, person)
+        known |= inside
+    thing, covered = at(-STEP, hole)
+    change, way = photo[y, x].astype(np.float32) - person, thing - person
+    length = np.square(way).sum(1)
+    mixed = (change * way).sum(1) > SHARE * length
+    different = (length > APART**2) & (np.square(change).sum(1) > APART**2)
+    bad[y, x] = known & covered & mixed & different
+    return bad
 
 
 def _foreign(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from deocc.inference.bleed import without_bleed
+from deocc.inference.bleed import without_bleed, without_soft_edge
 from deocc.inference.doubt import settle
 from deocc.masks import Frame, as_bytes, mask_box
 
 TRUSTED = 0.9  # IoU of M_i and the refined visible mask, on the network's grid; from here M_i's border counts
+EXACT = 0.96  # the same; from here it is as exact as true masks are, and keeps every pixel
 REACH = 0.016  # half the guided filter's window, as a share of the frame's side: 2 of 128 pixels
 EPSILON = 1e-3  # its regulariser, in squared units of image values in [0, 1]
 GRID = 384  # finest grid of its coefficients along the frame's side
@@ -39,26 +40,32 @@ def finish_masks(
         frame: the window they lie in.
         own: M_i is stage 1's own answer to a box, so that agreement with it says nothing; colours then
             decide doubtful pixels (`deocc.inference.doubt`).
-        contact: the visible mask ends before what hides the person (`without_contact`, `without_bleed`).
+        contact: the visible mask ends before what hides the person (`without_contact`, `without_bleed`,
+            `without_soft_edge`). Where stage 1 agrees with M_i, only the soft edge is given up, or nothing.
 
     Returns:
         Visible and whole mask, H x W bool; the whole one contains the visible one.
     """
     size, shape = len(modal), initial_mask.shape
     seen = frame.crop_mask(initial_mask, size)
-    agreed = not own and _agree(seen, modal > 0)
+    agreement = 0.0 if own else _iou(seen, modal > 0)
     if own:
         photo = frame.photo_mask(shape, size)
         modal, amodal = settle(frame.crop_image(image, size), modal, amodal, photo)
     visible, whole = (frame.paste(maps, shape) for maps in (modal, amodal))
     masks = visible > 0, (whole > 0) | (visible > 0)
-    if agreed:
-        return restore_detail(*masks, initial_mask, frame, size)
-    visible_mask, whole_mask = _with_visible(*masks, snap_to_image(image, visible, frame), REACH * frame.side)
-    if not contact:
-        return visible_mask, whole_mask
-    visible_mask = without_contact(visible_mask, whole_mask, CONTACT * frame.side)
-    return without_bleed(image, visible_mask, whole_mask, frame.side), whole_mask
+    if agreement >= TRUSTED:
+        visible_mask, whole_mask = restore_detail(*masks, initial_mask, frame, size)
+        contact = contact and agreement < EXACT
+    else:
+        better = snap_to_image(image, visible, frame)
+        visible_mask, whole_mask = _with_visible(*masks, better, REACH * frame.side)
+        if contact:
+            visible_mask = without_contact(visible_mask, whole_mask, CONTACT * frame.side)
+            visible_mask = without_bleed(image, visible_mask, whole_mask, frame.side)
+    if contact:
+        visible_mask = without_soft_edge(image, visible_mask, whole_mask, frame.side)
+    return visible_mask, whole_mask
 
 
 def without_contact(modal_mask: np.ndarray, amodal_mask: np.ndarray, width: float) -> np.ndarray:
@@ -83,9 +90,10 @@ def without_contact(modal_mask: np.ndarray, amodal_mask: np.ndarray, width: floa
     return kept
 
 
-def _agree(initial_mask: np.ndarray, refined: np.ndarray) -> bool:
-    """Whether two S x S masks have an IoU of `TRUSTED` or more; two empty ones agree."""
-    return bool((initial_mask & refined).sum() >= TRUSTED * (initial_mask | refined).sum())
+def _iou(initial_mask: np.ndarray, refined: np.ndarray) -> float:
+    """IoU of two S x S masks; 1 if both are empty."""
+    union = (initial_mask | refined).sum()
+    return float((initial_mask & refined).sum() / union) if union else 1.0
 
 
 def _with_visible(

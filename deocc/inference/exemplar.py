@@ -40,9 +40,9 @@ class ExemplarSettings:
     share: float = 0.1  # and the least share of the hidden pixels that they must be
     unusual: float = 1.25  # contrast above which a pixel is not copied, in the part's median contrast
     vicinity: float = 0.015  # standard deviation of the window in which contrast is measured
-    strange: float = 2.5  # difference to the painting at which nothing is copied, in contrasts of the part
+    strange: float = 3.5  # difference to the painting at which nothing is copied, in contrasts of the part
     slack: float = 10.0  # grey levels that are added to each contrast
-    gain: float = 0.85  # share of the copied frequencies
+    gain: float = 1.0  # share of the copied frequencies
     thin: float = 0.5  # below this share the copied detail fades: little material would repeat
     tear: float = 2.0  # what it costs a pixel to be copied from elsewhere than its neighbours
     shifts: int = 6  # whole pieces of a part that the search starts with

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,8 +13,11 @@ from torch import Tensor
 from deocc.inference.photo import paste_pixels
 from deocc.inference.user_mask import without_strays
 from deocc.labels import parsing_onehot
-from deocc.masks import Frame, painting_frame
+from deocc.masks import Frame, as_bytes, painting_frame
 from deocc.models import ContentRecoveryNet
+
+OUTLINE = 2  # width of the painted outline that is drawn anew from its inside, pixels of the network
+INWARD = 2.0  # standard deviation of the blur that does it, same unit
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,36 @@ def paint(
     if recolour is not None:
         guess = recolour(*guess, inputs[4])
     picture = network(*inputs, guess=guess, seed=seed)[0].float().permute(1, 2, 0).cpu().numpy()
-    filled = (inputs[2] * (1 - inputs[1]))[0, 0].cpu().numpy()
-    return paste_pixels(
-        task.image, np.ascontiguousarray(picture), np.ascontiguousarray(filled), frame, task.hole
-    )
+    amodal, valid = ((inputs[k][0, 0] > 0).cpu().numpy() for k in (2, 1))
+    picture = without_outline(np.ascontiguousarray(picture), amodal & ~valid, amodal)
+    return paste_pixels(task.image, picture, (amodal & ~valid).astype(np.float32), frame, task.hole)
+
+
+def without_outline(picture: np.ndarray, hole: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """A painting whose outline has the colours of its inside.
+
+    At the outline of people in photos, pixels mix the person with what is behind. A painter learns to paint
+    them so. Where the occluder stays in the picture beside the person, this is a thin line of a strange
+    colour.
+
+    Args:
+        picture: S x S x 3 float32.
+        hole: S x S bool, what was painted.
+        person: S x S bool, the whole person.
+
+    Returns:
+        S x S x 3 float32; changed only in `hole`, within `OUTLINE` pixels of what is not `person`.
+
+    Differs from the paper: this step is ours.
+    """
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * OUTLINE + 1, 2 * OUTLINE + 1))
+    outline = hole & (cv2.dilate(as_bytes(~person), disc) > 0)
+    inner = (hole & ~outline).astype(np.float32)
+    if not outline.any() or not inner.any():
+        return picture
+    share = cv2.GaussianBlur(inner, (0, 0), INWARD)
+    colours = cv2.GaussianBlur(picture * inner[..., None], (0, 0), INWARD)
+    mended = outline & (share > 1e-3)
+    out = picture.copy()
+    out[mended] = colours[mended] / share[mended][:, None]
+    return out

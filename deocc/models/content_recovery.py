@@ -19,6 +19,7 @@ GROWTH = (1, 2, 4, 8, 8, 8, 8)  # channels of each encoder level in units of the
 KERNELS = (7, 5, 5, 3, 3, 3, 3)  # kernel size of each encoder level
 PALETTE_SIZE = 16  # colours a part
 COMMONER = 3.0  # power of a colour's share in their mean: the plain mean is a grey-brown that few wear
+NEAREST = 1  # `rim` in evaluation mode, at most: inference gives up the occluder's rim, training does not
 ATTENTION_LEVELS = (3, 5)  # PGA follows these encoder and decoder levels
 ATTENTIONS: dict[str, dict[str, Any] | None] = {  # the rows of table 6
     "none": None,
@@ -95,7 +96,8 @@ class ContentRecoveryNet(nn.Module):
         whole: paint the whole hole, starting from the guess (`PaintingHead`); nothing is blended. All levels
             see the guess, the evidence behind it, and P_a. Takes the place of `prior`; ours.
         rim: with `whole`, visible pixels of the person within this distance of the hole, in pixels, do not
-            count as evidence of colours, because the occluder bleeds into them.
+            count as evidence of colours, because the occluder bleeds into them; at most `NEAREST` in
+            evaluation mode.
         same_part: added to the log of attention where query and key are of the same body part; 0: as in the
             paper.
 
@@ -213,7 +215,8 @@ class ContentRecoveryNet(nn.Module):
         self, image: Tensor, valid_mask: Tensor, amodal_mask: Tensor, modal_p: Tensor, amodal_p: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The guess of `whole`, N x 3 x H x W, and the evidence behind it, N x 1 x H x W; all in [0, 1]."""
-        seen = _away_from_hole(valid_mask * (amodal_mask > 0.5), amodal_mask * (1 - valid_mask), self.rim)
+        rim = self.rim if self.training else min(self.rim, NEAREST)
+        seen = _away_from_hole(valid_mask * (amodal_mask > 0.5), amodal_mask * (1 - valid_mask), rim)
         share = self.palette[..., 3:] ** COMMONER
         common = (self.palette[..., :3] * share).sum(1) / share.sum(1).clamp_min(1e-6)
         return part_prior_evidence(image, seen, modal_p, amodal_p, common if bool(common.any()) else None)

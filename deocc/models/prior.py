@@ -13,7 +13,9 @@ TWIN = 0.25  # weight of a pixel of the twin part, a left leg's for a right one
 SOME = 1e-2  # evidence at which half of the sureness is reached
 SKIN = (12, 13, 14, 15, 16)  # channels of face, arms and legs, which are of one colour where they are bare
 SKIN_SHARE = 0.2  # weight of a pixel of another of these parts, where common colours are known
-DOUBT = 2e-4  # evidence at or below which a part has a common colour, where these are known
+UPPER = (4, 5, 6, 9)  # channels of upper-clothes, dress, coat and jumpsuit, which are taken for each other
+UPPER_SHARE = 0.3  # weight of a pixel of another of these parts, where common colours are known
+DOUBT = 5e-5  # evidence at or below which a part has a common colour, where these are known
 LITTLE = 1e-5  # evidence as of `spread` at or below which a part is continued as the whole person
 
 
@@ -60,7 +62,8 @@ def part_prior_evidence(
         parsing_modal, parsing_amodal: N x 19 x H x W, classes 1 to 19: one-hot or probabilities; what they
             lack of a sum of 1 counts as the person as a whole.
         common: 19 x 3 in [0, 1], the colour that a part of which nothing shows has in the mean over people,
-            instead of the visible person's; bare parts then also show each other's colour. Black: unknown.
+            instead of the visible person's; bare parts, and clothes of the upper body, then also show each
+            other's colour. Black: unknown.
 
     Returns:
         The guess, N x 3 x H x W float32 in [0, 1], and N x 1 x H x W float32 in [0, 1]: near 1 where much of
@@ -77,7 +80,8 @@ def part_prior_evidence(
     evidence = _with_twins(shown)  # N x P x h x w
     default, doubt = person[:, None], LITTLE  # N x 1 x 3 x h x w
     if common is not None:
-        evidence[:, SKIN] += SKIN_SHARE * (shown[:, SKIN].sum(1, keepdim=True) - shown[:, SKIN])
+        for kin, weight_of_kin in ((SKIN, SKIN_SHARE), (UPPER, UPPER_SHARE)):
+            evidence[:, kin] += weight_of_kin * (shown[:, kin].sum(1, keepdim=True) - shown[:, kin])
         colour = common.to(person)[None, :, :, None, None]
         default, doubt = torch.where(colour.sum(2, keepdim=True) > 0, colour, default), DOUBT
     parts = evidence.shape[1]
