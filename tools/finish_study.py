@@ -2,7 +2,9 @@
 
 Each row switches on one step more: patches of visible clothes; none of shoes, socks and gloves; weaker
 detail of parts of which next to nothing shows; the occluder's rim hidden; weaker detail where no patch fits;
-commoner colours. The last row is the default. One case per tuning person, end to end from rough masks.
+commoner colours; colours of other clothes of the upper body, and of pixels nearer to the hole; the outline
+painted from its inside; the occluder's soft edge hidden. The last row is the default. One case per tuning
+person, end to end from rough masks.
 
     python tools/finish_study.py PEOPLE
 """
@@ -36,6 +38,13 @@ OFF: dict[str, tuple[str, Any]] = {  # a step, what it replaces, and what stands
         "deocc.inference.exemplar.calm", lambda picture, part, height: picture[part],
     ),
     "commoner colours": ("deocc.models.content_recovery.COMMONER", 1.0),
+    "all upper clothes": ("deocc.models.prior.UPPER_SHARE", 0.0),
+    "little evidence counts": ("deocc.models.prior.DOUBT", 2e-4),
+    "evidence nearer to the hole": ("deocc.models.content_recovery.NEAREST", 99),
+    "the outline from its inside": (
+        "deocc.inference.painting.without_outline", lambda picture, *_: picture,
+    ),
+    "the soft edge hidden": ("deocc.inference.borders.without_soft_edge", lambda image, modal, *_: modal),
 }  # fmt: skip
 
 

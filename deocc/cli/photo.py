@@ -88,7 +88,10 @@ def deocclude_photo(
         loading = pool.submit(load)
         ready = prepare(view)
         deoccluder = loading.result()
-    answer = deoccluder.deocclude_views([ready], samples=samples, seed=seed)[0]
+        warmer = pool.submit(_warm_up) if deoccluder.exemplar else None  # while the networks work
+        answer = deoccluder.deocclude_views([ready], samples=samples, seed=seed)[0]
+        if warmer is not None:
+            warmer.result()
     result = {
         "size": [image.shape[1], image.shape[0]],
         "frame": asdict(answer.frame),
@@ -105,6 +108,13 @@ def deocclude_photo(
             job.result()
     _remove_old_samples(out, keep=len(answer.samples), spared=[photo, *([] if mask is None else [mask])])
     return result
+
+
+def _warm_up() -> None:
+    """Loads what follows the networks."""
+    from deocc.inference.exemplar import warm_up  # loads Numba
+
+    warm_up()
 
 
 def _remove_old_samples(out: Path, keep: int, spared: Sequence[PathLike]) -> None:

@@ -120,6 +120,15 @@ def copy_texture(
     return out
 
 
+def warm_up() -> None:
+    """Loads, or for the first time compiles, the functions of the search, so that no photo waits for it."""
+    image = np.zeros((96, 64, 3), np.uint8)
+    image[::2] = 40
+    amodal, modal = np.ones((2, 96, 64), bool)
+    modal[60:] = False
+    copy_texture(image, image, modal, amodal, np.full((96, 64), LIP_CLASSES.index("coat"), np.uint8))
+
+
 def _full_level(
     image: np.ndarray,
     recovered: np.ndarray,
@@ -349,20 +358,24 @@ def _blended(full: _Level, copied: np.ndarray, s: ExemplarSettings) -> np.ndarra
     lack[full.target] = full.painted[full.target] - copied
     out = copied.copy()
     inside = full.groups[full.target]
+    material = np.bincount(full.groups[full.source], minlength=256)
     for group in np.unique(inside):
-        where = full.target & (full.groups == group)
-        lacking = blurred(lack, where, s.blur * full.height)[where]
-        material = (full.source & (full.groups == group)).sum() / where.sum()
-        share = s.gain * min(1.0, material / s.thin) * _familiar(lack, where, full.contrast[group], full, s)
-        rest = calm(full.painted, where, full.height)
-        out[inside == group] = rest + share * (out[inside == group] + lacking - rest)
+        whole = full.target & (full.groups == group)
+        x0, y0, x1, y1 = mask_box(whole)
+        box = np.s_[y0:y1, x0:x1]
+        where, mine = whole[box], inside == group
+        lacking = blurred(lack[box], where, s.blur * full.height)[where]
+        amount = s.gain * min(1.0, material[group] / (len(lacking) * s.thin))
+        share = amount * _familiar(lack[box], where, full.contrast[group], full.height, s)
+        rest = calm(full.painted[box], where, full.height)
+        out[mine] = rest + share * (out[mine] + lacking - rest)
     return np.clip(np.rint(out), 0, 255).astype(np.uint8)
 
 
 def _familiar(
-    lack: np.ndarray, where: np.ndarray, contrast: float, full: _Level, s: ExemplarSettings
+    lack: np.ndarray, where: np.ndarray, contrast: float, height: float, s: ExemplarSettings
 ) -> np.ndarray:
     """Weight of a copy, P x 1 in [0, 1]: low where its colours are far from the painting's."""
-    apart = np.square(lack).sum(-1, keepdims=True)
-    apart = np.sqrt(blurred(apart, where, s.vicinity * full.height)[where])
+    apart = np.einsum("ijk,ijk->ij", lack, lack)[..., None]
+    apart = np.sqrt(blurred(apart, where, s.vicinity * height)[where])
     return np.clip(2 - 2 * apart / (s.strange * (contrast + s.slack)), 0, 1)
