@@ -3,8 +3,8 @@
 Each row switches on one step more: patches of visible clothes; none of shoes, socks and gloves; weaker
 detail of parts of which next to nothing shows; the occluder's rim hidden; weaker detail where no patch fits;
 commoner colours; colours of other clothes of the upper body, and of pixels nearer to the hole; the outline
-painted from its inside; the occluder's soft edge hidden. The last row is the default. One case per tuning
-person, end to end from rough masks.
+painted from its inside; labels as on the visible other side; the occluder's soft edge hidden. The last row is
+the default. One case per tuning person, end to end from rough masks.
 
     python tools/finish_study.py PEOPLE
 """
@@ -43,6 +43,9 @@ OFF: dict[str, tuple[str, Any]] = {  # a step, what it replaces, and what stands
     "evidence nearer to the hole": ("deocc.models.content_recovery.NEAREST", 99),
     "the outline from its inside": (
         "deocc.inference.painting.without_outline", lambda picture, *_: picture,
+    ),
+    "labels as on the other side": (
+        "deocc.inference.photo.as_the_other_side", lambda modal, amodal, parsing: parsing,
     ),
     "the soft edge hidden": ("deocc.inference.borders.without_soft_edge", lambda image, modal, *_: modal),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from deocc.inference.answers import Completion, Deocclusion, as_array
 from deocc.inference.borders import finish_masks
 from deocc.inference.clicks import honoured
 from deocc.inference.detail import add_detail
+from deocc.inference.symmetry import as_the_other_side
 from deocc.inference.user_mask import MUCH, follow_exactly, share_given_up
 from deocc.inference.views import View
 from deocc.labels import NUM_CLASSES
@@ -60,6 +61,7 @@ def to_photo(
     """
     hidden = amodal & ~modal
     parsing = paste_parsing(as_array(masks.parsing_amodal), view.frame, amodal)
+    parsing = as_the_other_side(modal, amodal, parsing)
     picture = view.image
     if painted is not None:
         recovered, filled = (as_array(maps) for maps in painted)

@@ -19,6 +19,7 @@ from deocc.inference.answers import Deocclusion
 from deocc.inference.detail import add_detail
 from deocc.inference.painting import PaintingTask, paint
 from deocc.inference.photo import paste_parsing
+from deocc.inference.symmetry import as_the_other_side
 from deocc.inference.user_mask import without_strays
 from deocc.inference.views import View, check_count
 from deocc.labels import FLIP_PAIRS
@@ -137,7 +138,8 @@ def _layouts(deoccluder: Any, view: View, task: PaintingTask, count: int, seed: 
     layouts = [task.parsing]
     for logits, varied in zip(maps, views, strict=True):
         labels = paste_parsing(np.ascontiguousarray(logits), varied.frame, task.amodal_mask)
-        layouts.append(np.where(task.modal_mask, task.parsing, labels))
+        labels = np.where(task.modal_mask, task.parsing, labels)
+        layouts.append(as_the_other_side(task.modal_mask, task.amodal_mask, labels))
     return layouts
 
 
