@@ -60,6 +60,14 @@ def test_slivers_stay_as_they_are() -> None:
     assert person.mended() is person.parsing
 
 
+def test_small_patches_stay_and_larger_ones_do_not() -> None:
+    """The person has 9,000 pixels: 64 are too few, 144 are enough."""
+    for size, kept in ((8, True), (12, False)):
+        person = Person()
+        person.parsing[40 : 40 + size, 70 : 70 + size] = RIGHT_ARM
+        assert (person.mended() is person.parsing) == kept
+
+
 @pytest.mark.parametrize("column", [0, 60, 120])
 def test_visible_labels_never_change_and_shifted_people_are_alike(column: int) -> None:
     person = Person()

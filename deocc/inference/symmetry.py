@@ -12,6 +12,9 @@ from deocc.masks import as_bytes, mask_box
 
 SMOOTH = 0.1  # height of the window in which the axis is averaged, in heights of the person
 LEAST = 0.012  # width of what is corrected, same unit: slivers come from a poor axis
+PATCH = (
+    0.008  # least area of a connected piece of it, as a share of the person's: small ones look like stains
+)
 _CLASS = {name: LIP_CLASSES.index(name) for name in LIP_CLASSES}
 MENDED = frozenset(
     (_CLASS[said], _CLASS[seen])
@@ -60,11 +63,14 @@ def as_the_other_side(modal_mask: np.ndarray, amodal_mask: np.ndarray, parsing: 
     new = np.zeros_like(labels)
     new[y[wrong], x[wrong]] = shown[wrong]
     side = 2 * round(LEAST * (y1 - y0) / 2) + 1  # odd: an even one moves what it opens
-    wide = cv2.morphologyEx(as_bytes(new > 0), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) > 0
-    if not wide.any():
+    wide = cv2.morphologyEx(as_bytes(new > 0), cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    _, pieces, facts, _ = cv2.connectedComponentsWithStats(wide)
+    large = facts[:, cv2.CC_STAT_AREA] >= PATCH * (seen | hole).sum()
+    large[0] = False  # what is not corrected
+    if not large.any():
         return parsing
-    out = parsing.copy()
-    out[window][wide] = new[wide]
+    out, kept = parsing.copy(), large[pieces]
+    out[window][kept] = new[kept]
     return out
 
 
