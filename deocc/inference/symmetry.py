@@ -12,9 +12,7 @@ from deocc.masks import as_bytes, mask_box
 
 SMOOTH = 0.1  # height of the window in which the axis is averaged, in heights of the person
 LEAST = 0.012  # width of what is corrected, same unit: slivers come from a poor axis
-PATCH = (
-    0.008  # least area of a connected piece of it, as a share of the person's: small ones look like stains
-)
+PATCH = 0.008  # least area of a connected piece, as a share of the person's: small ones look like stains
 _CLASS = {name: LIP_CLASSES.index(name) for name in LIP_CLASSES}
 MENDED = frozenset(
     (_CLASS[said], _CLASS[seen])
