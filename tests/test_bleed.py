@@ -111,12 +111,39 @@ def test_mixtures_at_the_edge_are_hidden_and_the_dress_is_not() -> None:
 
 
 def test_a_narrow_strip_of_the_person_is_compared_with_what_there_is() -> None:
-    """Behind the rim, only two columns of the person are left; the street begins there."""
+    """Three columns are left of the person, fewer than a rim and the step from it; then comes the street."""
     edge = SoftEdge(70)
-    edge.seen[:, :66] = False
-    edge.whole[:, :66] = False
-    edge.photo[:, :66] = STREET
+    edge.seen[:, :67] = False
+    edge.whole[:, :67] = False
+    edge.photo[:, :67] = STREET
     assert edge.lost_columns() == {69}
+
+
+def test_a_trim_of_a_third_colour_is_no_mixture() -> None:
+    for colour in ((255, 255, 255), (0, 200, 0)):
+        scene = Scene(70, noise=1)
+        scene.photo[scene.whole] = (200, 0, 0)
+        scene.photo[:, 70:100] = (0, 0, 200)
+        scene.photo[10:110, 68:70] = colour
+        kept = without_soft_edge(scene.photo, scene.seen, scene.whole, scene.side)
+        assert np.array_equal(kept, scene.seen)
+
+
+def test_in_a_large_photo_the_edge_is_as_much_wider() -> None:
+    """Eight times the size: columns 552 to 567 have half of the occluder's colour; the rim has 8 pixels."""
+    edge, scale = SoftEdge(70), 8
+    photo, seen, whole = (
+        np.repeat(np.repeat(maps, scale, 0), scale, 1) for maps in (edge.photo, edge.seen, edge.whole)
+    )
+    lost = seen & ~without_soft_edge(photo, seen, whole, 2000.0)
+    assert set(np.nonzero(lost[320:-320])[1]) == set(range(552, 560))
+
+
+def test_mixtures_apart_from_the_edge_stay() -> None:
+    edge = SoftEdge(70)
+    edge.photo[:, 69] = DRESS
+    edge.photo[:, 68] = (np.array(DRESS) + BEAR) // 2
+    assert edge.lost_columns() == set()
 
 
 def test_an_even_photo_has_no_soft_edge() -> None:

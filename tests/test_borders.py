@@ -202,3 +202,14 @@ def test_the_iou_of_masks_on_the_grid() -> None:
     assert borders._iou(one, other) == 1
     one[0], other[0, :2] = True, True
     assert borders._iou(one, other) == 0.5
+
+
+def test_where_stage_1_corrects_the_mask_soft_edges_are_hidden_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And from a box, whatever stage 1's own mask says of itself."""
+    scene = Mixed()
+    for own in (False, True):
+        modal, _ = finish_masks(scene.image, scene.said, *scene.odds, scene.frame, own=own)
+        with monkeypatch.context() as patched:
+            patched.setattr(borders, "without_soft_edge", lambda image, modal, *_: np.zeros_like(modal))
+            found, _ = finish_masks(scene.image, scene.said, *scene.odds, scene.frame, own=own)
+        assert modal.any() and found.any() == (not own)

@@ -364,3 +364,42 @@ def test_the_painted_outline_takes_the_colours_of_its_inside() -> None:
     thin = np.zeros_like(hole)
     thin[5:35, 34] = True
     assert without_outline(painted, thin, person) is painted  # it has no inside
+
+
+def test_the_outline_is_drawn_anew_but_not_at_the_photos_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    amodal = np.zeros((120, 120), bool)
+    amodal[5:115, :30] = True
+    modal = amodal.copy()
+    modal[60:] = False
+    task = PaintingTask(np.full((120, 120, 3), 90, np.uint8), modal, amodal, amodal.astype(np.uint8) * 5)
+    changed = []
+
+    def watched(picture: np.ndarray, hole: np.ndarray, person: np.ndarray) -> np.ndarray:
+        noise = np.random.default_rng(0).random(picture.shape, np.float32)
+        changed.append((without_outline(noise, hole, person) != noise).any(2))
+        return without_outline(picture, hole, person)
+
+    monkeypatch.setattr("deocc.inference.painting.without_outline", watched)
+    paint(painter_net(), task, 64)
+    columns = np.nonzero(changed[0])[1]
+    hole = task.frame().crop_mask(task.hole, 64)
+    first, last = np.nonzero(hole.any(0))[0][[0, -1]]
+    middle = changed[0][np.nonzero(hole.any(1))[0][3:-6]]
+    assert last in columns and first < last and not middle[:, first].any() and middle[:, last].all()
+
+
+def test_answers_and_samples_have_the_labels_of_the_other_side(
+    deoccluder: Deoccluder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_hair(modal_mask: np.ndarray, amodal_mask: np.ndarray, parsing: np.ndarray) -> np.ndarray:
+        return np.where(amodal_mask, 2, 0).astype(np.uint8)
+
+    case, layouts = person_case(), []
+    monkeypatch.setattr("deocc.inference.photo.as_the_other_side", all_hair)
+    monkeypatch.setattr("deocc.inference.samples.as_the_other_side", all_hair)
+    monkeypatch.setattr(
+        "deocc.inference.samples.paint", lambda network, task, *_: layouts.append(task.parsing) or task.image
+    )
+    answer = deoccluder.deocclude(case.image, case.modal_mask, samples=2)
+    assert set(np.unique(answer.parsing)) == {0, 2}
+    assert len(layouts) == 2 and all(set(np.unique(parts)) <= {0, 2} for parts in layouts)

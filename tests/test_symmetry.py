@@ -41,6 +41,60 @@ def test_a_hidden_arm_has_the_sleeve_of_the_other_one() -> None:
     assert np.array_equal(person.mended(), truth.parsing)
 
 
+def test_an_arm_is_bare_where_the_other_one_is_seen_to_be() -> None:
+    """A hidden bare arm bent across the body, and a visible one that hangs."""
+    person = Person()
+    person.parsing[20:90, 30:40] = LEFT_ARM
+    person.parsing[20:60, 80:90] = RIGHT_ARM
+    person.parsing[50:62, 62:90] = RIGHT_ARM
+    assert person.mended() is person.parsing
+
+
+def test_a_single_leg_from_the_side_has_one_side() -> None:
+    person = Person()
+    person.parsing[100:] = 0
+    person.parsing[100:190, 50:70] = LEFT_LEG
+    person.parsing[100:190, 60:70] = PANTS
+    person.amodal = person.parsing > 0
+    person.modal = person.amodal & (np.arange(120) < 60)
+    assert (person.mended()[112:185, 50:69] == LEFT_LEG).all()
+
+
+def test_stray_pixels_of_an_exact_mask_do_not_move_the_axis() -> None:
+    person = Person()
+    person.parsing[100:190, 65:85] = PANTS
+    plain = person.mended()
+    for name in ("parsing", "amodal", "modal"):
+        setattr(person, name, np.pad(getattr(person, name), ((0, 60), (0, 140))))
+    for y in (120, 150):
+        person.modal[y : y + 6, 220:226] = person.amodal[y : y + 6, 220:226] = True
+        person.parsing[y : y + 6, 220:226] = SHIRT
+    assert np.array_equal(person.mended()[:200, :120], plain)
+
+
+def test_the_axis_leans_with_the_person() -> None:
+    person, truth = Person(), Person()
+    person.parsing[100:190, 65:85] = PANTS
+    for one in (person, truth):
+        for name in ("parsing", "amodal", "modal"):
+            rows = np.pad(getattr(one, name), ((0, 0), (0, 60)))
+            setattr(one, name, np.stack([np.roll(row, y // 4) for y, row in enumerate(rows)]))
+    wrong = (person.mended() != truth.parsing)[110:185]
+    assert wrong.sum() < 0.1 * (truth.parsing == RIGHT_LEG).sum()
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [("right-arm", "coat"), ("right-arm", "dress"), ("pants", "dress"), ("skirt", "left-leg")],
+)
+def test_each_pair_of_labels(said: str, seen: str) -> None:
+    person = Person()
+    person.parsing[10:100, 30:60] = LIP_CLASSES.index(seen)
+    person.parsing[10:100, 60:90] = LIP_CLASSES.index(said)
+    mended = person.mended()[15:95, 62:88]
+    assert (mended == LIP_CLASSES.index(seen.replace("left", "right"))).all()
+
+
 def test_trousers_on_the_visible_side_are_trousers_on_the_other() -> None:
     person = Person()
     person.parsing[100:190, 35:55] = PANTS

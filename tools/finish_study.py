@@ -2,9 +2,9 @@
 
 Each row switches on one step more: patches of visible clothes; none of shoes, socks and gloves; weaker
 detail of parts of which next to nothing shows; the occluder's rim hidden; weaker detail where no patch fits;
-commoner colours; colours of other clothes of the upper body, and of pixels nearer to the hole; the outline
-painted from its inside; labels as on the visible other side; the occluder's soft edge hidden. The last row is
-the default. One case per tuning person, end to end from rough masks.
+commoner colours; colours of other clothes of the upper body, of a few pixels, and of pixels nearer to the
+hole; the outline painted from its inside; labels as on the visible other side; the occluder's soft edge
+hidden. The last row is the default. One case per tuning person, end to end from rough masks.
 
     python tools/finish_study.py PEOPLE
 """

@@ -88,10 +88,9 @@ def deocclude_photo(
         loading = pool.submit(load)
         ready = prepare(view)
         deoccluder = loading.result()
-        warmer = pool.submit(_warm_up) if deoccluder.exemplar else None  # while the networks work
+        if deoccluder.exemplar:
+            pool.submit(_warm_up)  # while the networks work; an error comes again where it is needed
         answer = deoccluder.deocclude_views([ready], samples=samples, seed=seed)[0]
-        if warmer is not None:
-            warmer.result()
     result = {
         "size": [image.shape[1], image.shape[0]],
         "frame": asdict(answer.frame),
@@ -111,8 +110,8 @@ def deocclude_photo(
 
 
 def _warm_up() -> None:
-    """Loads what follows the networks."""
-    from deocc.inference.exemplar import warm_up  # loads Numba
+    """Loads Numba and what it has compiled, half a second that the painting would wait for."""
+    from deocc.inference.exemplar import warm_up
 
     warm_up()
 

@@ -18,10 +18,11 @@ OUTLIER = 2.0  # deviations from the person's colour from which a mixture is mov
 SLACK = 12.0  # grey levels added to them; a pixel that is nearer to the person is not moved at all
 MIXED = 0.25  # least share of the occluder's colour in a mixture
 GRID = 384  # finest grid of mean colours along the frame's side
-SOFT = 0.004  # width of the rim in which the occluder's soft edge is looked for, as `REACH`
-STEP = 2.0  # distance from that rim at which the colours of both sides are taken, photo pixels
-APART = 20.0  # least difference of these colours, and of a mixture from the person's, grey levels
-SHARE = 0.35  # least share of the occluder's colour in a mixture
+SOFT = 0.004  # width of the rim in which a soft edge is looked for, same unit; at least as `LEAST`
+STEP = 2.0  # least distance from that rim, and from the edge, of the colours of both sides, photo pixels
+APART = 20.0  # least difference of these two, and of a soft edge's pixel from the person's, grey levels
+SHARE = 0.35  # least share of the occluder's colour in a soft edge's pixel
+OFF = 0.35  # how far it may be from every mixture, in differences of the two; `APART` is always allowed
 
 
 def without_bleed(
@@ -70,7 +71,7 @@ def without_soft_edge(
     if not hidden.any():
         return modal_mask
     width = _width(SOFT, side)
-    window = _around(hidden, int(np.ceil(width + STEP)) + 2)
+    window = _around(hidden, int(np.ceil(width + max(STEP, width))) + 2)
     photo, seen, hole = image[window], modal_mask[window], hidden[window]
     kept = modal_mask.copy()
     kept[window] &= ~_connected(_soft_edge(photo, seen, hole, width), hole)
@@ -126,15 +127,18 @@ def _soft_edge(photo: np.ndarray, seen: np.ndarray, hole: np.ndarray, width: flo
         row, column = within.T
         return calm[row, column].astype(np.float32), inside[row, column] & (found == within).all(1)
 
-    person, known = at(np.maximum(width, far) + STEP, seen)
-    for shorter in (np.maximum(width + STEP / 2, far + STEP), np.maximum(width, far + 1.5), far + 1.5):
+    step = max(STEP, width)
+    person, known = at(np.maximum(width, far) + step, seen)
+    for shorter in (np.maximum(width + step / 2, far + step), np.maximum(width, far + 1.5), far + 1.5):
         colours, inside = at(shorter, seen)  # a strip may be narrower than the rim
         person = np.where((~known & inside)[:, None], colours, person)
         known |= inside
-    thing, covered = at(-STEP, hole)
+    thing, covered = at(-step, hole)
     change, way = photo[y, x].astype(np.float32) - person, thing - person
     length = np.square(way).sum(1)
-    mixed = (change * way).sum(1) > SHARE * length
+    share = (change * way).sum(1) / np.maximum(length, 1)
+    off = np.square(change - share[:, None] * way).sum(1)
+    mixed = (share > SHARE) & (off <= np.maximum(APART**2, OFF**2 * length))
     different = (length > APART**2) & (np.square(change).sum(1) > APART**2)
     bad[y, x] = known & covered & mixed & different
     return bad

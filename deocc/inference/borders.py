@@ -14,7 +14,7 @@ from deocc.inference.doubt import settle
 from deocc.masks import Frame, as_bytes, mask_box
 
 TRUSTED = 0.9  # IoU of M_i and the refined visible mask, on the network's grid; from here M_i's border counts
-EXACT = 0.96  # the same; from here it is as exact as true masks are, and keeps every pixel
+EXACT = 0.96  # the same; from here M_i is as exact as true masks are, and keeps every pixel
 REACH = 0.016  # half the guided filter's window, as a share of the frame's side: 2 of 128 pixels
 EPSILON = 1e-3  # its regulariser, in squared units of image values in [0, 1]
 GRID = 384  # finest grid of its coefficients along the frame's side
@@ -41,7 +41,8 @@ def finish_masks(
         own: M_i is stage 1's own answer to a box, so that agreement with it says nothing; colours then
             decide doubtful pixels (`deocc.inference.doubt`).
         contact: the visible mask ends before what hides the person (`without_contact`, `without_bleed`,
-            `without_soft_edge`). Where stage 1 agrees with M_i, only the soft edge is given up, or nothing.
+            `without_soft_edge`). Where stage 1 agrees with M_i, only the soft edge is given up, and from
+            `EXACT` on nothing.
 
     Returns:
         Visible and whole mask, H x W bool; the whole one contains the visible one.

@@ -93,7 +93,8 @@ def paint(
         guess = recolour(*guess, inputs[4])
     picture = network(*inputs, guess=guess, seed=seed)[0].float().permute(1, 2, 0).cpu().numpy()
     amodal, valid = ((inputs[k][0, 0] > 0).cpu().numpy() for k in (2, 1))
-    picture = without_outline(np.ascontiguousarray(picture), amodal & ~valid, amodal)
+    beyond = frame.photo_mask(task.hole.shape, size) == 0  # the person goes on there
+    picture = without_outline(np.ascontiguousarray(picture), amodal & ~valid, amodal | beyond)
     return paste_pixels(task.image, picture, (amodal & ~valid).astype(np.float32), frame, task.hole)
 
 
@@ -107,7 +108,7 @@ def without_outline(picture: np.ndarray, hole: np.ndarray, person: np.ndarray) -
     Args:
         picture: S x S x 3 float32.
         hole: S x S bool, what was painted.
-        person: S x S bool, the whole person.
+        person: S x S bool, the whole person, and what is beyond the photo's border.
 
     Returns:
         S x S x 3 float32; changed only in `hole`, within `OUTLINE` pixels of what is not `person`.

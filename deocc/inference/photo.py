@@ -61,7 +61,8 @@ def to_photo(
     """
     hidden = amodal & ~modal
     parsing = paste_parsing(as_array(masks.parsing_amodal), view.frame, amodal)
-    parsing = as_the_other_side(modal, amodal, parsing)
+    if painted is None:  # otherwise stage 2 has painted these labels already
+        parsing = as_the_other_side(modal, amodal, parsing)
     picture = view.image
     if painted is not None:
         recovered, filled = (as_array(maps) for maps in painted)

@@ -12,9 +12,9 @@ DECAY = 0.5  # weight of a pyramid level over that of the next finer one
 TWIN = 0.25  # weight of a pixel of the twin part, a left leg's for a right one
 SOME = 1e-2  # evidence at which half of the sureness is reached
 SKIN = (12, 13, 14, 15, 16)  # channels of face, arms and legs, which are of one colour where they are bare
-SKIN_SHARE = 0.2  # weight of a pixel of another of these parts, where common colours are known
+SKIN_SHARE = 0.2  # weight of a pixel of another bare part, where common colours are known
 UPPER = (4, 5, 6, 9)  # channels of upper-clothes, dress, coat and jumpsuit, which are taken for each other
-UPPER_SHARE = 0.3  # weight of a pixel of another of these parts, where common colours are known
+UPPER_SHARE = 0.3  # weight of a pixel of another of these clothes, where common colours are known
 DOUBT = 5e-5  # evidence at or below which a part has a common colour, where these are known
 LITTLE = 1e-5  # evidence as of `spread` at or below which a part is continued as the whole person
 
@@ -67,7 +67,7 @@ def part_prior_evidence(
 
     Returns:
         The guess, N x 3 x H x W float32 in [0, 1], and N x 1 x H x W float32 in [0, 1]: near 1 where much of
-        a pixel's part shows nearby, 0 where nothing of it does.
+        a pixel's part (or its kin) shows nearby, 0 where nothing of it does.
 
     Differs from the paper: this step is ours.
     """
@@ -80,8 +80,8 @@ def part_prior_evidence(
     evidence = _with_twins(shown)  # N x P x h x w
     default, doubt = person[:, None], LITTLE  # N x 1 x 3 x h x w
     if common is not None:
-        for kin, weight_of_kin in ((SKIN, SKIN_SHARE), (UPPER, UPPER_SHARE)):
-            evidence[:, kin] += weight_of_kin * (shown[:, kin].sum(1, keepdim=True) - shown[:, kin])
+        for kin, factor in ((SKIN, SKIN_SHARE), (UPPER, UPPER_SHARE)):
+            evidence[:, kin] += factor * (shown[:, kin].sum(1, keepdim=True) - shown[:, kin])
         colour = common.to(person)[None, :, :, None, None]
         default, doubt = torch.where(colour.sum(2, keepdim=True) > 0, colour, default), DOUBT
     parts = evidence.shape[1]
