@@ -188,20 +188,13 @@ def test_a_confirmed_mask_gives_up_soft_edges_unless_it_is_as_exact_as_a_true_on
 ) -> None:
     scene = Mixed()
     scene.image[:, 131:133] = (np.array((40, 190, 60)) + scene.image[150, 100]) // 2  # mixed columns
-    monkeypatch.setattr(borders, "_iou", lambda *_: agreement)
+    monkeypatch.setattr(borders, "mask_iou", lambda *_: agreement)
     modal, amodal = scene.finished(scene.said)
     mixed = scene.said & np.isin(np.arange(260), (131, 132))
     kept = (modal & mixed).sum() / mixed.sum()
     assert mixed.sum() > 50 and (kept == 1 if exact else kept < 0.02)
     assert np.array_equal(scene.finished(scene.said, contact=False)[0] & mixed, mixed)
     assert (amodal & mixed).sum() == mixed.sum()
-
-
-def test_the_iou_of_masks_on_the_grid() -> None:
-    one, other = np.zeros((2, 4, 4), bool)
-    assert borders._iou(one, other) == 1
-    one[0], other[0, :2] = True, True
-    assert borders._iou(one, other) == 0.5
 
 
 def test_where_stage_1_corrects_the_mask_soft_edges_are_hidden_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from deocc.inference.bleed import without_bleed, without_soft_edge
 from deocc.inference.doubt import settle
 from deocc.masks import Frame, as_bytes, mask_box
+from deocc.metrics import mask_iou
 
 TRUSTED = 0.9  # IoU of M_i and the refined visible mask, on the network's grid; from here M_i's border counts
 EXACT = 0.96  # the same; from here M_i is as exact as true masks are, and keeps every pixel
@@ -49,7 +50,7 @@ def finish_masks(
     """
     size, shape = len(modal), initial_mask.shape
     seen = frame.crop_mask(initial_mask, size)
-    agreement = 0.0 if own else _iou(seen, modal > 0)
+    agreement = 0.0 if own else mask_iou(seen, modal > 0)
     if own:
         photo = frame.photo_mask(shape, size)
         modal, amodal = settle(frame.crop_image(image, size), modal, amodal, photo)
@@ -89,12 +90,6 @@ def without_contact(modal_mask: np.ndarray, amodal_mask: np.ndarray, width: floa
     kept = modal_mask.copy()
     kept[window] &= cv2.dilate(as_bytes(hidden[window]), disc) == 0
     return kept
-
-
-def _iou(initial_mask: np.ndarray, refined: np.ndarray) -> float:
-    """IoU of two S x S masks; 1 if both are empty."""
-    union = (initial_mask | refined).sum()
-    return float((initial_mask & refined).sum() / union) if union else 1.0
 
 
 def _with_visible(
