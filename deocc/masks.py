@@ -39,6 +39,17 @@ def mask_box(mask: np.ndarray) -> Box:
     return x, y, x + width, y + height
 
 
+def around(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns of a mask's box with a margin, cut at the picture's border.
+
+    Args:
+        mask: H x W bool, not empty.
+        margin: pixels.
+    """
+    x0, y0, x1, y1 = mask_box(mask)
+    return slice(max(0, y0 - margin), y1 + margin), slice(max(0, x0 - margin), x1 + margin)
+
+
 def pack_bits(masks: Sequence[np.ndarray]) -> np.ndarray:
     """Up to eight masks (H x W bool) as the bits of one H x W uint8 picture, so that one warp moves all."""
     packed = as_bytes(masks[0]).copy()

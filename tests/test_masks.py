@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deocc.errors import DeoccError
-from deocc.masks import Frame, mask_box, occlusion_ratio, person_frame
+from deocc.masks import Frame, around, mask_box, occlusion_ratio, person_frame
 
 
 def disc(shape: tuple[int, int], centre: tuple[float, float], radius: float) -> np.ndarray:
@@ -145,3 +145,14 @@ def test_masks_warp_together_as_each_alone(shape: tuple[int, int, int], count: i
     frame = Frame(*rng.uniform(-4, 4, 2), rng.uniform(2, 20))
     for mask, together in zip(masks, frame.crop_masks(masks, 16), strict=True):
         assert together.dtype == bool and (together == frame.crop_mask(mask, 16)).all()
+
+
+def test_the_window_around_a_mask_ends_at_the_pictures_border() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[2:5, 10:12] = True
+    inside = np.zeros_like(mask)
+    inside[around(mask, 3)] = True
+    assert np.array_equal(np.argwhere(inside)[[0, -1]], [[0, 7], [7, 14]])
+    assert mask[around(mask)].all() and mask[around(mask)].shape == (3, 2)
+    with pytest.raises(DeoccError, match="empty"):
+        around(np.zeros_like(mask))

@@ -13,7 +13,7 @@ from PIL import Image
 from deocc.errors import DeoccError
 from deocc.figures.colours import INVISIBLE, PAPER, WHOLE, Colour
 from deocc.figures.panels import mask_layer, overlay_masks, parsing_picture
-from deocc.masks import mask_box
+from deocc.masks import around
 
 if TYPE_CHECKING:
     from deocc.inference.answers import Deocclusion
@@ -93,8 +93,7 @@ def cut_out(picture: np.ndarray, amodal_mask: np.ndarray, margin: int = 2) -> np
     Returns:
         h x w x 4 uint8 RGBA; opaque inside the mask but for its outermost pixels, transparent outside.
     """
-    x0, y0, x1, y1 = mask_box(amodal_mask)
-    window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+    window = around(amodal_mask, margin)
     inside = amodal_mask[window].astype(np.float32)
     alpha = np.minimum(cv2.blur(inside, (3, 3), borderType=cv2.BORDER_REPLICATE), inside)
     return np.dstack([picture[window], np.rint(255 * alpha).astype(np.uint8)])

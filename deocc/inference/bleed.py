@@ -7,7 +7,7 @@ show in the recovered picture as a thin line where the occluder stood, and lead 
 import cv2
 import numpy as np
 
-from deocc.masks import as_bytes, distance_from, mask_box
+from deocc.masks import around, as_bytes, distance_from
 
 REACH = 0.011  # farthest from the hidden part that a pixel is moved to it, as a share of the frame's side
 LEAST = 2.0  # and at least so far, photo pixels; less in a frame below `SMALL` pixels
@@ -47,7 +47,7 @@ def without_bleed(
     if not hidden.any():
         return modal_mask
     reach, sigma = _width(REACH, side), max(1.5, WINDOW * side)
-    window = _around(hidden, int(np.ceil(reach + 4 * sigma)))
+    window = around(hidden, int(np.ceil(reach + 4 * sigma)))
     photo, seen, hole = image[window], modal_mask[window], hidden[window]
     band = seen & (distance_from(hole) <= reach)
     bad = np.zeros_like(band)
@@ -71,7 +71,7 @@ def without_soft_edge(
     if not hidden.any():
         return modal_mask
     width = _width(SOFT, side)
-    window = _around(hidden, int(np.ceil(width + max(STEP, width))) + 2)
+    window = around(hidden, int(np.ceil(width + max(STEP, width))) + 2)
     photo, seen, hole = image[window], modal_mask[window], hidden[window]
     kept = modal_mask.copy()
     kept[window] &= ~_connected(_soft_edge(photo, seen, hole, width), hole)
@@ -81,12 +81,6 @@ def without_soft_edge(
 def _width(share: float, side: float) -> float:
     """A rim's width, photo pixels."""
     return max(LEAST * min(1.0, side / SMALL), share * side)
-
-
-def _around(hidden: np.ndarray, margin: int) -> tuple[slice, slice]:
-    """The box of the hidden part with a margin, as slices."""
-    x0, y0, x1, y1 = mask_box(hidden)
-    return np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
 
 
 def _connected(bad: np.ndarray, hole: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from deocc.inference.bleed import without_bleed, without_soft_edge
 from deocc.inference.doubt import settle
-from deocc.masks import Frame, as_bytes, mask_box
+from deocc.masks import Frame, around, as_bytes
 from deocc.metrics import mask_iou
 
 TRUSTED = 0.9  # IoU of M_i and the refined visible mask, on the network's grid; from here M_i's border counts
@@ -84,8 +84,7 @@ def without_contact(modal_mask: np.ndarray, amodal_mask: np.ndarray, width: floa
     pixels = round(width)
     if pixels < 1 or not hidden.any():
         return modal_mask
-    x0, y0, x1, y1 = mask_box(hidden)
-    window = np.s_[max(0, y0 - pixels) : y1 + pixels, max(0, x0 - pixels) : x1 + pixels]
+    window = around(hidden, pixels)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
     kept = modal_mask.copy()
     kept[window] &= cv2.dilate(as_bytes(hidden[window]), disc) == 0
@@ -151,8 +150,7 @@ def snap_to_image(image: np.ndarray, log_odds: np.ndarray, frame: Frame) -> np.n
     if not inside.any():
         return out
     margin = round(2 * REACH * frame.side) + 2
-    x0, y0, x1, y1 = mask_box(inside)
-    window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+    window = around(inside, margin)
     photo, odds = image[window], log_odds[window]
     soft = np.where(odds == 0, 0, 1 / (1 + np.exp(-odds))).astype(np.float32)
     scale = min(1.0, GRID / frame.side)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from deocc.labels import IGNORE, LIP_CLASSES, merge_sides
-from deocc.masks import Box, mask_box
+from deocc.masks import around, mask_box
 
 WIDE = 10.0  # standard deviation of wide blurs on their coarser grid, pixels; up to twice this none is wide
 KEPT = 0.5  # share of the painted detail that stays in a part that shows nowhere
@@ -29,7 +29,7 @@ def blurred(picture: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
     out = np.zeros(picture.shape, np.float32)
     if not known.any():
         return out
-    window = _slices(mask_box(known))
+    window = around(known)
     mask = known[window]
     sums: Any = picture[window] * mask[..., None]
     counts: Any = mask.astype(np.float32)
@@ -84,7 +84,7 @@ def calm_unseen(
         if group in DRAWN or group in (0, IGNORE):
             continue
         part = hole & (groups == group)
-        inner = _slices(mask_box(part))
+        inner = around(part)
         mask = part[inner]
         pixels = out[window][inner]
         found = calm(pixels.astype(np.float32), mask, y1 - y0, kept)
@@ -104,8 +104,3 @@ def calm(picture: np.ndarray, part: np.ndarray, height: float, kept: float = KEP
     painted = picture[part]
     colour = blurred(picture, part, BLUR * height)[part]
     return colour + kept * (painted - colour)
-
-
-def _slices(box: Box) -> tuple[slice, slice]:
-    x0, y0, x1, y1 = box
-    return slice(y0, y1), slice(x0, x1)

@@ -19,7 +19,7 @@ from deocc.inference.calm import blurred, calm
 from deocc.inference.patches import Search, renew, sweep, vote
 from deocc.inference.texture import dominant_shifts
 from deocc.labels import IGNORE, LIP_CLASSES
-from deocc.masks import as_bytes, distance_from, mask_box
+from deocc.masks import around, as_bytes, distance_from, mask_box
 
 STRUCTURED = ("face", "sunglasses")  # eyes cannot be copied from elsewhere
 SKIN = ("left-arm", "right-arm", "left-leg", "right-leg")  # smooth, and round: shading, not texture
@@ -361,8 +361,7 @@ def _blended(full: _Level, copied: np.ndarray, s: ExemplarSettings) -> np.ndarra
     material = np.bincount(full.groups[full.source], minlength=256)
     for group in np.unique(inside):
         whole = full.target & (full.groups == group)
-        x0, y0, x1, y1 = mask_box(whole)
-        box = np.s_[y0:y1, x0:x1]
+        box = around(whole)
         where, mine = whole[box], inside == group
         lacking = blurred(lack[box], where, s.blur * full.height)[where]
         amount = s.gain * min(1.0, material[group] / (len(lacking) * s.thin))

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.masks import mask_box
+from deocc.masks import around, mask_box
 
 Route = Literal["discard", "preserve", "refine"]
 ROUTES: tuple[Route, ...] = ("discard", "preserve", "refine")
@@ -261,11 +261,6 @@ def _mask_checks(image: np.ndarray, mask: np.ndarray, others: np.ndarray, limits
     ]
 
 
-def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
-    x0, y0, x1, y1 = mask_box(mask)
-    return slice(max(0, y0 - margin), y1 + margin), slice(max(0, x0 - margin), x1 + margin)
-
-
 def assess(
     image: np.ndarray,
     mask: np.ndarray,
@@ -293,7 +288,7 @@ def assess(
     for name, array in (("mask", mask), ("others", others)):
         if array.shape != image.shape[:2]:
             raise DeoccError(f"{name} {array.shape} and image {image.shape[:2]} differ; give one size")
-    window = _window(mask, BAND + thresholds.contact_distance + 2)
+    window = around(mask, BAND + thresholds.contact_distance + 2)
     checks = _box_checks(mask_box(mask), mask.shape, thresholds)  # type: ignore[arg-type]
     checks += _mask_checks(image[window], mask[window], others[window], thresholds)
     return _decide(checks, marks)
