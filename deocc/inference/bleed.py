@@ -7,6 +7,7 @@ show in the recovered picture as a thin line where the occluder stood, and lead 
 import cv2
 import numpy as np
 
+from deocc.inference.calm import local_mean
 from deocc.masks import around, as_bytes, distance_from
 
 REACH = 0.011  # farthest from the hidden part that a pixel is moved to it, as a share of the frame's side
@@ -153,9 +154,9 @@ def _foreign(
     reach, sigma = reach * scale, sigma * scale
     away, deep = distance_from(dark), distance_from(~dark)
     sure = light & (away > reach) & (away <= reach + 4 * sigma)
-    person, known = _mean(small, sure, sigma)
-    thing, covered = _mean(small, dark & (deep > 1) & (deep < 4 * sigma), sigma)
-    variance = np.maximum((_mean(np.square(small), sure, sigma)[0] - np.square(person)).sum(-1), 0)
+    person, known = local_mean(small, sure, sigma)
+    thing, covered = local_mean(small, dark & (deep > 1) & (deep < 4 * sigma), sigma)
+    variance = np.maximum((local_mean(np.square(small), sure, sigma)[0] - np.square(person)).sum(-1), 0)
 
     def at_band(maps: np.ndarray) -> np.ndarray:
         return cv2.resize(maps, hole.shape[::-1], interpolation=cv2.INTER_LINEAR)[band]
@@ -169,11 +170,3 @@ def _foreign(
     unusual = to_person > np.square(OUTLIER * np.sqrt(at_band(variance)) + SLACK)
     nearer = (NEARER * to_thing < to_person) & (to_person > SLACK**2)
     return enough & (nearer | (unusual & (share > MIXED)))
-
-
-def _mean(values: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Local means of known pixels, and the share that they are of the window."""
-    weight = known.astype(np.float32)
-    share = cv2.GaussianBlur(weight, (0, 0), sigma)
-    sums = cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma)
-    return sums / np.maximum(share, 1e-4)[..., None], share

@@ -49,6 +49,24 @@ def blurred(picture: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
     return out
 
 
+def local_mean(values: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Means of known pixels in Gaussian windows, also where nothing is known; `blurred` is for known ones.
+
+    Args:
+        values: H x W x C float32.
+        known: H x W bool.
+        sigma: standard deviation of the windows, pixels.
+
+    Returns:
+        H x W x C float32, near 0 where the window holds next to nothing, and the share of the window that is
+        known, H x W float32.
+    """
+    weight = known.astype(np.float32)
+    share = cv2.GaussianBlur(weight, (0, 0), sigma)
+    sums = cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma)
+    return sums / np.maximum(share, 1e-4)[..., None], share
+
+
 def calm_unseen(
     recovered: np.ndarray,
     modal_mask: np.ndarray,

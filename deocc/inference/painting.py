@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deocc.inference.calm import local_mean
 from deocc.inference.photo import paste_pixels
 from deocc.inference.user_mask import without_strays
 from deocc.labels import parsing_onehot
@@ -117,12 +118,11 @@ def without_outline(picture: np.ndarray, hole: np.ndarray, person: np.ndarray) -
     """
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * OUTLINE + 1, 2 * OUTLINE + 1))
     outline = hole & (cv2.dilate(as_bytes(~person), disc) > 0)
-    inner = (hole & ~outline).astype(np.float32)
+    inner = hole & ~outline
     if not outline.any() or not inner.any():
         return picture
-    share = cv2.GaussianBlur(inner, (0, 0), INWARD)
-    colours = cv2.GaussianBlur(picture * inner[..., None], (0, 0), INWARD)
+    colours, share = local_mean(picture, inner, INWARD)
     mended = outline & (share > 1e-3)
     out = picture.copy()
-    out[mended] = colours[mended] / share[mended][:, None]
+    out[mended] = colours[mended]
     return out
