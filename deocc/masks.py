@@ -163,6 +163,27 @@ class Frame:
         side = max(x1 - x0, y1 - y0)
         return Frame((x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side)
 
+    def shown_in(self, other: "Frame", array: np.ndarray, size: int) -> np.ndarray:
+        """Resamples a map of this frame for another frame of the same photo.
+
+        Args:
+            other: where the result lies.
+            array: S x S x C float32, any S.
+            size: side of the result, pixels.
+
+        Returns:
+            size x size x C float32; 0 outside this frame.
+        """
+        own, wanted = self.side / len(array), other.side / size  # photo pixels a pixel
+        shifts = [
+            (there + (wanted - 1) / 2 - here - (own - 1) / 2) / own
+            for there, here in ((other.x0, self.x0), (other.y0, self.y0))
+        ]
+        matrix = np.array([[wanted / own, 0, shifts[0]], [0, wanted / own, shifts[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        maps = (np.ascontiguousarray(array[..., c]) for c in range(array.shape[2]))
+        return np.dstack([cv2.warpAffine(one, matrix, (size, size), flags=flags) for one in maps])
+
     def paste(self, array: np.ndarray, shape: tuple[int, int], mode: str = "linear") -> np.ndarray:
         """Resamples a frame-sized map back onto photo pixels.
 

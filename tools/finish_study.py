@@ -4,7 +4,8 @@ Each row switches on one step more: patches of visible clothes; none of shoes, s
 detail of parts of which next to nothing shows; the occluder's rim hidden; weaker detail where no patch fits;
 commoner colours; colours of other clothes of the upper body, of a few pixels, and of pixels nearer to the
 hole; the outline painted from its inside; labels as on the visible other side; the occluder's soft edge
-hidden. The last row is the default. One case per tuning person, end to end from rough masks.
+hidden; visible pixels as evidence for every part that they may belong to. The last row is the default. One
+case per tuning person, end to end from rough masks.
 
     python tools/finish_study.py PEOPLE
 """
@@ -48,6 +49,9 @@ OFF: dict[str, tuple[str, Any]] = {  # a step, what it replaces, and what stands
         "deocc.inference.photo.as_the_other_side", lambda modal, amodal, parsing: parsing,
     ),
     "the soft edge hidden": ("deocc.inference.borders.without_soft_edge", lambda image, modal, *_: modal),
+    "labels in doubt are evidence": (
+        "deocc.inference.painting.SoftParts.in_place_of", lambda soft, parts, frame: parts,
+    ),
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from deocc.baselines import Baseline
 from deocc.errors import DeoccError
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.detail import add_detail
-from deocc.inference.painting import PaintingTask, paint
+from deocc.inference.painting import PaintingTask, SoftParts, paint
 from deocc.inference.photo import paste_pixels
 from deocc.inference.predictions import CasePrediction, case_view, prediction_files, read_prediction
 from deocc.masks import Frame, person_frame
@@ -276,15 +276,23 @@ class PainterOfHoles(FrameSystem):
         seen = self.system.evaluated == "seen"
         found = self.system.seen_guidance(batch) if seen else self.system.true_guidance(batch)
         coarse = found.parsing_amodal.to(torch.uint8).cpu().numpy()
-        return [self._paint(*three, seen) for three in zip(known, coarse, frames, strict=True)]
+        soft: list[SoftParts | None] = [None] * len(known)
+        if seen:
+            with torch.inference_mode():
+                given = (batch[name] for name in ("image", "modal_mask", "photo_mask"))
+                logits = self.system.stage1(*given).parsing_amodal
+            soft = [SoftParts.of_logits(*pair) for pair in zip(logits, frames, strict=True)]
+        return [self._paint(*four) for four in zip(known, coarse, frames, soft, strict=True)]
 
-    def _paint(self, case: OcclusionCase, coarse: np.ndarray, frame: Frame, seen: bool) -> CasePrediction:
+    def _paint(
+        self, case: OcclusionCase, coarse: np.ndarray, frame: Frame, soft: SoftParts | None
+    ) -> CasePrediction:
         assert case.modal_mask is not None and case.amodal_mask is not None
         labels = case.parsing_amodal
-        if labels is None or seen:
+        if labels is None or soft is not None:
             labels = frame.paste(coarse, case.image.shape[:2], mode="nearest")
         masks = case.modal_mask, case.amodal_mask
-        picture = paint(self.system.network, PaintingTask(case.image, *masks, labels), self.size)
+        picture = paint(self.system.network, PaintingTask(case.image, *masks, labels, soft), self.size)
         picture = add_detail(case.image, picture, *masks, labels, self.system.texture, self.system.exemplar)
         return CasePrediction(*masks, None, picture)
 

@@ -196,16 +196,17 @@ class Deoccluder:
         check_samples(samples, self.content_net)
         ready = [view if isinstance(view, Prepared) else prepare(view) for view in views]
         worked = [follow_prompts(one.worked, self._ask, one.guesses) for one in ready]
-        answers = self._answers(worked, paint)
+        answers, logits = self._answers(worked, paint)
         if paint and paints_whole(self.content_net):
-            answers = [paint_answer(self, *both, samples, seed) for both in zip(worked, answers, strict=True)]
+            each = zip(worked, answers, logits, strict=True)
+            answers = [paint_answer(self, *one, samples, seed) for one in each]
         return [
             on_whole_photo(enlarged(answer, one.local), one.view, one.window)
             for answer, one in zip(answers, ready, strict=True)
         ]
 
-    def _answers(self, views: Sequence[View], paint: bool) -> list[Deocclusion]:
-        """Answers to views whose prompts have been followed."""
+    def _answers(self, views: Sequence[View], paint: bool) -> tuple[list[Deocclusion], Tensor]:
+        """Answers to views whose prompts have been followed, and logits of body parts, N x 20 x S x S."""
         seen = self.tensors(views, self.mask_size)
         masks = self._looked_at_again(views, seen[1], self.stage1(*seen))
         masks = _held_on(masks, views, seen[1])
@@ -221,7 +222,8 @@ class Deoccluder:
             painted = list(zip(recovered, invisible, strict=True))
         parts = zip(views, each, found, painted, strict=True)
         detail = self.texture, self.exemplar
-        return [to_photo(view, one, *both, picture, *detail) for view, one, both, picture in parts]
+        answers = [to_photo(view, one, *both, picture, *detail) for view, one, both, picture in parts]
+        return answers, masks.parsing_amodal
 
     def _looked_at_again(self, views: Sequence[View], initial: Tensor, first: Completion) -> Completion:
         """Stage 1's answer after a second look (`deocc.inference.second_look`) at people with poor masks."""

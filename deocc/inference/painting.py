@@ -22,6 +22,32 @@ INWARD = 2.0  # standard deviation of the blur that does it, same unit
 
 
 @dataclass(frozen=True)
+class SoftParts:
+    """What stage 1 thinks of each pixel's body part, in its own frame.
+
+    Attributes:
+        probabilities: S x S x 19 float32, classes 1 to 19 inside the person; they add up to 1.
+        frame: where they lie in the photo.
+    """
+
+    probabilities: np.ndarray
+    frame: Frame
+
+    @classmethod
+    def of_logits(cls, logits: Tensor, frame: Frame) -> SoftParts:
+        """From stage 1's logits of background and parts, 20 x S x S."""
+        return cls(logits[1:].float().softmax(0).permute(1, 2, 0).cpu().numpy(), frame)
+
+    def in_place_of(self, parts: Tensor, frame: Frame) -> Tensor:
+        """Probabilities for one-hot maps (1 x 19 x S x S in `frame`); the maps stay beyond the own frame."""
+        found = self.frame.shown_in(frame, self.probabilities, parts.shape[-1])
+        soft = torch.from_numpy(found).permute(2, 0, 1)[None].to(parts)
+        total = soft.sum(1, keepdim=True)
+        known = parts.sum(1, keepdim=True) * (total > 0.5)  # 0 where a pixel has no part
+        return soft / total.clamp_min(1e-6) * known + parts * (1 - known)
+
+
+@dataclass(frozen=True)
 class PaintingTask:
     """One hole to be painted, at the photo's own size.
 
@@ -29,12 +55,15 @@ class PaintingTask:
         image: H x W x 3 uint8.
         modal_mask, amodal_mask: H x W bool; the hole is amodal and not modal.
         parsing: H x W uint8, the part of every pixel of the whole person.
+        soft: the parts' probabilities. If they are known, a visible pixel is evidence for the colour of every
+            part that it may belong to.
     """
 
     image: np.ndarray
     modal_mask: np.ndarray
     amodal_mask: np.ndarray
     parsing: np.ndarray
+    soft: SoftParts | None = None
 
     @property
     def hole(self) -> np.ndarray:
@@ -89,14 +118,17 @@ def paint(
     frame = task.frame()
     device = next(network.parameters()).device
     inputs = [maps.to(device) for maps in task_inputs(task, frame, size)]
-    guess = network.first_guess(*inputs)
+    image, valid, whole, modal_p, amodal_p = inputs
+    if task.soft is not None:
+        modal_p = task.soft.in_place_of(modal_p, frame)
+    guess = network.first_guess(image, valid, whole, modal_p, amodal_p)
     if recolour is not None:
-        guess = recolour(*guess, inputs[4])
+        guess = recolour(*guess, amodal_p)
     picture = network(*inputs, guess=guess, seed=seed)[0].float().permute(1, 2, 0).cpu().numpy()
-    amodal, valid = ((inputs[k][0, 0] > 0).cpu().numpy() for k in (2, 1))
+    amodal, known = ((maps[0, 0] > 0).cpu().numpy() for maps in (whole, valid))
     beyond = frame.photo_mask(task.hole.shape, size) == 0  # the person goes on there
-    picture = without_outline(np.ascontiguousarray(picture), amodal & ~valid, amodal | beyond)
-    return paste_pixels(task.image, picture, (amodal & ~valid).astype(np.float32), frame, task.hole)
+    picture = without_outline(np.ascontiguousarray(picture), amodal & ~known, amodal | beyond)
+    return paste_pixels(task.image, picture, (amodal & ~known).astype(np.float32), frame, task.hole)
 
 
 def without_outline(picture: np.ndarray, hole: np.ndarray, person: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from torch import Tensor
 from deocc.errors import DeoccError
 from deocc.inference.answers import Deocclusion
 from deocc.inference.detail import add_detail
-from deocc.inference.painting import PaintingTask, paint
+from deocc.inference.painting import PaintingTask, SoftParts, paint
 from deocc.inference.photo import paste_parsing
 from deocc.inference.symmetry import as_the_other_side
 from deocc.inference.user_mask import without_strays
@@ -66,10 +66,17 @@ def paint_samples(
 
 
 def paint_answer(
-    deoccluder: Any, view: View, answer: Deocclusion, samples: int, seed: int = 0
+    deoccluder: Any, view: View, answer: Deocclusion, logits: Tensor, samples: int, seed: int = 0
 ) -> Deocclusion:
-    """Stage 1's answer with the pictures of a painter of whole holes. Arguments as of `paint_samples`."""
-    task = PaintingTask(view.image, answer.modal_mask, answer.amodal_mask, answer.parsing)
+    """Stage 1's answer with the pictures of a painter of whole holes.
+
+    Args:
+        deoccluder, view, samples, seed: as of `paint_samples`.
+        answer: stage 1's masks and body parts.
+        logits: of the whole person's parts, 20 x S x S in the view's frame.
+    """
+    soft = SoftParts.of_logits(logits, view.frame)
+    task = PaintingTask(view.image, answer.modal_mask, answer.amodal_mask, answer.parsing, soft)
     details = task.modal_mask, task.amodal_mask, task.parsing, deoccluder.texture, deoccluder.exemplar
     drawn = paint_samples(deoccluder, view, task, samples, seed)
     pictures = tuple(add_detail(view.image, picture, *details) for picture in drawn)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from deocc.errors import DeoccError
 from deocc.models.blocks import ConvNorm, ResidualBlock, conv3x3, ones_like_mask, require_maps, upsample_to
 from deocc.models.hourglass import Hourglass, level_widths
+from deocc.models.parts import PartsDecoder, parts_of_person
 from deocc.models.trunk import STAGES, Lite0Trunk
 
 Templates = Tensor | np.ndarray | Sequence[int]
@@ -208,6 +209,8 @@ class MaskCompletionNet(nn.Module):
         given_logit: M_i is added to the visible mask's logits with a learned weight that starts here, so that
             the network begins by handing the given mask on and learns where to correct it; 0, as in the
             paper: the mask enters as an input alone.
+        parts: width of a `PartsDecoder` that gives the body parts in place of both branches; needs a trunk;
+            0 leaves it out, as in the paper.
 
     Differs from the paper: channels grow with depth (`Hourglass`); a full-resolution border layer; the trunk,
     where one is chosen; a channel that marks photo pixels. The released code's
@@ -227,18 +230,23 @@ class MaskCompletionNet(nn.Module):
         trunk: str = "",
         pretrained: bool = False,
         given_logit: float = 0.0,
+        parts: int = 0,
     ) -> None:
         super().__init__()
         if stride not in (2, 4):
             raise DeoccError(f"stride is {stride}; expected 2 or 4, how far the stem goes down")
         if trunk not in TRUNKS:
             raise DeoccError(f"trunk {trunk!r} is unknown; use one of {', '.join(map(repr, TRUNKS))}")
+        if parts and not (trunk and parsing):
+            raise DeoccError(f"parts is {parts}, a decoder that reads a trunk; set trunk and parsing, or 0")
         guide = None if templates is None else TemplateGuide(templates, width, temperature)
         shape = None if guide is None else list(guide.templates.shape)
         self.config: dict[str, Any] = {
             "width": width, "classes": classes, "templates": shape, "modal": modal, "parsing": parsing,
             "temperature": temperature, "levels": levels, "stride": stride, "trunk": trunk,
         }  # fmt: skip
+        if parts:
+            self.config["parts"] = parts
         self.given_weight: nn.Parameter | None = None
         if modal and given_logit:
             self.config["given_logit"] = given_logit
@@ -257,6 +265,7 @@ class MaskCompletionNet(nn.Module):
         if self.trunk is not None:
             self.modal_laterals = Laterals(self.trunk.channels, level_widths(width, levels), stride)
             self.amodal_laterals = Laterals(self.trunk.channels, level_widths(width, levels), stride)
+        self.parts = PartsDecoder(self.trunk.channels, parts, 2 * width) if parts and self.trunk else None
         self.guide = guide
         self.amodal_branch = PredictionBranch(width, heads, width if guide is not None else 0, 5, zoom, fine)
 
@@ -305,6 +314,11 @@ class MaskCompletionNet(nn.Module):
             None if self.guide is None else self.guide(modal.softmax(1)[:, 1:], photo_mask)
         )  # N x w x S x S
         amodal, parsing_amodal = self.amodal_branch(feature_a, guide, inputs, fine)
+        if self.parts is not None and seen is not None:
+            odds = [(maps[:, 1:] - maps[:, :1]).detach() for maps in (modal, amodal)]
+            features = torch.cat([feature_m, feature_a], 1)
+            parts = self.parts(seen, features, initial_mask, photo_mask, *odds)
+            parsing_modal, parsing_amodal = (parts_of_person(parts, one) for one in odds)
         parsing = [
             logits if logits is None or half_parsing else upsample_to(logits, image)
             for logits in (parsing_modal, parsing_amodal)

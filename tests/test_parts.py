@@ -1,0 +1,223 @@
+"""The decoder of body parts changes no mask, trains alone, and learns; its doubt reaches the first guess."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from deocc.errors import DeoccError
+from deocc.inference.painting import PaintingTask, SoftParts, paint
+from deocc.labels import NUM_CLASSES, NUM_PARTS
+from deocc.masks import Frame
+from deocc.models import ContentRecoveryNet, MaskCompletionNet, load_weights, save_weights
+from deocc.models.parts import GlobalAttention, PartsDecoder, _hints, parts_of_person
+from deocc.training.parts import PartsSettings, PartsSystem
+
+SIZE = 64
+
+
+def net(parts: int = 8) -> MaskCompletionNet:
+    torch.manual_seed(0)
+    return MaskCompletionNet(8, templates=torch.rand(4, 8, 8), levels=4, stride=4, trunk="lite0", parts=parts)
+
+
+def with_decoder_of(plain: MaskCompletionNet) -> MaskCompletionNet:
+    grown = net()
+    grown.load_state_dict({**grown.state_dict(), **plain.state_dict()})
+    return grown.eval()
+
+
+def batch(count: int = 2) -> dict[str, torch.Tensor]:
+    """People of four bands of colour: hair, upper-clothes, pants, shoes; a block hides some of each."""
+    generator = torch.Generator().manual_seed(1)
+    amodal = torch.zeros(count, 1, SIZE, SIZE)
+    amodal[:, :, 8:56, 20:44] = 1
+    labels = torch.zeros(count, SIZE, SIZE, dtype=torch.int64)
+    image = torch.rand(count, 3, SIZE, SIZE, generator=generator) * 0.1
+    for k, part in enumerate((2, 5, 9, 18)):
+        rows = slice(8 + 12 * k, 20 + 12 * k)
+        labels[:, rows, 20:44] = part
+        image[:, k % 3, rows, 20:44] += 0.5 + 0.1 * k
+    modal = amodal.clone()
+    modal[:, :, 16:48, 36:60] = 0
+    image[:, :, 16:48, 36:60] = 0.2
+    return {
+        "image": image, "initial_mask": modal, "modal_mask": modal, "amodal_mask": amodal,
+        "photo_mask": torch.ones_like(amodal), "parsing_amodal": labels,
+        "true_sides": torch.ones(count, dtype=torch.bool),
+    }  # fmt: skip
+
+
+def test_the_decoder_changes_no_mask():
+    torch.manual_seed(0)
+    plain = MaskCompletionNet(8, templates=torch.rand(4, 8, 8), levels=4, stride=4, trunk="lite0").eval()
+    grown, items = with_decoder_of(plain), batch()
+    with torch.no_grad():
+        before, after = (n(items["image"], items["initial_mask"]) for n in (plain, grown))
+    assert torch.equal(before.modal, after.modal) and torch.equal(before.amodal, after.amodal)
+    assert not torch.allclose(before.parsing_amodal, after.parsing_amodal)
+
+
+def test_parts_are_log_probabilities_whose_background_is_what_the_mask_leaves():
+    items, network = batch(), net().eval()
+    with torch.no_grad():
+        found = network(items["image"], items["initial_mask"], half_parsing=True)
+    for parts, mask in ((found.parsing_modal, found.modal), (found.parsing_amodal, found.amodal)):
+        assert parts.shape == (2, NUM_CLASSES, SIZE // 2, SIZE // 2)
+        assert torch.allclose(parts.exp().sum(1), torch.ones(2, SIZE // 2, SIZE // 2), atol=1e-5)
+        odds = torch.nn.functional.avg_pool2d(mask[:, 1:] - mask[:, :1], 2)
+        assert torch.allclose(parts[:, :1].exp(), 1 - odds.sigmoid(), atol=1e-5)
+    full = network(items["image"], items["initial_mask"]).parsing_amodal
+    assert full.shape == (2, NUM_CLASSES, SIZE, SIZE)
+
+
+def test_parts_of_a_person_in_closed_form():
+    logits = torch.zeros(1, NUM_PARTS, 2, 2)
+    logits[:, 4] = 50.0  # surely upper-clothes
+    found = parts_of_person(logits, torch.full((1, 1, 4, 4), 2.0)).exp()
+    inside = torch.tensor(2.0).sigmoid()
+    assert torch.allclose(found[0, 5], inside.expand(2, 2)) and torch.allclose(found[0, 0], 1 - inside)
+
+
+def test_places_count_from_the_middle_of_the_person_in_standard_deviations():
+    amodal = torch.zeros(1, 1, 40, 40)
+    amodal[:, :, 10:30, 4:8] = 1
+    rows, columns = _hints(amodal, torch.ones_like(amodal), amodal, amodal)[0, 4:]
+    inside = amodal[0, 0] > 0
+    for values in (rows, columns):
+        assert abs(float(values[inside].mean())) < 1e-5
+        assert float(values[inside].std(unbiased=False)) == pytest.approx(1, abs=1e-4)
+    assert (
+        torch.equal(rows[:, 0], rows[:, -1]) and float(rows.abs().max()) <= 4 and rows[0, 0] < 0 < rows[-1, 0]
+    )
+
+
+def test_a_mask_of_nobody_gives_finite_hints():
+    nobody = torch.zeros(1, 1, 8, 8)
+    assert torch.isfinite(_hints(nobody, nobody, nobody, nobody)).all()
+
+
+def test_attention_starts_as_the_identity_and_reaches_every_cell():
+    torch.manual_seed(0)
+    layer, x = GlobalAttention(16), torch.randn(1, 16, 3, 5, requires_grad=True)
+    assert torch.allclose(layer(x), x)
+    with torch.no_grad():
+        layer.attention.out_proj.weight.normal_()
+    layer(x)[0, :, 0, 0].sum().backward()
+    assert (x.grad.abs().sum(1) > 0).all()
+
+
+def test_no_gradient_leaves_the_decoder():
+    network, items = net(), batch()
+    network(items["image"], items["initial_mask"]).parsing_amodal.sum().backward()
+    for name, parameter in network.named_parameters():
+        assert name.startswith("parts.") or parameter.grad is None or not parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("options", [{"trunk": ""}, {"trunk": "lite0", "parsing": False}])
+def test_a_decoder_needs_a_trunk_and_parsing(options):
+    with pytest.raises(DeoccError, match=r"parts is 8.*trunk"):
+        MaskCompletionNet(8, parts=8, **options)
+
+
+def test_weights_with_a_decoder_load_again(tmp_path):
+    network, items = net().eval(), batch()
+    save_weights(tmp_path / "a.safetensors", network, half=False)
+    again = load_weights(tmp_path / "a.safetensors")
+    assert again.config == network.config and isinstance(again.parts, PartsDecoder)
+    answers = [n(items["image"], items["initial_mask"]).parsing_amodal for n in (network, again)]
+    assert torch.equal(*answers)
+
+
+def test_training_moves_the_decoder_alone_and_its_loss_falls():
+    network, items = net(), batch()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    system = PartsSystem(PartsSettings(width=8), network)
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 0.01)
+    losses = []
+    for _ in range(30):
+        network.train()  # as the loop does
+        loss = sum(system.losses(items).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith("parts.") for name in changed)
+    assert losses[-1] < 0.5 * losses[0]
+    hidden = (items["amodal_mask"] - items["modal_mask"])[:, 0] > 0
+    inside = parts_of_prediction(network, items)
+    assert float((inside == items["parsing_amodal"])[hidden].float().mean()) > 0.8
+
+
+def parts_of_prediction(network: MaskCompletionNet, items: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The likeliest part of every pixel, background left out."""
+    with torch.no_grad():
+        logits = network.eval()(items["image"], items["initial_mask"]).parsing_amodal
+    return logits[:, 1:].argmax(1) + 1
+
+
+def test_invisible_pixels_count_more_and_unlabelled_ones_nothing():
+    network, items = net(), batch()
+    plain = PartsSystem(PartsSettings(width=8, invisible_extra=0, balance=0), network)
+    hidden = (items["amodal_mask"] - items["modal_mask"])[:, 0] > 0
+    only_seen = {**items, "parsing_amodal": items["parsing_amodal"].masked_fill(hidden, 255)}
+    network.eval()
+    heavy = PartsSystem(PartsSettings(width=8, invisible_extra=50, balance=0), network)
+    with torch.no_grad():
+        values = [float(system.losses(x)["ce_parts"]) for system, x in (
+            (plain, items), (plain, only_seen), (heavy, items), (heavy, only_seen))]  # fmt: skip
+    assert values[1] == pytest.approx(values[3], rel=1e-3)  # nothing hidden has a label
+    assert abs(values[0] - values[1]) > 1e-4 and abs(values[2] - values[1]) > abs(values[0] - values[1])
+
+
+# ------------------------------------------------------------------ labels in doubt as evidence
+
+
+def test_a_map_moves_between_frames_of_a_photo():
+    """A ramp over photo pixels is the same ramp in any frame."""
+    first, other = Frame(2.0, -3.0, 40.0), Frame(8.5, 4.25, 21.0)
+
+    def ramp(frame: Frame, size: int) -> np.ndarray:
+        at = (np.arange(size) + 0.5) * frame.side / size
+        return np.dstack(np.meshgrid(frame.x0 + at, frame.y0 + at)).astype(np.float32)
+
+    moved = first.shown_in(other, ramp(first, 80), 30)
+    assert moved.shape == (30, 30, 2) and np.abs(moved - ramp(other, 30)).max() < 0.05
+    apart = first.shown_in(Frame(100.0, 0.0, 10.0), ramp(first, 8), 4)
+    assert not apart.any()
+
+
+def test_soft_parts_stand_for_labels_inside_their_frame_alone():
+    logits = torch.full((20, 8, 8), -20.0)
+    logits[9], logits[12], logits[0] = 2.0, 2.0, 50.0  # pants or skirt; background does not count
+    soft = SoftParts.of_logits(logits, Frame(0.0, 0.0, 16.0))
+    assert np.allclose(soft.probabilities.sum(2), 1)
+    parts = torch.zeros(1, NUM_PARTS, 16, 16)
+    parts[0, 8, :, 4:] = 1  # pants; nobody on the left
+    found = soft.in_place_of(parts, Frame(0.0, 0.0, 32.0))
+    assert torch.allclose(found[0, (8, 11), 1:7, 4:7], torch.tensor(0.5), atol=1e-4)
+    assert not found[0, :, :, :4].any() and torch.equal(found[0, :, 9:], parts[0, :, 9:])
+
+
+def test_a_pixel_in_doubt_is_evidence_for_each_of_its_parts():
+    """A red skirt that may be pants: hidden pants below it are red, where labels alone know nothing."""
+    image = np.full((64, 64, 3), 90, np.uint8)
+    image[:32] = 0, 0, 200  # a blue shirt
+    image[32:44] = 200, 0, 0
+    amodal, modal = np.zeros((2, 64, 64), bool)
+    amodal[4:60, 20:44], modal[4:44, 20:44] = True, True
+    labels = np.zeros((64, 64), np.uint8)
+    labels[4:32, 20:44], labels[32:44, 20:44], labels[44:60, 20:44] = 5, 12, 9
+    logits = torch.full((20, 64, 64), -20.0)
+    logits[5, :32], logits[12, 32:], logits[9, 32:] = 9.0, 1.0, 0.8
+    network = ContentRecoveryNet(8, levels=5, whole=True).eval()
+    seen = []
+    task = PaintingTask(image, modal, amodal, labels)
+    for soft in (None, SoftParts.of_logits(logits, Frame(0.0, 0.0, 64.0))):
+        paint(network, replace(task, soft=soft), 64, recolour=lambda g, e, p: (seen.append(g), (g, e))[1])
+    frame = task.frame()
+    hidden = frame.crop_mask(task.hole, 64)
+    red, blue = (torch.stack([g[0, c][hidden].mean() for g in seen]) for c in (0, 2))
+    assert red[1] > 0.75 and blue[1] < 0.05 and red[1] > red[0] + 0.1

@@ -1,0 +1,103 @@
+"""Trains a decoder of body parts (`deocc.models.parts`) for a stage 1, whose masks stay as they are. Example:
+
+python tools/train_parts.py real-humans real-humans-2 people-rendered --init mask-small.safetensors --out RUN
+"""
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from deocc.errors import DeoccError
+from deocc.experiments.card import LICENCE, export
+from deocc.experiments.people import Picked, load_people
+from deocc.experiments.presets import SMALL, override
+from deocc.models import MaskCompletionNet, count_parameters, load_weights
+from deocc.occlusion import OcclusionDataset
+from deocc.training.config import TrainConfig
+from deocc.training.loop import train
+from deocc.training.parts import PartsSettings, PartsSystem
+
+
+def main(
+    people: Annotated[list[Path], typer.Argument(help="People folders; one named twice counts twice.")],
+    init: Annotated[Path, typer.Option(help="Weights of stage 1, with a decoder of parts or without.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    size: int = 192,
+    minutes: float = 60.0,
+    batch: int = 16,
+    lr: float = 2e-3,
+    seed: int = 0,
+    workers: int = 1,
+    threads: int = 1,
+    resume: bool = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=JSON of PartsSettings or mix.KEY.")
+    ] = None,
+    every: int = 100,
+) -> None:
+    """Trains on people with labels of body parts and exports the whole stage 1."""
+    logging.basicConfig(level=logging.INFO)
+    settings, mix = PartsSettings(), SMALL.mask.mix
+    for word in set_ or []:
+        key, value = word.split("=", 1)
+        path = key.split(".")
+        if path[0] == "mix":
+            mix = override(mix, path[1:], json.loads(value))
+        else:
+            settings = override(settings, path, json.loads(value))
+    config = TrainConfig(
+        batch_size=batch, max_minutes=minutes, lr=lr, warmup_steps=50, final_lr=0.02, ema_decay=0.998,
+        mixed_precision="bf16", workers=workers, threads=threads, seed=seed, log_every=20, eval_every=0,
+        checkpoint_every=every,
+    )  # fmt: skip
+    found = load_people(people)
+    labelled = [i for i, person in enumerate(found.persons) if person.parsing is not None]
+    data = OcclusionDataset(Picked(found.persons, labelled), found.occluders, size, seed, mix)
+    torch.manual_seed(seed)
+    system = PartsSystem(settings, with_decoder(load_weights(init), settings.width))
+    result = train(system, data, config, out, resume, None, "cpu")
+    card = {
+        "system": "mask/ours",
+        "preset": "small",
+        "input_size": size,
+        "parameters": count_parameters(result.ema),
+        "data": f"{len(labelled)} people with body parts, some counted repeatedly, of {found.description}",
+        "length": f"{result.steps} steps, {result.minutes:.1f} minutes of training time",
+        "images_per_second": round(result.images_per_second, 1),
+        "tuning_figures": {},
+        "command": "python tools/train_parts.py "
+        + " ".join(Path(w).name if "/" in w else w for w in sys.argv[1:]),
+        "settings": json.loads(json.dumps(asdict(settings), default=str)),
+        "training": json.loads(json.dumps(asdict(config), default=str)),
+        "mix": json.loads(json.dumps(asdict(mix), default=str)),
+        "licence": LICENCE,
+    }
+    export(result, card, out)
+
+
+def with_decoder(old: torch.nn.Module, width: int) -> MaskCompletionNet:
+    """A stage 1 with a decoder of this width, all else as in `old`.
+
+    Raises:
+        DeoccError: `old` is no stage 1, or has a decoder of another width.
+    """
+    if not isinstance(old, MaskCompletionNet):
+        raise DeoccError(f"the weights are of {type(old).__name__}; give those of stage 1")
+    if old.config.get("parts", width) != width:
+        raise DeoccError(f"the decoder has width {old.config['parts']}, not {width}; set width to that")
+    new = MaskCompletionNet(**{**old.config, "parts": width})
+    new.load_state_dict({**new.state_dict(), **old.state_dict()})
+    return new
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except DeoccError as error:
+        sys.exit(f"error: {error}")
