@@ -1,20 +1,29 @@
 """The decoder of body parts changes no mask, trains alone, and learns; its doubt reaches the first guess."""
 
+import importlib.util
+import json
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
 from deocc.errors import DeoccError
+from deocc.inference import Deoccluder
 from deocc.inference.painting import PaintingTask, SoftParts, paint
 from deocc.labels import NUM_CLASSES, NUM_PARTS
 from deocc.masks import Frame
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, load_weights, save_weights
 from deocc.models.parts import GlobalAttention, PartsDecoder, _hints, parts_of_person
+from deocc.paths import PEOPLE_MINI
+from deocc.people import PeopleFolder
+from deocc.people.folder import write_people
 from deocc.training.parts import PartsSettings, PartsSystem
 
 SIZE = 64
+ROOT = Path(__file__).parents[1]
 
 
 def net(parts: int = 8) -> MaskCompletionNet:
@@ -221,3 +230,45 @@ def test_a_pixel_in_doubt_is_evidence_for_each_of_its_parts():
     hidden = frame.crop_mask(task.hole, 64)
     red, blue = (torch.stack([g[0, c][hidden].mean() for g in seen]) for c in (0, 2))
     assert red[1] > 0.75 and blue[1] < 0.05 and red[1] > red[0] + 0.1
+
+
+# ------------------------------------------------------------------ the tools
+
+
+def tool(name: str) -> ModuleType:
+    """A script of `tools/` as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_people_get_labels_where_stage_1_is_sure(tmp_path):
+    person = replace(PeopleFolder(PEOPLE_MINI, "train")[0], parsing=None)
+    write_people(tmp_path / "plain", [person])
+    deoccluder = Deoccluder(net().eval(), torch.nn.Identity(), SIZE, "cpu")
+    label = tool("label_people").labelled
+    mask = person.amodal_mask
+    (sure,), (unsure,) = (list(label(deoccluder, [tmp_path / "plain"], p, None)) for p in (0.0, 1.1))
+    assert ((sure.parsing > 0) == mask).all() and sure.parsing.max() < NUM_CLASSES
+    assert (unsure.parsing[mask] == 255).all() and not unsure.parsing[~mask].any()
+
+
+def test_the_tool_trains_a_decoder_and_leaves_the_masks(tmp_path):
+    torch.manual_seed(0)
+    plain = MaskCompletionNet(8, templates=torch.rand(4, 8, 8), levels=4, stride=4, trunk="lite0").eval()
+    save_weights(tmp_path / "init.safetensors", plain, {"input_size": str(SIZE)})
+    options = {"size": SIZE, "minutes": 0.03, "batch": 2, "workers": 0, "set_": ["width=8", "mix.cut=0.2"]}
+    tool("train_parts").main([PEOPLE_MINI], tmp_path / "init.safetensors", tmp_path / "run", **options)
+    start, trained = (
+        load_weights(tmp_path / name) for name in ("init.safetensors", "run/weights.safetensors")
+    )
+    items = batch()
+    with torch.no_grad():
+        before, after = (n(items["image"], items["initial_mask"]) for n in (start, trained))
+    assert torch.equal(before.amodal, after.amodal) and trained.config["parts"] == 8
+    card = json.loads((tmp_path / "run" / "model_card.json").read_text())
+    assert card["settings"]["width"] == 8 and card["mix"]["cut"] == 0.2 and "181 people" in card["data"]
+    with pytest.raises(DeoccError, match="width 8, not 16"):
+        tool("train_parts").with_decoder(trained, 16)
