@@ -163,12 +163,12 @@ class Frame:
         side = max(x1 - x0, y1 - y0)
         return Frame((x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side)
 
-    def shown_in(self, other: "Frame", array: np.ndarray, size: int) -> np.ndarray:
+    def resampled(self, array: np.ndarray, other: "Frame", size: int) -> np.ndarray:
         """Resamples a map of this frame for another frame of the same photo.
 
         Args:
-            other: where the result lies.
             array: S x S x C float32, any S.
+            other: where the result lies.
             size: side of the result, pixels.
 
         Returns:

@@ -4,20 +4,26 @@ import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from deocc.errors import DeoccError
+from deocc.evaluation.systems import predict_chunk, recovery_system
+from deocc.experiments.run import _start_from
 from deocc.inference import Deoccluder
 from deocc.inference.painting import PaintingTask, SoftParts, paint
+from deocc.inference.prepared import prepare
+from deocc.inference.prompts import follow_prompts
+from deocc.inference.views import View, make_view
 from deocc.labels import NUM_CLASSES, NUM_PARTS
 from deocc.masks import Frame
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, load_weights, save_weights
 from deocc.models.parts import GlobalAttention, PartsDecoder, _hints, parts_of_person
-from deocc.paths import PEOPLE_MINI
+from deocc.occlusion import CaseFolder
+from deocc.paths import DATA, PEOPLE_MINI
 from deocc.people import PeopleFolder
 from deocc.people.folder import write_people
 from deocc.training.parts import PartsSettings, PartsSystem
@@ -124,10 +130,54 @@ def test_no_gradient_leaves_the_decoder():
         assert name.startswith("parts.") or parameter.grad is None or not parameter.grad.any(), name
 
 
-@pytest.mark.parametrize("options", [{"trunk": ""}, {"trunk": "lite0", "parsing": False}])
-def test_a_decoder_needs_a_trunk_and_parsing(options):
+@pytest.mark.parametrize("change", [{"trunk": ""}, {"parsing": False}, {"stride": 2}, {"classes": 7}])
+def test_a_decoder_needs_a_trunk_parsing_and_stride_4(change):
     with pytest.raises(DeoccError, match=r"parts is 8.*trunk"):
-        MaskCompletionNet(8, parts=8, **options)
+        MaskCompletionNet(8, parts=8, **{"trunk": "lite0", "stride": 4, **change})
+
+
+def test_without_a_visible_mask_branch_there_are_no_visible_parts():
+    network = MaskCompletionNet(8, modal=False, stride=4, levels=4, trunk="lite0", parts=8).eval()
+    with torch.no_grad():
+        found = network(batch()["image"], batch()["initial_mask"])
+    assert found.parsing_modal is None and found.parsing_amodal.shape == (2, NUM_CLASSES, SIZE, SIZE)
+
+
+def test_the_decoder_reads_all_that_it_is_given():
+    torch.manual_seed(0)
+    channels = {2: 4, 4: 5, 8: 6, 16: 7, 32: 8}
+    decoder = PartsDecoder(channels, 8, 3).eval()
+    for module in decoder.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # some start at zero
+        if isinstance(module, torch.nn.MultiheadAttention):
+            torch.nn.init.normal_(module.out_proj.weight)
+    seen = {stride: torch.rand(1, n, SIZE // stride, SIZE // stride) for stride, n in channels.items()}
+    maps = {
+        "features": torch.rand(1, 3, SIZE // 4, SIZE // 4), "initial": torch.zeros(1, 1, SIZE, SIZE),
+        "photo": torch.ones(1, 1, SIZE, SIZE), "modal": torch.randn(1, 1, SIZE, SIZE),
+        "amodal": torch.randn(1, 1, SIZE, SIZE),
+    }  # fmt: skip
+    with torch.no_grad():
+        first = decoder(seen, **maps)
+        assert first.shape == (1, NUM_PARTS, SIZE // 2, SIZE // 2)
+        for stride in channels:
+            assert not torch.allclose(decoder({**seen, stride: seen[stride] + 1}, **maps), first), stride
+        for name, value in maps.items():
+            assert not torch.allclose(decoder(seen, **{**maps, name: value + 0.5}), first), name
+        for stride in ("16", "32"):  # a far corner matters from there on
+            moved = [x.clone() for x in (decoder.refine[stride][-1].attention.out_proj.weight,)]
+            decoder.refine[stride][-1].attention.out_proj.weight.zero_()
+            assert not torch.allclose(decoder(seen, **maps), first), stride
+            decoder.refine[stride][-1].attention.out_proj.weight.copy_(moved[0])
+
+
+def test_hints_hold_the_masks_as_probabilities():
+    modal, amodal = torch.rand(2, 1, 1, 8, 8)
+    initial, photo = (torch.rand(2, 1, 1, 8, 8) > 0.5).float()
+    assert torch.equal(
+        _hints(initial, photo, modal, amodal)[:, :4], torch.cat([initial, photo, modal, amodal], 1)
+    )
 
 
 def test_weights_with_a_decoder_load_again(tmp_path):
@@ -192,9 +242,9 @@ def test_a_map_moves_between_frames_of_a_photo():
         at = (np.arange(size) + 0.5) * frame.side / size
         return np.dstack(np.meshgrid(frame.x0 + at, frame.y0 + at)).astype(np.float32)
 
-    moved = first.shown_in(other, ramp(first, 80), 30)
+    moved = first.resampled(ramp(first, 80), other, 30)
     assert moved.shape == (30, 30, 2) and np.abs(moved - ramp(other, 30)).max() < 0.05
-    apart = first.shown_in(Frame(100.0, 0.0, 10.0), ramp(first, 8), 4)
+    apart = first.resampled(ramp(first, 8), Frame(100.0, 0.0, 10.0), 4)
     assert not apart.any()
 
 
@@ -208,6 +258,89 @@ def test_soft_parts_stand_for_labels_inside_their_frame_alone():
     found = soft.in_place_of(parts, Frame(0.0, 0.0, 32.0))
     assert torch.allclose(found[0, (8, 11), 1:7, 4:7], torch.tensor(0.5), atol=1e-4)
     assert not found[0, :, :, :4].any() and torch.equal(found[0, :, 9:], parts[0, :, 9:])
+
+
+def test_soft_parts_add_up_to_one_where_they_stand():
+    logits = torch.randn(20, 8, 8)
+    soft = SoftParts.of_logits(logits, Frame(0.0, 0.0, 16.0))
+    parts = torch.zeros(1, NUM_PARTS, 32, 32)
+    parts[:, 3] = 1
+    assert torch.allclose(soft.in_place_of(parts, Frame(-8.0, -8.0, 32.0)).sum(1), torch.ones(1, 32, 32))
+
+
+def painter() -> Deoccluder:
+    torch.manual_seed(0)
+    content = ContentRecoveryNet(8, levels=5, whole=True)
+    return Deoccluder(net(), content, SIZE, "cpu", exemplar=True)
+
+
+def two_people() -> list[View]:
+    """Different people, off the middle of photos of different sizes."""
+    rng = np.random.default_rng(0)
+    views = []
+    for height, width, x, y in ((90, 120, 70, 20), (130, 80, 10, 50)):
+        image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        mask = np.zeros((height, width), bool)
+        mask[y : y + 40, x : x + 20] = True
+        views.append(make_view(image, mask))
+    return views
+
+
+def test_each_person_is_painted_with_the_doubt_about_their_own_parts(monkeypatch):
+    deoccluder, views = painter(), two_people()
+    together = deoccluder.deocclude_views(views)
+    alone = [deoccluder.deocclude_views([view])[0] for view in views]
+    for one, other in zip(together, alone, strict=True):
+        assert one.invisible_mask.sum() > 50
+        assert np.abs(one.recovered.astype(int) - other.recovered).max() <= 2
+    monkeypatch.setattr(SoftParts, "in_place_of", lambda self, parts, frame: parts)
+    for one, other in zip(together, deoccluder.deocclude_views(views), strict=True):
+        assert (np.abs(one.recovered.astype(int) - other.recovered)[one.invisible_mask] > 2).any()
+
+
+def test_soft_parts_come_from_the_persons_frame(monkeypatch):
+    deoccluder, views = painter(), two_people()
+    seen = []
+    original = SoftParts.of_logits.__func__
+    monkeypatch.setattr(
+        SoftParts,
+        "of_logits",
+        classmethod(lambda c, maps, frame: seen.append((maps, frame)) or original(c, maps, frame)),
+    )
+    answers = deoccluder.deocclude_views(views)
+    for (maps, frame), view, answer in zip(seen, views, answers, strict=True):
+        one = prepare(view)
+        assert frame == follow_prompts(one.worked, deoccluder._ask, one.guesses).frame
+        assert maps.shape == (NUM_CLASSES, SIZE, SIZE) and answer.frame.side > 0
+
+
+def test_the_network_itself_sees_labels():
+    class Stub(ContentRecoveryNet):
+        def forward(self, *maps, guess=None, seed=None):
+            given.extend(maps[3:5])
+            return super().forward(*maps, guess=guess, seed=seed)
+
+    given: list[torch.Tensor] = []
+    modal, amodal = np.zeros((2, 64, 64), bool)
+    amodal[4:60, 20:44], modal[4:44, 20:44] = True, True
+    soft = SoftParts.of_logits(torch.randn(20, 64, 64), Frame(0.0, 0.0, 64.0))
+    task = PaintingTask(np.full((64, 64, 3), 90, np.uint8), modal, amodal, amodal.astype(np.uint8) * 5, soft)
+    paint(Stub(8, levels=5, whole=True).eval(), task, 64)
+    assert given and all(set(maps.unique().tolist()) <= {0.0, 1.0} for maps in given)
+
+
+def test_recovery_with_parts_as_stage_1_sees_them_uses_its_doubt(monkeypatch):
+    deoccluder = painter()
+    system = recovery_system(deoccluder, "seen")
+    folder = CaseFolder(DATA / "demo-cases")
+    cases = [folder[0], folder[1]]
+    together = predict_chunk(system, cases, "pixels", "modal", SIZE)
+    for case, one in zip(cases, together, strict=True):
+        alone = predict_chunk(system, [case], "pixels", "modal", SIZE)[0]
+        assert np.abs(one.recovered.astype(int) - alone.recovered).max() <= 2
+    monkeypatch.setattr(SoftParts, "in_place_of", lambda self, parts, frame: parts)
+    others = predict_chunk(system, cases, "pixels", "modal", SIZE)
+    assert all((one.recovered != other.recovered).any() for one, other in zip(together, others, strict=True))
 
 
 def test_a_pixel_in_doubt_is_evidence_for_each_of_its_parts():
@@ -232,6 +365,51 @@ def test_a_pixel_in_doubt_is_evidence_for_each_of_its_parts():
     assert red[1] > 0.75 and blue[1] < 0.05 and red[1] > red[0] + 0.1
 
 
+def test_pixels_outside_the_photo_and_unknown_sides_do_not_count():
+    network, items = net(), batch()
+    network.eval()
+    system = PartsSystem(PartsSettings(width=8, balance=0), network)
+
+    def loss(**changes: torch.Tensor) -> float:
+        with torch.no_grad():
+            return float(system.losses({**items, **changes})["ce_parts"])
+
+    cut = torch.ones_like(items["photo_mask"])
+    cut[:, :, 40:] = 0
+    wrong = items["parsing_amodal"].clone()
+    wrong[:, 40:] = torch.where(wrong[:, 40:] > 0, 3, 0)
+    assert loss(photo_mask=cut) == pytest.approx(loss(photo_mask=cut, parsing_amodal=wrong))
+    assert loss() != pytest.approx(loss(parsing_amodal=wrong), rel=1e-3)
+    other = torch.where(items["parsing_amodal"] == 18, 19, items["parsing_amodal"])  # right shoes
+    nobody = torch.zeros(2, dtype=torch.bool)
+    assert loss(true_sides=nobody) == pytest.approx(loss(true_sides=nobody, parsing_amodal=other))
+    assert loss() != pytest.approx(loss(parsing_amodal=other), rel=1e-3)
+
+
+def test_rare_parts_count_more_and_statistics_follow_in_training():
+    network, items = net(), batch()
+    with torch.no_grad():
+        plain, fair = (
+            float(PartsSystem(PartsSettings(width=8, balance=b), network).losses(items)["ce_parts"])
+            for b in (0, 1)
+        )
+    assert plain != pytest.approx(fair, rel=1e-3)
+    norms = [m for m in network.parts.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(int(norm.num_batches_tracked) == 2 for norm in norms)
+
+
+def test_a_training_can_start_from_weights_with_a_decoder(tmp_path, caplog):
+    save_weights(tmp_path / "a.safetensors", net(), half=False)
+    plain = net(parts=0)
+    system = SimpleNamespace(network=plain)
+    _start_from(system, tmp_path / "a.safetensors")
+    grown = load_weights(tmp_path / "a.safetensors")
+    assert all(torch.equal(value, grown.state_dict()[name]) for name, value in plain.state_dict().items())
+    assert "decoder of body parts is left out" in caplog.text
+    save_weights(tmp_path / "b.safetensors", plain, half=False)
+    _start_from(SimpleNamespace(network=net()), tmp_path / "b.safetensors")
+
+
 # ------------------------------------------------------------------ the tools
 
 
@@ -250,6 +428,13 @@ def test_people_get_labels_where_stage_1_is_sure(tmp_path):
     deoccluder = Deoccluder(net().eval(), torch.nn.Identity(), SIZE, "cpu")
     label = tool("label_people").labelled
     mask = person.amodal_mask
+    with_parts = replace(PeopleFolder(PEOPLE_MINI, "train")[1], id="labelled")
+    write_people(tmp_path / "mixed", [person, with_parts])
+    assert [p.id for p in label(deoccluder, [tmp_path / "mixed"], 0.0, None)] == [person.id]
+    with pytest.raises(DeoccError, match="is in two of the folders"):
+        list(label(deoccluder, [tmp_path / "plain", tmp_path / "mixed"], 0.0, None))
+    with pytest.raises(DeoccError, match="has body parts already"):
+        list(label(deoccluder, [PEOPLE_MINI], 0.0, None))
     (sure,), (unsure,) = (list(label(deoccluder, [tmp_path / "plain"], p, None)) for p in (0.0, 1.1))
     assert ((sure.parsing > 0) == mask).all() and sure.parsing.max() < NUM_CLASSES
     assert (unsure.parsing[mask] == 255).all() and not unsure.parsing[~mask].any()

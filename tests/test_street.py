@@ -148,8 +148,8 @@ def test_a_window_gives_the_whole_photos_answer(small, case) -> None:
     view = make_view(image, mask)
     window = window_of(view)
     assert mask[window].sum() == mask.sum() and mask[window].size < 0.7 * mask.size
-    local = small._answers([seen_through(view, window)], True)[0]
-    found, plain = on_whole_photo(local, view, window), small._answers([view], True)[0]
+    local = small._answers([seen_through(view, window)], True)[0][0]
+    found, plain = on_whole_photo(local, view, window), small._answers([view], True)[0][0]
     for name in ("modal_mask", "amodal_mask"):
         one, other = getattr(found, name), getattr(plain, name)
         assert one.shape == other.shape

@@ -51,8 +51,11 @@ def main(
     ] = None,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Pixels: only the weights anew; controls as stored, if masks are."),
+        typer.Option(
+            "--again", help="Pixels: only the weights anew; controls are those stored, of the same masks."
+        ),
     ] = False,
+    row: Annotated[str, typer.Option(help="With --again: only rows whose name ends so.")] = "",
     perceptual: Annotated[bool, typer.Option(help="Also use feature networks.")] = True,
     per_person: int = 3,
     limit: Annotated[int | None, typer.Option(help="At most this many people.")] = None,
@@ -64,6 +67,8 @@ def main(
     kinds = [kind for kind in KINDS if not only or kind in only]
     if unknown := set(only or ()) - set(KINDS):
         raise DeoccError(f"--only {min(unknown)}: unknown; choose from {', '.join(KINDS)}")
+    if no_weights and again:
+        raise DeoccError("--again measures the weights anew; leave --no-weights out")
     if no_weights and "pixels-end-to-end" in (only or ()):
         raise DeoccError("--only pixels-end-to-end needs weights; leave --no-weights out")
     folder = fixed_cases(people, cases, tuning, per_person, seed, limit)
@@ -102,7 +107,8 @@ def main(
             ("pixels-true", from_true, "modal", None), ("pixels-end-to-end", end_to_end, "initial", ours),
         ):  # fmt: skip
             if kind in kinds and not (ours is None and kind == "pixels-end-to-end"):
-                anew = {k: v for k, v in rows.items() if not again or k.startswith(("ours", PROBE))}
+                mine = [k for k in rows if k == PROBE or (k.startswith("ours") and k.endswith(row))]
+                anew = {k: v for k, v in rows.items() if not again or k in mine}
                 result = evaluate_systems(anew, folder, "pixels", given, masks=finder, **common)
                 _save(_with_stored(result, stem, kind) if again else result, stem, kind)
 
@@ -119,6 +125,8 @@ def _with_stored(result: dict[str, Any], stem: Path, kind: str) -> dict[str, Any
     if any(old[key] != result[key] for key in same):
         raise DeoccError(f"{path}: of other cases; leave --again out")
     kept = {name: row for name, row in old["systems"].items() if not name.startswith("ours")}
+    if PROBE not in old["systems"]:
+        raise DeoccError(f"{path}: lacks {PROBE}, by which masks are compared; leave --again out")
     stored, now = (found["systems"][PROBE]["metrics"]["recovered_psnr"] for found in (old, result))
     if abs(stored["value"] - now["value"]) > 1e-6:
         raise DeoccError(f"{path}: of other masks ({PROBE} differs); leave --again out")
@@ -127,7 +135,8 @@ def _with_stored(result: dict[str, Any], stem: Path, kind: str) -> dict[str, Any
     ]
     if any(counts != ratios[0] for counts in ratios):
         raise DeoccError(f"{path}: of cases with other occlusion ratios; leave --again out")
-    ours = {name: row for name, row in result["systems"].items() if name.startswith("ours")}
+    ours = {name: row for name, row in old["systems"].items() if name.startswith("ours")}
+    ours |= {name: row for name, row in result["systems"].items() if name.startswith("ours")}
     return result | {"systems": kept | ours}
 
 

@@ -76,13 +76,15 @@ def main(
     ),
     out: Annotated[Path, typer.Option("--json")] = RESULTS / "finish-tuning.json",
     limit: Annotated[int | None, typer.Option(help="At most this many people.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the first row and so many last ones.")] = None,
 ) -> None:
     """Scores the default weights with ever more steps."""
     torch.set_num_threads(1)
     folder = fixed_cases(people, cases, tuning=True, per_person=1, limit=limit)
     names, rows, first = list(OFF), [], None
-    facts: dict[str, Any] = {"command": f"python tools/finish_study.py {people.name}", "rows": {}}
-    for count in range(len(names) + 1):
+    command = f"python tools/finish_study.py {people.name}" + (f" --last {last}" if last else "")
+    facts: dict[str, Any] = {"command": command, "rows": {}}
+    for count in [k for k in range(len(names) + 1) if k == 0 or last is None or k > len(names) - last]:
         deoccluder = Deoccluder.from_pretrained("small", "cpu", exemplar=count > 0)
         label = f"+ {names[count - 1]}" if count else "the network alone"
         with without(names[count:]):

@@ -22,6 +22,7 @@ from deocc.labels import IGNORE
 from deocc.memory import keep_freed_memory
 from deocc.people import PeopleFolder, Person
 from deocc.people.folder import write_people
+from deocc.people.values import as_flag
 
 
 def main(
@@ -36,7 +37,7 @@ def main(
     if out.exists():
         raise DeoccError(f"{out} exists; give another folder")
     net = Deoccluder.masks_only(weights, "cpu")
-    found = write_people(out, list(labelled(net, people, least, limit)))
+    found = write_people(out, labelled(net, people, least, limit))
     shares = [float((p.parsing[p.amodal_mask] == IGNORE).mean()) for p in found if p.parsing is not None]
     print(f"{len(found)} people in {out}; on average {np.mean(shares):.0%} of a person is ignored")
 
@@ -47,8 +48,13 @@ def labelled(net: Deoccluder, people: list[Path], least: float, limit: int | Non
         (folder, i)
         for folder in (PeopleFolder(path, "train") for path in people)
         for i, row in enumerate(folder.rows)
-        if row["has_parsing"] == "0"
+        if not as_flag(row["has_parsing"], f"{folder.path / 'people.csv'}: {row['id']}: has_parsing")
     ]
+    names = [folder.ids[i] for folder, i in plain]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise DeoccError(f"id {min(twice)!r} is in two of the folders; label them one by one")
+    if not plain:
+        raise DeoccError(f"{', '.join(map(str, people))}: everybody in split train has body parts already")
     for folder, i in tqdm(plain[:limit], "labelling", unit="person"):
         person = folder[i]
         view = make_view(person.image, person.amodal_mask, exact=True)

@@ -3,7 +3,8 @@
 People with labels of the tenth of the train split that is held out for tuning, one case each. Parts of pixels
 that show, and of hidden ones, are compared with the true labels inside the true person (left and right are
 the same; the nearest label counts where stage 1's person ends too early). Then stage 2 paints true masks with
-predicted labels, with true ones, and with true ones of visible or of hidden pixels alone.
+predicted labels, with true ones, and with true ones of visible or of hidden pixels alone. Every pixel has one
+label here; `Deoccluder` also uses stage 1's doubt about them (`SoftParts`).
 
     python tools/parts_study.py PEOPLE small runs/parts
 """

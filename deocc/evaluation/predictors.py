@@ -273,15 +273,16 @@ class PainterOfHoles(FrameSystem):
     ) -> list[CasePrediction]:
         """Recovered photos; missing labels come from stage 1, and all labels for "seen"."""
         frames, batch = self._known_batch(cases, known, prompt)
-        seen = self.system.evaluated == "seen"
-        found = self.system.seen_guidance(batch) if seen else self.system.true_guidance(batch)
-        coarse = found.parsing_amodal.to(torch.uint8).cpu().numpy()
         soft: list[SoftParts | None] = [None] * len(known)
-        if seen:
+        if self.system.evaluated == "seen":
+            given = (batch[name] for name in ("image", "modal_mask", "photo_mask"))
             with torch.inference_mode():
-                given = (batch[name] for name in ("image", "modal_mask", "photo_mask"))
                 logits = self.system.stage1(*given).parsing_amodal
+            labels = logits[:, 1:].argmax(1) + 1  # a part for every pixel, as in `paste_parsing`
             soft = [SoftParts.of_logits(*pair) for pair in zip(logits, frames, strict=True)]
+        else:
+            labels = self.system.true_guidance(batch).parsing_amodal
+        coarse = labels.to(torch.uint8).cpu().numpy()
         return [self._paint(*four) for four in zip(known, coarse, frames, soft, strict=True)]
 
     def _paint(

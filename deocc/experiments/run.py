@@ -130,15 +130,20 @@ def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | No
 def _start_from(system: System, path: Path) -> None:
     """Fills the network from a file. A trunk or a prior, and what joins it, may be missing there.
 
+    A decoder of body parts that the file has and the network has not is left out, with a warning.
     `soft_parts` and `own_share` are this run's, not the file's.
     """
     classes = CLASSES | MASK_NETWORKS | PIXEL_NETWORKS
     loaded, network = load_weights(path, classes=classes), system.network
-    optional = {"trunk": "", "prior": "", "soft_parts": "", "own_share": "", "given_logit": ""}
+    optional = {"trunk": "", "prior": "", "soft_parts": "", "own_share": "", "given_logit": "", "parts": ""}
     plain = [{**getattr(net, "config", {}), **optional} for net in (loaded, network)]
     if type(loaded) is not type(network) or plain[0] != plain[1]:
         raise DeoccError(
             f"{path}: holds {type(loaded).__name__} with {getattr(loaded, 'config', None)}; this run trains "
             f"{type(network).__name__} with {network.config}; use the same preset"
         )
-    network.load_state_dict({**network.state_dict(), **loaded.state_dict()})
+    tensors = loaded.state_dict()
+    if getattr(loaded, "parts", None) is not None and getattr(network, "parts", None) is None:
+        _log.warning("%s: its decoder of body parts is left out; tools/train_parts.py trains a new one", path)
+        tensors = {name: value for name, value in tensors.items() if not name.startswith("parts.")}
+    network.load_state_dict({**network.state_dict(), **tensors})

@@ -196,17 +196,18 @@ class Deoccluder:
         check_samples(samples, self.content_net)
         ready = [view if isinstance(view, Prepared) else prepare(view) for view in views]
         worked = [follow_prompts(one.worked, self._ask, one.guesses) for one in ready]
-        answers, logits = self._answers(worked, paint)
+        found = self._answers(worked, paint)
+        answers = [answer for answer, _ in found]
         if paint and paints_whole(self.content_net):
-            each = zip(worked, answers, logits, strict=True)
-            answers = [paint_answer(self, *one, samples, seed) for one in each]
+            each = zip(worked, found, strict=True)
+            answers = [paint_answer(self, view, *both, samples, seed) for view, both in each]
         return [
             on_whole_photo(enlarged(answer, one.local), one.view, one.window)
             for answer, one in zip(answers, ready, strict=True)
         ]
 
-    def _answers(self, views: Sequence[View], paint: bool) -> tuple[list[Deocclusion], Tensor]:
-        """Answers to views whose prompts have been followed, and logits of body parts, N x 20 x S x S."""
+    def _answers(self, views: Sequence[View], paint: bool) -> list[tuple[Deocclusion, Tensor]]:
+        """Answers to views whose prompts have been followed, each with its parts' logits, 20 x S x S."""
         seen = self.tensors(views, self.mask_size)
         masks = self._looked_at_again(views, seen[1], self.stage1(*seen))
         masks = _held_on(masks, views, seen[1])
@@ -222,8 +223,10 @@ class Deoccluder:
             painted = list(zip(recovered, invisible, strict=True))
         parts = zip(views, each, found, painted, strict=True)
         detail = self.texture, self.exemplar
-        answers = [to_photo(view, one, *both, picture, *detail) for view, one, both, picture in parts]
-        return answers, masks.parsing_amodal
+        return [
+            (to_photo(view, one, *both, picture, *detail), one.parsing_amodal)
+            for view, one, both, picture in parts
+        ]
 
     def _looked_at_again(self, views: Sequence[View], initial: Tensor, first: Completion) -> Completion:
         """Stage 1's answer after a second look (`deocc.inference.second_look`) at people with poor masks."""

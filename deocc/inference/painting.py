@@ -23,7 +23,7 @@ INWARD = 2.0  # standard deviation of the blur that does it, same unit
 
 @dataclass(frozen=True)
 class SoftParts:
-    """What stage 1 thinks of each pixel's body part, in its own frame.
+    """Stage 1's probabilities of each pixel's body part, in its own frame.
 
     Attributes:
         probabilities: S x S x 19 float32, classes 1 to 19 inside the person; they add up to 1.
@@ -39,8 +39,16 @@ class SoftParts:
         return cls(logits[1:].float().softmax(0).permute(1, 2, 0).cpu().numpy(), frame)
 
     def in_place_of(self, parts: Tensor, frame: Frame) -> Tensor:
-        """Probabilities for one-hot maps (1 x 19 x S x S in `frame`); the maps stay beyond the own frame."""
-        found = self.frame.shown_in(frame, self.probabilities, parts.shape[-1])
+        """One-hot maps with the probabilities in their place.
+
+        Args:
+            parts: 1 x 19 x S x S, one-hot.
+            frame: where they lie.
+
+        Returns:
+            1 x 19 x S x S. Outside `self.frame`, and where a pixel has no part, the maps stay as they are.
+        """
+        found = self.frame.resampled(self.probabilities, frame, parts.shape[-1])
         soft = torch.from_numpy(found).permute(2, 0, 1)[None].to(parts)
         total = soft.sum(1, keepdim=True)
         known = parts.sum(1, keepdim=True) * (total > 0.5)  # 0 where a pixel has no part

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deocc.errors import DeoccError
+from deocc.labels import NUM_CLASSES
 from deocc.models.blocks import ConvNorm, ResidualBlock, conv3x3, ones_like_mask, require_maps, upsample_to
 from deocc.models.hourglass import Hourglass, level_widths
 from deocc.models.parts import PartsDecoder, parts_of_person
@@ -209,8 +210,8 @@ class MaskCompletionNet(nn.Module):
         given_logit: M_i is added to the visible mask's logits with a learned weight that starts here, so that
             the network begins by handing the given mask on and learns where to correct it; 0, as in the
             paper: the mask enters as an input alone.
-        parts: width of a `PartsDecoder` that gives the body parts in place of both branches; needs a trunk;
-            0 leaves it out, as in the paper.
+        parts: width of a `PartsDecoder` that gives the body parts in place of both branches; it needs a
+            trunk and stride 4; 0 leaves it out, as in the paper.
 
     Differs from the paper: channels grow with depth (`Hourglass`); a full-resolution border layer; the trunk,
     where one is chosen; a channel that marks photo pixels. The released code's
@@ -237,8 +238,11 @@ class MaskCompletionNet(nn.Module):
             raise DeoccError(f"stride is {stride}; expected 2 or 4, how far the stem goes down")
         if trunk not in TRUNKS:
             raise DeoccError(f"trunk {trunk!r} is unknown; use one of {', '.join(map(repr, TRUNKS))}")
-        if parts and not (trunk and parsing):
-            raise DeoccError(f"parts is {parts}, a decoder that reads a trunk; set trunk and parsing, or 0")
+        if parts and not (trunk and parsing and stride == 4 and classes == NUM_CLASSES):
+            raise DeoccError(
+                f"parts is {parts}: its decoder needs a trunk, parsing, stride 4 and {NUM_CLASSES} classes; "
+                "set them, or parts to 0"
+            )
         guide = None if templates is None else TemplateGuide(templates, width, temperature)
         shape = None if guide is None else list(guide.templates.shape)
         self.config: dict[str, Any] = {
@@ -318,7 +322,8 @@ class MaskCompletionNet(nn.Module):
             odds = [(maps[:, 1:] - maps[:, :1]).detach() for maps in (modal, amodal)]
             features = torch.cat([feature_m, feature_a], 1)
             parts = self.parts(seen, features, initial_mask, photo_mask, *odds)
-            parsing_modal, parsing_amodal = (parts_of_person(parts, one) for one in odds)
+            parsing_modal = None if self.modal_branch is None else parts_of_person(parts, odds[0])
+            parsing_amodal = parts_of_person(parts, odds[1])
         parsing = [
             logits if logits is None or half_parsing else upsample_to(logits, image)
             for logits in (parsing_modal, parsing_amodal)

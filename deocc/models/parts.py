@@ -12,7 +12,8 @@ from deocc.labels import NUM_PARTS
 from deocc.models.blocks import ConvNorm, ResidualBlock, conv3x3, upsample_to
 
 WIDTHS = {2: 1, 4: 1.5, 8: 2, 16: 3, 32: 4}  # channels at each stride, in units of the width
-HEADS = 4  # of the attention at the coarsest two strides
+ATTENDED = 16  # stride from which on cells attend to each other
+HEADS = 4  # of that attention
 HINTS = 6  # channels of `_hints`
 
 
@@ -54,7 +55,7 @@ class PartsDecoder(nn.Module):
         self.refine = nn.ModuleDict()
         for stride in self.strides:
             layers: list[nn.Module] = [ResidualBlock(widths[stride], widths[stride])]
-            if stride >= 16:
+            if stride >= ATTENDED:
                 layers.append(GlobalAttention(widths[stride]))
             if stride == self.strides[0]:
                 layers = [ConvNorm(widths[stride], widths[stride])]

@@ -28,7 +28,9 @@ IMAGES = {
 PRECISIONS = {"no": "32-bit floats", "bf16": "bfloat16", "fp16": "16-bit floats"}
 """Precisions of training, as stored and in words."""
 CaseSet = Literal["synthetic", "natural"]
-INFERENCE = 4  # version of the code that asks shipped weights; 2: the occluder's rim; 3: edges; 4: soft parts
+INFERENCE = (
+    4  # version of the code that asks shipped weights; 2: the occluder's rim; 3: edges, labels; 4: soft parts
+)
 FOLDERS = ("images", "masks", "parsing", "occluders")  # subfolders of a people folder
 
 
