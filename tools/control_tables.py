@@ -33,7 +33,6 @@ from deocc.tables.cases import fit_controls, fixed_cases
 KINDS = ("masks-modal", "masks-initial", "pixels-true", "pixels-end-to-end")
 SIDE = 128  # of the frames that mean mask and templates live in
 PROBE = MeanColour().name  # the control that --again runs to see that the masks are the stored ones
-FAST = (PROBE, Telea().name)  # beginnings of the names of controls that --again runs anew
 NEARLY = 0.02  # dB by which the probe may differ; from 1e-6 on, the result says so
 
 
@@ -109,7 +108,7 @@ def main(
             ("pixels-true", from_true, "modal", None), ("pixels-end-to-end", end_to_end, "initial", ours),
         ):  # fmt: skip
             if kind in kinds and not (ours is None and kind == "pixels-end-to-end"):
-                mine = [k for k in rows if k.startswith(FAST) or (k.startswith("ours") and k.endswith(row))]
+                mine = [k for k in rows if k == PROBE or (k.startswith("ours") and k.endswith(row))]
                 anew = {k: v for k, v in rows.items() if not again or k in mine}
                 result = evaluate_systems(anew, folder, "pixels", given, masks=finder, **common)
                 _save(_with_stored(result, stem, kind) if again else result, stem, kind)
