@@ -6,7 +6,6 @@ python tools/train_painter.py runs/packed/a runs/packed/b --out runs/painter --i
 import json
 import logging
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +13,9 @@ import torch
 import typer
 
 from deocc.errors import DeoccError
-from deocc.experiments.card import LICENCE, export
+from deocc.experiments.card import card_of_run, export, tool_command
 from deocc.experiments.presets import override
-from deocc.models import count_parameters, load_weights
+from deocc.models import load_weights
 from deocc.training.config import TrainConfig
 from deocc.training.loop import train
 from deocc.training.packed import Pack, PackedItems, PackedMix, fit_palette
@@ -70,24 +69,11 @@ def main(
         state = torch.load(discriminator, map_location="cpu", weights_only=True)
         system.discriminator.load_state_dict(state["discriminator"])
     result = train(system, data, config, out, resume, None, "cpu")
-    card = {
-        "system": "content/painter",
-        "preset": "small",
-        "input_size": size,
-        "parameters": count_parameters(result.ema),
-        "data": ", ".join(
-            f"{folder.name} ({len(pack)} cases)" for folder, pack in zip(packs, opened, strict=True)
-        ),
-        "length": f"{result.steps} steps, {result.minutes:.1f} minutes of training time",
-        "images_per_second": round(result.images_per_second, 1),
-        "tuning_figures": {},
-        "command": "python tools/train_painter.py "
-        + " ".join(Path(w).name if "/" in w else w for w in sys.argv[1:]),
-        "settings": json.loads(json.dumps(asdict(settings), default=str)),
-        "training": json.loads(json.dumps(asdict(config), default=str)),
-        "mix": json.loads(json.dumps(asdict(mix), default=str)),
-        "licence": LICENCE,
-    }
+    about = ", ".join(
+        f"{folder.name} ({len(pack)} cases)" for folder, pack in zip(packs, opened, strict=True)
+    )
+    command = tool_command("train_painter.py", sys.argv[1:])
+    card = card_of_run("content/painter", "small", size, about, settings, config, mix, result, command)
     export(result, card, out)
 
 

@@ -6,7 +6,6 @@ python tools/train_parts.py real-humans real-humans-2 people-rendered --init mas
 import json
 import logging
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +13,10 @@ import torch
 import typer
 
 from deocc.errors import DeoccError
-from deocc.experiments.card import LICENCE, export
+from deocc.experiments.card import card_of_run, export, tool_command
 from deocc.experiments.people import Picked, load_people
 from deocc.experiments.presets import SMALL, override
-from deocc.models import MaskCompletionNet, count_parameters, load_weights
+from deocc.models import MaskCompletionNet, load_weights
 from deocc.occlusion import OcclusionDataset
 from deocc.training.config import TrainConfig
 from deocc.training.loop import train
@@ -62,22 +61,9 @@ def main(
     torch.manual_seed(seed)
     system = PartsSystem(settings, with_decoder(load_weights(init), settings.width))
     result = train(system, data, config, out, resume, None, "cpu")
-    card = {
-        "system": "mask/ours",
-        "preset": "small",
-        "input_size": size,
-        "parameters": count_parameters(result.ema),
-        "data": f"{len(labelled)} people with body parts, some counted repeatedly, of {found.description}",
-        "length": f"{result.steps} steps, {result.minutes:.1f} minutes of training time",
-        "images_per_second": round(result.images_per_second, 1),
-        "tuning_figures": {},
-        "command": "python tools/train_parts.py "
-        + " ".join(Path(w).name if "/" in w else w for w in sys.argv[1:]),
-        "settings": json.loads(json.dumps(asdict(settings), default=str)),
-        "training": json.loads(json.dumps(asdict(config), default=str)),
-        "mix": json.loads(json.dumps(asdict(mix), default=str)),
-        "licence": LICENCE,
-    }
+    about = f"{len(labelled)} people with body parts, some counted repeatedly, of {found.description}"
+    command = tool_command("train_parts.py", sys.argv[1:])
+    card = card_of_run("mask/ours", "small", size, about, settings, config, mix, result, command)
     export(result, card, out)
 
 

@@ -59,23 +59,56 @@ def model_card(
     command: str,
 ) -> dict[str, Any]:
     """The facts about a weights file as JSON values: system, preset, data, length, figures, command."""
+    return card_of_run(
+        name, preset.name, preset.size, people.description, stage.settings, config, stage.mix, result, command
+    )
+
+
+def card_of_run(
+    name: str,
+    preset: str,
+    size: int,
+    data: str,
+    settings: Any,
+    config: TrainConfig,
+    mix: Any,
+    result: TrainResult,
+    command: str,
+) -> dict[str, Any]:
+    """The card of a run that need not follow a preset in all.
+
+    Args:
+        name: of the system.
+        preset: its name.
+        size: side of the network's input, pixels.
+        data: what it was trained on, in words.
+        settings, mix: dataclasses of what was trained and drawn.
+        config, result: of the training.
+        command: that made it.
+    """
     return {
         "system": name,
-        "preset": preset.name,
-        "input_size": preset.size,
+        "preset": preset,
+        "input_size": size,
         "parameters": count_parameters(result.ema),
-        "data": people.description,
+        "data": data,
         "length": f"{result.steps} steps, {result.minutes:.1f} minutes of training time",
         "images_per_second": round(result.images_per_second, 1),
         "tuning_figures": {key: round(value, 4) for key, value in result.evaluation.items()},
         "command": command,
-        "settings": _jsonable(asdict(stage.settings)),
+        "settings": _jsonable(asdict(settings)),
         "training": _jsonable(asdict(config)),
-        "mix": _jsonable(asdict(stage.mix)),
+        "mix": _jsonable(asdict(mix)),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "licence": LICENCE,
     }
+
+
+def tool_command(name: str, words: Sequence[str]) -> str:
+    """The command of a script of `tools/` with these words; of paths, the last name alone."""
+    plain = [Path(word).name if "/" in word and "=" not in word else word for word in words]
+    return shlex.join(["python", f"tools/{name}", *plain])
 
 
 def _jsonable(value: Any) -> Any:
