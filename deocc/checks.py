@@ -1,5 +1,6 @@
 """Checks the types and ranges of a configuration when it is built."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -58,3 +59,14 @@ def _expected(kind: str, low: float, high: float) -> str:
     if low > -ANY and high < ANY:
         return f"{word} from {low:g} to {high:g}"
     return word + (f" of at least {low:g}" if low > -ANY else "")
+
+
+def key_value(text: str) -> tuple[str, Any]:
+    """``a.b=1e-3`` -> ("a.b", 0.001); values are JSON; other words are strings."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise DeoccError(f"--set {text!r}: KEY=VALUE was expected, such as mask.train.lr=0.001")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

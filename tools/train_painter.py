@@ -3,7 +3,6 @@
 python tools/train_painter.py runs/packed/a runs/packed/b --out runs/painter --init content-small.safetensors
 """
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 
 from deocc.errors import DeoccError
 from deocc.experiments.card import card_of_run, export, tool_command
-from deocc.experiments.presets import override
+from deocc.experiments.presets import with_changes
 from deocc.models import load_weights
 from deocc.training.config import TrainConfig
 from deocc.training.loop import train
@@ -44,14 +43,7 @@ def main(
 ) -> None:
     """Trains and exports."""
     logging.basicConfig(level=logging.INFO)
-    settings, mix = PainterSettings(), PackedMix()
-    for word in set_ or []:
-        key, value = word.split("=", 1)
-        path = key.split(".")
-        if path[0] == "mix":
-            mix = override(mix, path[1:], json.loads(value))
-        else:
-            settings = override(settings, path, json.loads(value))
+    settings, mix = with_changes(PainterSettings(), PackedMix(), set_ or [])
     config = TrainConfig(
         batch_size=batch, max_minutes=minutes, optimizer="adam", lr=lr, weight_decay=0.0, momentum=0.5,
         warmup_steps=warmup, final_lr=final_lr, discriminator_lr=1e-3, ema_decay=0.995,

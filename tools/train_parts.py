@@ -3,7 +3,6 @@
 python tools/train_parts.py real-humans real-humans-2 people-rendered --init mask-small.safetensors --out RUN
 """
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from deocc.errors import DeoccError
 from deocc.experiments.card import card_of_run, export, tool_command
 from deocc.experiments.people import Picked, load_people
-from deocc.experiments.presets import SMALL, override
+from deocc.experiments.presets import SMALL, with_changes
 from deocc.models import MaskCompletionNet, load_weights
 from deocc.occlusion import OcclusionDataset
 from deocc.training.config import TrainConfig
@@ -42,14 +41,7 @@ def main(
 ) -> None:
     """Trains on people with labels of body parts and exports the whole stage 1."""
     logging.basicConfig(level=logging.INFO)
-    settings, mix = PartsSettings(), SMALL.mask.mix
-    for word in set_ or []:
-        key, value = word.split("=", 1)
-        path = key.split(".")
-        if path[0] == "mix":
-            mix = override(mix, path[1:], json.loads(value))
-        else:
-            settings = override(settings, path, json.loads(value))
+    settings, mix = with_changes(PartsSettings(), SMALL.mask.mix, set_ or [])
     config = TrainConfig(
         batch_size=batch, max_minutes=minutes, lr=lr, warmup_steps=50, final_lr=0.02, ema_decay=0.998,
         mixed_precision="bf16", workers=workers, threads=threads, seed=seed, log_every=20, eval_every=0,

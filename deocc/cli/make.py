@@ -1,13 +1,13 @@
 """Commands that make data, weights and tables: ``render``, ``occlude``, ``train``, ``table``."""
 
 import logging
-from json import loads
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
+from deocc.checks import key_value
 from deocc.cli.app import (
     MAKE,
     MEASURE,
@@ -179,7 +179,7 @@ def train(
     from deocc.io import require_writable
 
     require_writable(out)
-    fields = dict(_key_value(text) for text in changes or [])
+    fields = dict(key_value(text) for text in changes or [])
     from deocc.device import pick_device
     from deocc.experiments.run import train_system
     from deocc.training.processes import is_first, world_size
@@ -294,14 +294,3 @@ def table(
     typer.echo(text)
     if out is not None:
         typer.echo(f"written to {out}")
-
-
-def _key_value(text: str) -> tuple[str, Any]:
-    """``a.b=1e-3`` -> ("a.b", 0.001); values are JSON; other words are strings."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise DeoccError(f"--set {text!r}: KEY=VALUE was expected, such as mask.train.lr=0.001")
-    try:
-        return key, loads(value)
-    except ValueError:
-        return key, value

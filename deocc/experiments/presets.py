@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from deocc.checks import ANY, check_config
+from deocc.checks import ANY, check_config, key_value
 from deocc.errors import DeoccError
 from deocc.occlusion.case import PasteOptions
 from deocc.occlusion.mix import TrainingMix, named_mix
@@ -198,6 +198,21 @@ def override(config: Any, path: Sequence[str], value: Any) -> Any:
         _check_type(path[0], old, value)
         value = tuple(value) if isinstance(old, tuple) else value
     return replace(config, **{path[0]: override(old, path[1:], value) if len(path) > 1 else value})
+
+
+def with_changes(settings: Any, mix: TrainingMix | Any, words: Sequence[str]) -> tuple[Any, Any]:
+    """Settings and mix with fields changed by words such as "width=8" and "mix.cut=0.2".
+
+    Raises:
+        DeoccError: a word is no KEY=VALUE, or there is no such field.
+    """
+    for key, value in map(key_value, words):
+        first, *rest = key.split(".")
+        if first == "mix":
+            mix = override(mix, rest, value)
+        else:
+            settings = override(settings, [first, *rest], value)
+    return settings, mix
 
 
 def _check_type(key: str, old: Any, value: Any) -> None:
