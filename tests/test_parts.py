@@ -1,15 +1,14 @@
 """The decoder of body parts changes no mask, trains alone, and learns; its doubt reaches the first guess."""
 
-import importlib.util
 import json
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+import train_parts
 from deocc.errors import DeoccError
 from deocc.evaluation.systems import predict_chunk, recovery_system
 from deocc.experiments.run import _start_from
@@ -21,15 +20,23 @@ from deocc.inference.views import View, make_view
 from deocc.labels import NUM_CLASSES, NUM_PARTS
 from deocc.masks import Frame
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, load_weights, save_weights
-from deocc.models.parts import GlobalAttention, PartsDecoder, _hints, parts_of_person
+from deocc.models.parts import (
+    ROUNDS,
+    FeedForward,
+    GlobalAttention,
+    PartsDecoder,
+    _hints,
+    parts_of_person,
+)
+from deocc.models.weights import fill_shared
 from deocc.occlusion import CaseFolder
 from deocc.paths import DATA, PEOPLE_MINI
 from deocc.people import PeopleFolder
 from deocc.people.folder import write_people
 from deocc.training.parts import PartsSettings, PartsSystem
+from label_people import labelled
 
 SIZE = 64
-ROOT = Path(__file__).parents[1]
 
 
 def net(parts: int = 8) -> MaskCompletionNet:
@@ -39,7 +46,7 @@ def net(parts: int = 8) -> MaskCompletionNet:
 
 def with_decoder_of(plain: MaskCompletionNet) -> MaskCompletionNet:
     grown = net()
-    grown.load_state_dict({**grown.state_dict(), **plain.state_dict()})
+    fill_shared(grown, plain)
     return grown.eval()
 
 
@@ -108,6 +115,14 @@ def test_places_count_from_the_middle_of_the_person_in_standard_deviations():
     )
 
 
+def test_places_count_from_the_person_inside_the_photo():
+    amodal, photo = torch.zeros(2, 1, 1, 40, 40)
+    photo[:, :, :24] = 1
+    amodal[:, :, 10:30, 4:8] = 1
+    cut = _hints(amodal, photo, amodal * photo, amodal)[0, 4:]
+    assert torch.equal(cut, _hints(amodal, photo, amodal * photo, amodal * photo)[0, 4:])
+
+
 def test_a_mask_of_nobody_gives_finite_hints():
     nobody = torch.zeros(1, 1, 8, 8)
     assert torch.isfinite(_hints(nobody, nobody, nobody, nobody)).all()
@@ -116,6 +131,7 @@ def test_a_mask_of_nobody_gives_finite_hints():
 def test_attention_starts_as_the_identity_and_reaches_every_cell():
     torch.manual_seed(0)
     layer, x = GlobalAttention(16), torch.randn(1, 16, 3, 5, requires_grad=True)
+    assert torch.equal(FeedForward(16)(x), x)
     assert torch.allclose(layer(x), x)
     with torch.no_grad():
         layer.attention.out_proj.weight.normal_()
@@ -152,6 +168,8 @@ def test_the_decoder_reads_all_that_it_is_given():
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # some start at zero
         if isinstance(module, torch.nn.MultiheadAttention):
             torch.nn.init.normal_(module.out_proj.weight)
+        if isinstance(module, FeedForward):
+            torch.nn.init.normal_(module.layers[-1].weight)
     seen = {stride: torch.rand(1, n, SIZE // stride, SIZE // stride) for stride, n in channels.items()}
     maps = {
         "features": torch.rand(1, 3, SIZE // 4, SIZE // 4), "initial": torch.zeros(1, 1, SIZE, SIZE),
@@ -165,11 +183,14 @@ def test_the_decoder_reads_all_that_it_is_given():
             assert not torch.allclose(decoder({**seen, stride: seen[stride] + 1}, **maps), first), stride
         for name, value in maps.items():
             assert not torch.allclose(decoder(seen, **{**maps, name: value + 0.5}), first), name
-        for stride in ("16", "32"):  # a far corner matters from there on
-            moved = [x.clone() for x in (decoder.refine[stride][-1].attention.out_proj.weight,)]
-            decoder.refine[stride][-1].attention.out_proj.weight.zero_()
-            assert not torch.allclose(decoder(seen, **maps), first), stride
-            decoder.refine[stride][-1].attention.out_proj.weight.copy_(moved[0])
+        added = [m for m in decoder.modules() if isinstance(m, (GlobalAttention, FeedForward))]
+        assert len(added) == 2 * sum(ROUNDS.values())
+        for module in added:
+            last = module.attention.out_proj if isinstance(module, GlobalAttention) else module.layers[-1]
+            moved = last.weight.clone()
+            last.weight.zero_()
+            assert not torch.allclose(decoder(seen, **maps), first), module
+            last.weight.copy_(moved)
 
 
 def test_hints_hold_the_masks_as_probabilities():
@@ -178,6 +199,12 @@ def test_hints_hold_the_masks_as_probabilities():
     assert torch.equal(
         _hints(initial, photo, modal, amodal)[:, :4], torch.cat([initial, photo, modal, amodal], 1)
     )
+
+
+def test_a_decoder_takes_the_place_of_both_heads():
+    with_heads, without = net(0), net()
+    assert any(".parsing." in name for name in with_heads.state_dict())
+    assert not any(".parsing." in name for name in without.state_dict())
 
 
 def test_weights_with_a_decoder_load_again(tmp_path):
@@ -404,7 +431,8 @@ def test_a_training_can_start_from_weights_with_a_decoder(tmp_path, caplog):
     system = SimpleNamespace(network=plain)
     _start_from(system, tmp_path / "a.safetensors")
     grown = load_weights(tmp_path / "a.safetensors")
-    assert all(torch.equal(value, grown.state_dict()[name]) for name, value in plain.state_dict().items())
+    shared = {n: v for n, v in plain.state_dict().items() if ".parsing." not in n}  # a decoder needs no heads
+    assert all(torch.equal(value, grown.state_dict()[name]) for name, value in shared.items())
     assert "decoder of body parts is left out" in caplog.text
     save_weights(tmp_path / "b.safetensors", plain, half=False)
     _start_from(SimpleNamespace(network=net()), tmp_path / "b.safetensors")
@@ -413,29 +441,19 @@ def test_a_training_can_start_from_weights_with_a_decoder(tmp_path, caplog):
 # ------------------------------------------------------------------ the tools
 
 
-def tool(name: str) -> ModuleType:
-    """A script of `tools/` as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_people_get_labels_where_stage_1_is_sure(tmp_path):
     person = replace(PeopleFolder(PEOPLE_MINI, "train")[0], parsing=None)
     write_people(tmp_path / "plain", [person])
     deoccluder = Deoccluder(net().eval(), torch.nn.Identity(), SIZE, "cpu")
-    label = tool("label_people").labelled
     mask = person.amodal_mask
     with_parts = replace(PeopleFolder(PEOPLE_MINI, "train")[1], id="labelled")
     write_people(tmp_path / "mixed", [person, with_parts])
-    assert [p.id for p in label(deoccluder, [tmp_path / "mixed"], 0.0, None)] == [person.id]
+    assert [p.id for p in labelled(deoccluder, [tmp_path / "mixed"], 0.0, None)] == [person.id]
     with pytest.raises(DeoccError, match="is in two of the folders"):
-        list(label(deoccluder, [tmp_path / "plain", tmp_path / "mixed"], 0.0, None))
+        list(labelled(deoccluder, [tmp_path / "plain", tmp_path / "mixed"], 0.0, None))
     with pytest.raises(DeoccError, match="has body parts already"):
-        list(label(deoccluder, [PEOPLE_MINI], 0.0, None))
-    (sure,), (unsure,) = (list(label(deoccluder, [tmp_path / "plain"], p, None)) for p in (0.0, 1.1))
+        list(labelled(deoccluder, [PEOPLE_MINI], 0.0, None))
+    (sure,), (unsure,) = (list(labelled(deoccluder, [tmp_path / "plain"], p, None)) for p in (0.0, 1.1))
     assert ((sure.parsing > 0) == mask).all() and sure.parsing.max() < NUM_CLASSES
     assert (unsure.parsing[mask] == 255).all() and not unsure.parsing[~mask].any()
 
@@ -445,7 +463,7 @@ def test_the_tool_trains_a_decoder_and_leaves_the_masks(tmp_path):
     plain = MaskCompletionNet(8, templates=torch.rand(4, 8, 8), levels=4, stride=4, trunk="lite0").eval()
     save_weights(tmp_path / "init.safetensors", plain, {"input_size": str(SIZE)})
     options = {"size": SIZE, "minutes": 0.03, "batch": 2, "workers": 0, "set_": ["width=8", "mix.cut=0.2"]}
-    tool("train_parts").main([PEOPLE_MINI], tmp_path / "init.safetensors", tmp_path / "run", **options)
+    train_parts.main([PEOPLE_MINI], tmp_path / "init.safetensors", tmp_path / "run", **options)
     start, trained = (
         load_weights(tmp_path / name) for name in ("init.safetensors", "run/weights.safetensors")
     )
@@ -456,4 +474,4 @@ def test_the_tool_trains_a_decoder_and_leaves_the_masks(tmp_path):
     card = json.loads((tmp_path / "run" / "model_card.json").read_text())
     assert card["settings"]["width"] == 8 and card["mix"]["cut"] == 0.2 and "181 people" in card["data"]
     with pytest.raises(DeoccError, match="width 8, not 16"):
-        tool("train_parts").with_decoder(trained, 16)
+        train_parts.with_decoder(trained, 16)

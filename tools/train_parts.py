@@ -16,6 +16,7 @@ from deocc.experiments.card import card_of_run, export, tool_command
 from deocc.experiments.people import Picked, load_people
 from deocc.experiments.presets import SMALL, with_changes
 from deocc.models import MaskCompletionNet, load_weights
+from deocc.models.weights import fill_shared
 from deocc.occlusion import OcclusionDataset
 from deocc.training.config import TrainConfig
 from deocc.training.loop import train
@@ -70,7 +71,7 @@ def with_decoder(old: torch.nn.Module, width: int) -> MaskCompletionNet:
     if old.config.get("parts", width) != width:
         raise DeoccError(f"the decoder has width {old.config['parts']}, not {width}; set width to that")
     new = MaskCompletionNet(**{**old.config, "parts": width})
-    new.load_state_dict({**new.state_dict(), **old.state_dict()})
+    fill_shared(new, old)
     return new
 
 

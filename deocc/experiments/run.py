@@ -20,7 +20,7 @@ from deocc.experiments.presets import Preset, Stage
 from deocc.experiments.registry import SYSTEMS, bundled_stage1, preset_of
 from deocc.experiments.tuning import fixed_batches
 from deocc.models import load_weights
-from deocc.models.weights import CLASSES
+from deocc.models.weights import CLASSES, fill_shared
 from deocc.occlusion import OcclusionDataset
 from deocc.occlusion.batch import Batch
 from deocc.training.config import TrainConfig
@@ -142,8 +142,6 @@ def _start_from(system: System, path: Path) -> None:
             f"{path}: holds {type(loaded).__name__} with {getattr(loaded, 'config', None)}; this run trains "
             f"{type(network).__name__} with {network.config}; use the same preset"
         )
-    tensors = loaded.state_dict()
     if getattr(loaded, "parts", None) is not None and getattr(network, "parts", None) is None:
         _log.warning("%s: its decoder of body parts is left out; tools/train_parts.py trains a new one", path)
-        tensors = {name: value for name, value in tensors.items() if not name.startswith("parts.")}
-    network.load_state_dict({**network.state_dict(), **tensors})
+    fill_shared(network, loaded)

@@ -255,7 +255,7 @@ class MaskCompletionNet(nn.Module):
         if modal and given_logit:
             self.config["given_logit"] = given_logit
             self.given_weight = nn.Parameter(torch.tensor(float(given_logit)))
-        heads, zoom = classes if parsing else 0, stride // 2
+        heads, zoom = classes if parsing and not parts else 0, stride // 2
         self.modal_stem = _stem(5, width, stride)  # [I, M_i, photo]
         self.modal_hourglass = Hourglass(width, levels)
         fine = STAGES[2][1] if trunk else 0

@@ -12,7 +12,7 @@ from deocc.labels import NUM_PARTS
 from deocc.models.blocks import ConvNorm, ResidualBlock, conv3x3, upsample_to
 
 WIDTHS = {2: 1, 4: 1.5, 8: 2, 16: 3, 32: 4}  # channels at each stride, in units of the width
-ATTENDED = 16  # stride from which on cells attend to each other
+ROUNDS = {8: 1, 16: 2, 32: 2}  # of attention among all cells, at each stride
 HEADS = 4  # of that attention
 HINTS = 6  # channels of `_hints`
 
@@ -20,7 +20,7 @@ HINTS = 6  # channels of `_hints`
 class PartsDecoder(nn.Module):
     """Body parts from a trunk's features, both hourglasses' features and both masks.
 
-    From the coarsest stride up, each level adds its own features to those from below. At the two coarsest
+    From the coarsest stride up, each level adds its own features to those from below. At the three coarsest
     strides every cell attends to all others: what is hidden follows from what shows elsewhere. No gradient
     leaves the decoder, so it can be trained on people with labels alone, after the masks.
 
@@ -55,8 +55,8 @@ class PartsDecoder(nn.Module):
         self.refine = nn.ModuleDict()
         for stride in self.strides:
             layers: list[nn.Module] = [ResidualBlock(widths[stride], widths[stride])]
-            if stride >= ATTENDED:
-                layers.append(GlobalAttention(widths[stride]))
+            for _ in range(ROUNDS.get(stride, 0)):
+                layers += [GlobalAttention(widths[stride]), FeedForward(widths[stride])]
             if stride == self.strides[0]:
                 layers = [ConvNorm(widths[stride], widths[stride])]
             self.refine[str(stride)] = nn.Sequential(*layers)
@@ -111,19 +111,37 @@ class GlobalAttention(nn.Module):
         return x + found.transpose(1, 2).reshape(x.shape)
 
 
+class FeedForward(nn.Module):
+    """Two layers at each cell by itself, added to the input: N x C x H x W to the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        last = nn.Linear(2 * channels, channels)
+        nn.init.zeros_(last.weight)  # starts as the identity
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(
+            nn.LayerNorm(channels), nn.Linear(channels, 2 * channels), nn.GELU(), last
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps N x C x H x W to the same shape."""
+        return x + self.layers(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 def _hints(initial: Tensor, photo: Tensor, modal: Tensor, amodal: Tensor) -> Tensor:
     """The masks, and each pixel's place in the whole person: N x 6 x H x W.
 
-    A place counts from the person's mean, in standard deviations of their pixels.
+    A place counts from the person's mean, in standard deviations of their pixels, both in the photo.
     """
     modal, amodal = modal.detach().float(), amodal.detach().float()
     places = []
-    total = amodal.sum((2, 3), keepdim=True).clamp_min(1)
+    inside = amodal * photo
+    total = inside.sum((2, 3), keepdim=True).clamp_min(1)
     for axis in (2, 3):
         line = torch.arange(amodal.shape[axis], device=amodal.device, dtype=torch.float32)
         line = line.view((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
-        mean = (amodal * line).sum((2, 3), keepdim=True) / total
-        spread = ((amodal * (line - mean).square()).sum((2, 3), keepdim=True) / total).sqrt()
+        mean = (inside * line).sum((2, 3), keepdim=True) / total
+        spread = ((inside * (line - mean).square()).sum((2, 3), keepdim=True) / total).sqrt()
         places.append(((line - mean) / spread.clamp_min(1)).clamp(-4, 4).expand_as(amodal))
     return torch.cat([initial.float(), photo.float(), modal, amodal, *places], 1)
 

@@ -93,6 +93,12 @@ def load_weights(
     return net.to(device).eval()
 
 
+def fill_shared(network: nn.Module, source: nn.Module) -> None:
+    """Copies every tensor of `source` that `network` has, too, by name; others stay. Shapes must agree."""
+    known = source.state_dict()
+    network.load_state_dict({name: known.get(name, value) for name, value in network.state_dict().items()})
+
+
 @contextmanager
 def _bounded(most: int) -> Iterator[None]:
     """Refuses, before memory is filled, a network of more numbers than its file could give.
