@@ -21,7 +21,7 @@ def row(psnr: float, counts: tuple[int, ...] = (1, 1)) -> dict[str, Any]:
 
 
 SYSTEMS = {PROBE: row(12.0), "Telea": row(11.0), "ours": row(13.0), "ours, alone": row(12.5)}
-STORED = ABOUT | {"facts": "old", "systems": SYSTEMS}
+STORED = ABOUT | {"facts": "old", "weights": "small, of old", "systems": SYSTEMS}
 ANEW = ABOUT | {"facts": "new", "systems": {PROBE: row(12.0), "ours": row(14.0), "ours, alone": row(13.5)}}
 
 
@@ -39,8 +39,9 @@ def test_stored_controls_stay_and_the_weights_are_new(tmp_path):
 
 def test_a_row_that_was_left_out_keeps_its_stored_value(tmp_path):
     one = ANEW | {"systems": {PROBE: row(12.0), "ours, alone": row(13.5)}}
-    found = _with_stored(one, stem_of(tmp_path, STORED), "pixels-true")["systems"]
-    assert found["ours"] == row(13.0) and found["ours, alone"] == row(13.5)
+    found = _with_stored(one, stem_of(tmp_path, STORED), "pixels-true")
+    assert found["systems"]["ours"] == row(13.0) and found["systems"]["ours, alone"] == row(13.5)
+    assert found["rows of an earlier reading"] == "ours: of the reading with small, of old"
 
 
 def test_slightly_other_masks_are_said(tmp_path):
@@ -48,6 +49,19 @@ def test_slightly_other_masks_are_said(tmp_path):
     found = _with_stored(near, stem_of(tmp_path, STORED), "pixels-true")
     assert found["rows of an earlier reading"] == f"Telea: of slightly other masks ({PROBE}: 0.010 dB)"
     assert found["systems"][PROBE] == row(12.01)  # what was measured now
+
+
+def test_differences_of_masks_do_not_add_up_unseen(tmp_path):
+    """The controls stay those of the first reading, and so does what the probe is compared with."""
+
+    def with_probe(psnr):
+        return ANEW | {"systems": ANEW["systems"] | {PROBE: row(psnr)}}
+
+    second = _with_stored(with_probe(12.015), stem_of(tmp_path, STORED), "pixels-true")
+    third = _with_stored(with_probe(12.015), stem_of(tmp_path, second), "pixels-true")
+    assert third["rows of an earlier reading"] == second["rows of an earlier reading"]
+    with pytest.raises(DeoccError, match="of other masks"):
+        _with_stored(with_probe(12.025), stem_of(tmp_path, third), "pixels-true")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from deocc.labels import NUM_CLASSES, NUM_PARTS
 from deocc.masks import Frame
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, load_weights, save_weights
 from deocc.models.parts import (
-    ROUNDS,
     FeedForward,
     GlobalAttention,
     PartsDecoder,
@@ -125,13 +124,17 @@ def test_places_count_from_the_person_inside_the_photo():
 
 def test_a_mask_of_nobody_gives_finite_hints():
     nobody = torch.zeros(1, 1, 8, 8)
-    assert torch.isfinite(_hints(nobody, nobody, nobody, nobody)).all()
+    assert not _hints(nobody, nobody, nobody, nobody).any()
 
 
 def test_attention_starts_as_the_identity_and_reaches_every_cell():
     torch.manual_seed(0)
     layer, x = GlobalAttention(16), torch.randn(1, 16, 3, 5, requires_grad=True)
-    assert torch.equal(FeedForward(16)(x), x)
+    each = FeedForward(16)
+    assert torch.equal(each(x), x)
+    torch.nn.init.normal_(each.layers[-1].weight)
+    apart = (each(x) - each(torch.cat([x[..., :1], x[..., 1:] + 1], 3)))[..., :1]
+    assert torch.equal(apart, torch.zeros_like(apart)) and not torch.allclose(each(x), x)  # cell by cell
     assert torch.allclose(layer(x), x)
     with torch.no_grad():
         layer.attention.out_proj.weight.normal_()
@@ -184,7 +187,7 @@ def test_the_decoder_reads_all_that_it_is_given():
         for name, value in maps.items():
             assert not torch.allclose(decoder(seen, **{**maps, name: value + 0.5}), first), name
         added = [m for m in decoder.modules() if isinstance(m, (GlobalAttention, FeedForward))]
-        assert len(added) == 2 * sum(ROUNDS.values())
+        assert len(added) == 2 * (1 + 2 + 2)  # strides 8, 16, 32
         for module in added:
             last = module.attention.out_proj if isinstance(module, GlobalAttention) else module.layers[-1]
             moved = last.weight.clone()
@@ -425,17 +428,50 @@ def test_rare_parts_count_more_and_statistics_follow_in_training():
     assert all(int(norm.num_batches_tracked) == 2 for norm in norms)
 
 
+def moved(network: MaskCompletionNet) -> MaskCompletionNet:
+    """The network with other values in every parameter."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.01
+    return network
+
+
 def test_a_training_can_start_from_weights_with_a_decoder(tmp_path, caplog):
-    save_weights(tmp_path / "a.safetensors", net(), half=False)
-    plain = net(parts=0)
-    system = SimpleNamespace(network=plain)
-    _start_from(system, tmp_path / "a.safetensors")
-    grown = load_weights(tmp_path / "a.safetensors")
-    shared = {n: v for n, v in plain.state_dict().items() if ".parsing." not in n}  # a decoder needs no heads
-    assert all(torch.equal(value, grown.state_dict()[name]) for name, value in shared.items())
-    assert "decoder of body parts is left out" in caplog.text
-    save_weights(tmp_path / "b.safetensors", plain, half=False)
-    _start_from(SimpleNamespace(network=net()), tmp_path / "b.safetensors")
+    """All but the decoder comes along; heads of body parts, which such weights have not, start anew."""
+    source, plain = moved(net()), net(parts=0)
+    heads = {name: value.clone() for name, value in plain.state_dict().items() if ".parsing." in name}
+    save_weights(tmp_path / "a.safetensors", source, half=False)
+    _start_from(SimpleNamespace(network=plain), tmp_path / "a.safetensors")
+    found = plain.state_dict()
+    shared = {name: value for name, value in source.state_dict().items() if not name.startswith("parts.")}
+    assert all(torch.equal(found[name], value) for name, value in shared.items())
+    assert heads and found.keys() == shared.keys() | heads.keys()
+    assert all(torch.equal(found[name], value) for name, value in heads.items())
+    assert "decoder of body parts is left out, and heads of body parts start anew" in caplog.text
+
+
+def test_a_training_with_a_decoder_can_start_from_weights_without_one(tmp_path):
+    source, grown = moved(net(parts=0)), net()
+    save_weights(tmp_path / "b.safetensors", source, half=False)
+    _start_from(SimpleNamespace(network=grown), tmp_path / "b.safetensors")
+    known, found = source.state_dict(), grown.state_dict()
+    assert all(torch.equal(found[n], v) for n, v in known.items() if ".parsing." not in n)
+
+
+def test_tensors_without_a_place_are_never_dropped_unseen(tmp_path):
+    """A file with a trunk, for a network without: only body parts may be left out."""
+    save_weights(tmp_path / "a.safetensors", net(parts=0), half=False)
+    bare = MaskCompletionNet(8, templates=torch.rand(4, 8, 8), levels=4, stride=4)
+    with pytest.raises(DeoccError, match=r"a\.safetensors: has .* that this run's network lacks"):
+        _start_from(SimpleNamespace(network=bare), tmp_path / "a.safetensors")
+
+
+def test_a_file_of_another_decoder_says_what_it_lacks(tmp_path, monkeypatch):
+    monkeypatch.setattr("deocc.models.parts.ROUNDS", {16: 1, 32: 1})
+    save_weights(tmp_path / "old.safetensors", net())
+    monkeypatch.undo()
+    with pytest.raises(DeoccError, match=r"old\.safetensors does not fit.*Missing key.*parts\.refine\.8"):
+        load_weights(tmp_path / "old.safetensors")
 
 
 # ------------------------------------------------------------------ the tools

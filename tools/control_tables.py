@@ -33,6 +33,7 @@ from deocc.tables.cases import fit_controls, fixed_cases
 KINDS = ("masks-modal", "masks-initial", "pixels-true", "pixels-end-to-end")
 SIDE = 128  # of the frames that mean mask and templates live in
 PROBE = MeanColour().name  # the control that --again runs to see that the masks are the stored ones
+FIRST = "mean colour when the controls were read, dB"
 NEARLY = 0.02  # dB by which the probe may differ; from 1e-6 on, the result says so
 
 
@@ -77,7 +78,7 @@ def main(
     ours = None if no_weights else Deoccluder.from_pretrained(weights, device, flip)
     facts = {
         "command": "python tools/control_tables.py " + " ".join(map(_argument, sys.argv[1:])),
-        "weights": "none" if ours is None else f"{weights}, input {ours.mask_size} and {ours.size}",
+        "weights": "none" if ours is None else _described(weights, ours),
         "masks of": "tuning tenth of train" if tuning else "val",
     }
     stem = RESULTS / f"controls-{name or ('tuning' if tuning else 'val')}"
@@ -129,12 +130,20 @@ def _with_stored(result: dict[str, Any], stem: Path, kind: str) -> dict[str, Any
     if PROBE not in old["systems"]:
         raise DeoccError(f"{path}: lacks {PROBE}, by which masks are compared; leave --again out")
     stored, now = (found["systems"][PROBE]["metrics"]["recovered_psnr"] for found in (old, result))
-    apart = abs(stored["value"] - now["value"])
+    first = old.get(FIRST, stored["value"])  # when the controls were measured
+    apart = abs(first - now["value"])
     if apart > NEARLY:
         raise DeoccError(f"{path}: of other masks ({PROBE} differs); leave --again out")
-    slow = ", ".join(name for name in kept if name not in result["systems"])
+    slow = [name for name in kept if name not in result["systems"]]
+    notes = []
     if apart > 1e-6:
-        result["rows of an earlier reading"] = f"{slow}: of slightly other masks ({PROBE}: {apart:.3f} dB)"
+        result[FIRST] = first
+        notes.append(f"{', '.join(slow)}: of slightly other masks ({PROBE}: {apart:.3f} dB)")
+    left = [name for name in old["systems"] if name.startswith("ours") and name not in result["systems"]]
+    if left:
+        notes.append(f"{', '.join(left)}: of the reading with {old.get('weights', 'other weights')}")
+    if notes:
+        result["rows of an earlier reading"] = "; ".join(notes)
     ratios = [
         [part["n"] for part in row["by_ratio"]] for row in (*kept.values(), *result["systems"].values())
     ]
@@ -144,6 +153,12 @@ def _with_stored(result: dict[str, Any], stem: Path, kind: str) -> dict[str, Any
     ours |= {name: row for name, row in result["systems"].items() if name.startswith("ours")}
     fresh = {name: row for name, row in result["systems"].items() if name in kept}
     return result | {"systems": kept | fresh | ours}
+
+
+def _described(weights: str, ours: Deoccluder) -> str:
+    """Name, files and input sizes of weights."""
+    files = ", ".join(f"{name} {digest}" for name, digest in ours.identity.items())
+    return f"{weights} ({files}), input {ours.mask_size} and {ours.size}"
 
 
 def _argument(word: str) -> str:

@@ -130,7 +130,8 @@ def _with_length(config: TrainConfig, max_minutes: float | None, steps: int | No
 def _start_from(system: System, path: Path) -> None:
     """Fills the network from a file. A trunk or a prior, and what joins it, may be missing there.
 
-    A decoder of body parts that the file has and the network has not is left out, with a warning.
+    A decoder of body parts that the file has and the network has not is left out, with a warning: the
+    network's own heads of body parts start anew. A network with a decoder has no such heads.
     `soft_parts` and `own_share` are this run's, not the file's.
     """
     classes = CLASSES | MASK_NETWORKS | PIXEL_NETWORKS
@@ -143,5 +144,15 @@ def _start_from(system: System, path: Path) -> None:
             f"{type(network).__name__} with {network.config}; use the same preset"
         )
     if getattr(loaded, "parts", None) is not None and getattr(network, "parts", None) is None:
-        _log.warning("%s: its decoder of body parts is left out; tools/train_parts.py trains a new one", path)
-    fill_shared(network, loaded)
+        _log.warning("%s: its decoder of body parts is left out, and heads of body parts start anew; "
+                     "tools/train_parts.py trains a new decoder", path)  # fmt: skip
+    surplus = [name for name in fill_shared(network, loaded) if not _of_parts(name)]
+    if surplus:
+        raise DeoccError(
+            f"{path}: has {surplus[0]} and more that this run's network lacks; use the same preset"
+        )
+
+
+def _of_parts(name: str) -> bool:
+    """Whether a tensor of stage 1 belongs to its decoder, or its heads, of body parts."""
+    return name.startswith("parts.") or ".parsing." in name

@@ -131,7 +131,8 @@ class FeedForward(nn.Module):
 def _hints(initial: Tensor, photo: Tensor, modal: Tensor, amodal: Tensor) -> Tensor:
     """The masks, and each pixel's place in the whole person: N x 6 x H x W.
 
-    A place counts from the person's mean, in standard deviations of their pixels, both in the photo.
+    A place counts from the person's mean, in standard deviations of their pixels, both in the photo; 0 where
+    nobody is.
     """
     modal, amodal = modal.detach().float(), amodal.detach().float()
     places = []
@@ -142,7 +143,8 @@ def _hints(initial: Tensor, photo: Tensor, modal: Tensor, amodal: Tensor) -> Ten
         line = line.view((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
         mean = (inside * line).sum((2, 3), keepdim=True) / total
         spread = ((inside * (line - mean).square()).sum((2, 3), keepdim=True) / total).sqrt()
-        places.append(((line - mean) / spread.clamp_min(1)).clamp(-4, 4).expand_as(amodal))
+        place = ((line - mean) / spread.clamp_min(1)).clamp(-4, 4).expand_as(amodal)
+        places.append(place * (total > 1))
     return torch.cat([initial.float(), photo.float(), modal, amodal, *places], 1)
 
 

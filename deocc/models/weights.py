@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,7 +86,7 @@ def load_weights(
         own = {name: _full(x) for name, x in tensors.items()}
         net.load_state_dict(own, assign=True)  # spares a copy
     except MISFIT as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = textwrap.shorten(str(error) or type(error).__name__, 300)
         raise DeoccError(
             f"{path} does not fit {about['class']} ({reason}); expected weights of this version of deocc; "
             "train again or fetch the matching file"
@@ -93,10 +94,15 @@ def load_weights(
     return net.to(device).eval()
 
 
-def fill_shared(network: nn.Module, source: nn.Module) -> None:
-    """Copies every tensor of `source` that `network` has, too, by name; others stay. Shapes must agree."""
-    known = source.state_dict()
-    network.load_state_dict({name: known.get(name, value) for name, value in network.state_dict().items()})
+def fill_shared(network: nn.Module, source: nn.Module) -> list[str]:
+    """Copies every tensor of `source` that `network` has, too, by name; shapes must agree.
+
+    Returns:
+        Names of those that it has not. Tensors of `network` that `source` lacks stay.
+    """
+    known, own = source.state_dict(), network.state_dict()
+    network.load_state_dict({name: known.get(name, value) for name, value in own.items()})
+    return [name for name in known if name not in own]
 
 
 @contextmanager
