@@ -47,7 +47,7 @@ def test_a_row_that_was_left_out_keeps_its_stored_value(tmp_path):
 def test_slightly_other_masks_are_said(tmp_path):
     near = ANEW | {"systems": ANEW["systems"] | {PROBE: row(12.01)}}
     found = _with_stored(near, stem_of(tmp_path, STORED), "pixels-true")
-    assert found["rows of an earlier reading"] == f"Telea: of slightly other masks ({PROBE}: 0.010 dB)"
+    assert found["rows of an earlier reading"] == f"Telea: of slightly other masks ({PROBE}: 0.0100 dB)"
     assert found["systems"][PROBE] == row(12.01)  # what was measured now
 
 

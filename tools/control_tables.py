@@ -138,7 +138,7 @@ def _with_stored(result: dict[str, Any], stem: Path, kind: str) -> dict[str, Any
     notes = []
     if apart > 1e-6:
         result[FIRST] = first
-        notes.append(f"{', '.join(slow)}: of slightly other masks ({PROBE}: {apart:.3f} dB)")
+        notes.append(f"{', '.join(slow)}: of slightly other masks ({PROBE}: {apart:.4f} dB)")
     left = [name for name in old["systems"] if name.startswith("ours") and name not in result["systems"]]
     if left:
         notes.append(f"{', '.join(left)}: of the reading with {old.get('weights', 'other weights')}")
