@@ -54,11 +54,11 @@ class PartsDecoder(nn.Module):
         )
         self.refine = nn.ModuleDict()
         for stride in self.strides:
-            layers: list[nn.Module] = [ResidualBlock(widths[stride], widths[stride])]
+            width_here = widths[stride]
+            block = ConvNorm if stride == self.strides[0] else ResidualBlock
+            layers: list[nn.Module] = [block(width_here, width_here)]
             for _ in range(ROUNDS.get(stride, 0)):
-                layers += [GlobalAttention(widths[stride]), FeedForward(widths[stride])]
-            if stride == self.strides[0]:
-                layers = [ConvNorm(widths[stride], widths[stride])]
+                layers += [GlobalAttention(width_here), FeedForward(width_here)]
             self.refine[str(stride)] = nn.Sequential(*layers)
         self.out = conv3x3(widths[self.strides[0]], NUM_PARTS)
 
