@@ -59,11 +59,6 @@ def swap_sides(parsing: Labels) -> Labels:
     return _look_up(parsing, _FLIP)
 
 
-def flip_parsing(parsing: np.ndarray) -> np.ndarray:
-    """Mirrors a label map (H x W uint8) left to right; left arms, legs and shoes become right ones."""
-    return np.ascontiguousarray(swap_sides(parsing)[:, ::-1])
-
-
 def merge_sides(parsing: Labels) -> Labels:
     """Maps right arm, leg and shoe onto the left ones, for sources whose labels have no true sides.
 

@@ -220,6 +220,7 @@ class Frame:
             flags=flag | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        patch = patch.reshape(*patch.shape[:2], *array.shape[2:])  # OpenCV drops an axis of length 1
         inside_x = np.abs((columns + x0 + 0.5 - self.x0) / self.side - 0.5) <= 0.5
         inside_y = np.abs((rows + y0 + 0.5 - self.y0) / self.side - 0.5) <= 0.5
         patch[~inside_y] = 0

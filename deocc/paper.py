@@ -13,16 +13,6 @@ from dataclasses import dataclass, field
 
 from deocc.errors import DeoccError
 
-TITLE = "Human De-occlusion: Invisible Perception and Recovery for Humans"
-ARXIV = "2103.11597"
-BIBTEX = """\
-@inproceedings{zhou2021human,
-  title     = {Human De-occlusion: Invisible Perception and Recovery for Humans},
-  author    = {Zhou, Qiang and Wang, Shiyin and Wang, Yitong and Huang, Zilong and Wang, Xinggang},
-  booktitle = {Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
-  year      = {2021}
-}"""
-
 
 @dataclass(frozen=True)
 class Symbol:

@@ -9,7 +9,7 @@ import pytest
 from deocc import metrics as M
 from deocc.cli.main import main
 from deocc.errors import DeoccError
-from deocc.io import write_image
+from deocc.io import read_image, write_image, write_json
 from deocc.occlusion import OcclusionCase, write_case
 from deocc.studies import blind, sheets
 
@@ -168,6 +168,42 @@ def test_the_command_writes_sheets_then_reads_answers_back(folders, tmp_path: Pa
     before = (out / "judgements.jsonl").read_text()
     run(capsys, "compare", *folders, "--out", out, "--answers", answers)
     assert (out / "judgements.jsonl").read_text() == before  # nothing is counted twice
+
+
+def test_sheets_of_another_contest_are_drawn_anew_unless_they_have_answers(folders, tmp_path, capsys) -> None:  # type: ignore[no-untyped-def]
+    first, second, cases = folders
+    out = tmp_path / "out"
+    run(capsys, "compare", first, second, cases, "--out", out, "--count", 5)
+    code, *_ = run(capsys, "compare", first, second, cases, "--out", out, "--seed", 1)
+    assert code == 0 and len((out / "answers.csv").read_text().splitlines()) == 8
+    contest = blind.open_contest(first, second, cases, seed=1)
+    for pair in contest.pairs:
+        stored = read_image(out / "pairs" / f"{pair.number:03d}.png")
+        np.testing.assert_array_equal(stored, sheets.pair_sheet(contest, pair))
+    (out / "answers.csv").write_text("number,answer\n1,left\n")
+    code, _, error = run(capsys, "compare", first, second, cases, "--out", out, "--seed", 2)
+    assert code == 2 and "answers to other pictures" in error and error.count("\n") == 1
+    run(capsys, "compare", first, second, cases, "--out", out, "--seed", 1, "--answers", out / "answers.csv")
+    picture = first / contest.pairs[0].id / "recovered.png"
+    write_image(picture, 255 - read_image(picture))  # A is predicted again, with other weights
+    code, _, error = run(capsys, "compare", first, second, cases, "--out", out, "--seed", 1)
+    assert code == 2 and "judgements of other folders" in error
+
+
+def test_judgements_without_a_digest_of_the_pictures_are_read(folders, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    contest = blind.open_contest(*folders)
+    kept = blind.Judgements(tmp_path / "judgements.jsonl", contest)
+    kept.add(1, "left")
+    old = kept.path.read_text().replace(f', "pictures": "{contest.pictures}"', "")
+    assert contest.pictures not in old
+    kept.path.write_text(old)
+    assert blind.Judgements(kept.path, contest).answers == {1: "left"}
+
+
+def test_predictions_for_other_cases_are_named(folders, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    write_json(folders[0] / "predict.json", {"cases": "0123456789abcdef"})
+    code, _, error = run(capsys, "compare", *folders, "--out", tmp_path / "out")
+    assert code == 0 and error.count("note:") == 1 and "were made for other cases" in error
 
 
 @pytest.mark.parametrize(

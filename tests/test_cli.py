@@ -1,5 +1,6 @@
 """The command line: a right answer, or one clear line, status 2 and nothing half-written."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -115,6 +116,14 @@ def test_console_script_and_module_agree() -> None:
         assert run.stderr == (
             "deocc: error: nowhere: no such people folder; make one with `deocc render --out nowhere`\n"
         )
+
+
+def test_no_answer_to_a_question_ends_like_ctrl_c(
+    deocc: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})())
+    ran = deocc("people", "fetch", "ccp", "--out", tmp_path)
+    assert ran.status == 130 and "Accept the licence" in ran.out and "Traceback" not in ran.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

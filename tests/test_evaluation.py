@@ -26,9 +26,10 @@ from deocc.evaluation.systems import (
 )
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.predictions import CasePrediction
-from deocc.io import require_writable_file, write_image, write_mask, write_parsing
-from deocc.masks import person_frame
+from deocc.io import require_writable_file, write_image, write_json, write_mask, write_parsing
+from deocc.masks import Box, mask_box, person_frame
 from deocc.occlusion import CaseFolder, OcclusionCase, write_case
+from deocc.occlusion.batch import prompt_mask
 
 SIZE = 48
 
@@ -503,3 +504,26 @@ def test_a_case_whose_only_box_is_no_box_is_refused(box: str, tmp_path: Path) ->
     (tmp_path / "case" / "case.json").write_text(f'{{"box_xyxy": {box}}}')
     with pytest.raises(DeoccError, match="box_xyxy must be"):
         CaseFolder(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"), [([-1, -1, 9, 9], (0, 0, 9, 9)), ([-5, 4, 99, 99], (0, 4, 30, 20))]
+)
+def test_a_box_that_sticks_out_of_the_photo_is_cut(box: list[int], inside: Box, tmp_path: Path) -> None:
+    write_image(tmp_path / "case" / "image.png", np.zeros((20, 30, 3), np.uint8))
+    write_json(tmp_path / "case" / "case.json", {"box_xyxy": box})
+    assert mask_box(prompt_mask(CaseFolder(tmp_path)[0], "box")) == inside
+
+
+@pytest.mark.parametrize("box", [[-9, -9, 0, 5], [40, 2, 50, 9]])
+def test_a_box_outside_the_photo_is_refused(box: list[int], tmp_path: Path) -> None:
+    write_image(tmp_path / "case" / "image.png", np.zeros((20, 30, 3), np.uint8))
+    write_json(tmp_path / "case" / "case.json", {"box_xyxy": box})
+    with pytest.raises(DeoccError, match="case case: box_xyxy of case.json lies outside"):
+        prompt_mask(CaseFolder(tmp_path)[0], "box")
+
+
+def test_a_person_of_any_kind_of_name_is_read(tmp_path: Path) -> None:
+    write_image(tmp_path / "case" / "image.png", np.zeros((20, 30, 3), np.uint8))
+    write_json(tmp_path / "case" / "case.json", {"box_xyxy": [1, 1, 9, 9], "person_id": ["p", 3]})
+    assert CaseFolder(tmp_path)[0].person_id == "['p', 3]"

@@ -11,7 +11,6 @@ from deocc.errors import DeoccError
 from deocc.occlusion import segmenter_error
 from deocc.people.filtering import (
     Assessment,
-    Check,
     Thresholds,
     assess,
     assess_box,
@@ -19,7 +18,6 @@ from deocc.people.filtering import (
     edge_agreement,
     holes,
     main_part,
-    manual_order,
     roughness,
 )
 from deocc.people.synth import render_person
@@ -157,18 +155,6 @@ def test_bad_input_is_said() -> None:
         assess(photo_of(mask), mask[1:])
     with pytest.raises(DeoccError, match="empty"):
         assess(photo_of(mask), np.zeros_like(mask))
-
-
-# ------------------------------------------------------------------ order
-
-
-def test_the_doubtful_come_first() -> None:
-    def judged(margin: float) -> Assessment:
-        check = Check("side", 0.0, 0.0, margin, "")
-        return Assessment("preserve" if margin >= 0 else "discard", (check,))
-
-    items = [(name, judged(margin)) for name, margin in (("a", 0.9), ("b", -0.05), ("c", 0.1), ("d", -1.0))]
-    assert [name for name, _ in manual_order(items)] == ["b", "c", "a", "d"]
 
 
 @settings(max_examples=40, deadline=None)

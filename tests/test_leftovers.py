@@ -12,7 +12,7 @@ from test_sources import CocoWriter, build
 from deocc.errors import DeoccError
 from deocc.evaluation.parts import remove_parts
 from deocc.io import make_once, remove_temporaries, temporary_of, whole_folder, write_atomic
-from deocc.io.begun import WORK, begun
+from deocc.io.begun import WORK, _finish, begun
 from deocc.io.locks import alone
 from deocc.occlusion.folder import write_natural_case
 from deocc.occlusion.making import CaseOptions, write_cases
@@ -113,6 +113,13 @@ def test_occlude_and_its_shards(tmp_path: Path) -> None:
     assert left.is_file(), "the other shard may be writing it"
     write_cases(people, out, CaseOptions(per_person=2), shard=(2, 2), progress=False)
     assert hidden(out) == [".gitkeep"]
+
+
+def test_a_part_that_ends_after_the_last_one_takes_no_list_away(tmp_path: Path) -> None:
+    """The window between a part's end and its look at the other parts."""
+    (tmp_path / "left-out.json").write_text('{"a": "why"}')
+    _finish(tmp_path)
+    assert (tmp_path / "left-out.json").is_file()
 
 
 def test_people(tmp_path: Path) -> None:

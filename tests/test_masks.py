@@ -85,6 +85,16 @@ def test_crop_and_photo_mask_agree_with_sampling(x: float, y: float, side: float
     assert (frame.photo_mask(mask.shape, size) != inside).mean() < 0.03
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (30, 40)])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_pasting_keeps_the_channels(channels: int, shape: tuple[int, int]) -> None:
+    maps = np.random.default_rng(0).random((16, 16, channels), np.float32)
+    pasted = Frame(-2, -2, 12).paste(maps, shape)
+    assert pasted.shape == (*shape, channels)
+    for c in range(channels):
+        np.testing.assert_array_equal(pasted[..., c], Frame(-2, -2, 12).paste(maps[..., c], shape))
+
+
 @settings(max_examples=40, deadline=None)
 @given(x=st.floats(-40, 20), y=st.floats(-40, 20), side=st.floats(100, 260))
 def test_crop_then_paste_keeps_smooth_maps_in_place(x: float, y: float, side: float) -> None:

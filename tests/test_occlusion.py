@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deocc.errors import DeoccError, PlacementError
-from deocc.labels import flip_parsing, merge_sides, parsing_onehot
+from deocc.labels import merge_sides, parsing_onehot, swap_sides
 from deocc.masks import mask_box
 from deocc.occlusion import (
     CaseFolder,
@@ -31,6 +31,7 @@ from deocc.occlusion import (
     unoccluded_case,
     write_case,
 )
+from deocc.occlusion.folder import make_case
 from deocc.occlusion.mix import TrainingMix
 from deocc.people import Occluder, Person
 
@@ -238,6 +239,13 @@ def test_case_folder_round_trip(tmp_path) -> None:
     assert folder[2].parsing_amodal is None
 
 
+def test_a_case_without_a_visible_pixel_is_not_made() -> None:
+    everything = Occluder("wall", np.zeros((40, 40, 3), np.uint8), np.ones((40, 40), bool))
+    with pytest.raises(PlacementError, match="hides the person completely"):
+        for number in range(200):
+            make_case(PEOPLE[:1], 0, number, [everything], (0.999, 1.0), 0.0)
+
+
 def test_fixed_cases_are_the_same_twice() -> None:
     first, second = (list(make_cases(PEOPLE[:3], OCCLUDERS, per_person=1, seed=8)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
@@ -245,10 +253,10 @@ def test_fixed_cases_are_the_same_twice() -> None:
         np.testing.assert_array_equal(a.initial_mask, b.initial_mask)
 
 
-def test_flip_is_an_involution_and_onehot_ignores() -> None:
+def test_swapping_sides_is_an_involution_and_onehot_ignores() -> None:
     labels = np.array([[0, 14, 15], [18, 255, 5]], np.uint8)
-    np.testing.assert_array_equal(flip_parsing(flip_parsing(labels)), labels)
-    np.testing.assert_array_equal(flip_parsing(labels), [[14, 15, 0], [5, 255, 19]])
+    np.testing.assert_array_equal(swap_sides(swap_sides(labels)), labels)
+    np.testing.assert_array_equal(swap_sides(labels), [[0, 15, 14], [19, 255, 5]])
     np.testing.assert_array_equal(merge_sides(labels), [[0, 14, 14], [18, 255, 5]])
     onehot = parsing_onehot(torch.from_numpy(labels.astype(np.int64))[None])
     assert onehot.shape == (1, 19, 2, 3) and onehot[0, :, 1, 1].sum() == 0 and onehot[0, 13, 0, 1] == 1

@@ -283,6 +283,12 @@ def test_samples_differ_in_the_hole_alone(deoccluder: Deoccluder) -> None:
     assert alone.samples == () and np.array_equal(alone.recovered, answer.recovered)
 
 
+def test_samples_take_any_seed(deoccluder: Deoccluder) -> None:
+    case = person_case()
+    answer = deoccluder.deocclude(case.image, case.modal_mask, samples=2, seed=2**63 - 1)
+    assert not np.array_equal(*answer.samples)
+
+
 def test_samples_are_saved_and_refused_where_weights_paint_one_picture(
     deoccluder: Deoccluder, tiny_weights: Path, tmp_path: Path
 ) -> None:

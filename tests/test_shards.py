@@ -13,6 +13,7 @@ from deocc.inference import predictions
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.predictions import predict_cases
 from deocc.inference.sharing import at_work, is_whole_png
+from deocc.io import write_json
 from deocc.io.locks import alone
 from deocc.occlusion import CaseFolder, make_cases, write_case
 from deocc.paths import PEOPLE_MINI
@@ -168,6 +169,28 @@ def test_overwriting_a_part_leaves_no_part_of_another_run(cases, deoccluder, tin
     names = predict_cases(deoccluder, cases, tmp_path, batch=4, progress=False, overwrite=True, shard=(1, 2))
     left = sorted(path.parent.name for path in tmp_path.glob("*/modal.png"))
     assert left == sorted(names)
+
+
+def test_overwriting_a_part_waits_for_a_process_with_other_settings(
+    cases, deoccluder, tiny_weights, tmp_path
+):
+    other = Deoccluder.from_pretrained(tiny_weights, "cpu", texture=0.9)
+    predict_cases(other, cases, tmp_path, batch=4, progress=False, shard=(1, 2))
+    with at_work(tmp_path, (1, 2), lambda: None):
+        before = content(tmp_path)
+        with pytest.raises(DeoccError, match=r"another process predicts into it \(other texture\)"):
+            predict_cases(deoccluder, cases, tmp_path, progress=False, overwrite=True, shard=(2, 2))
+        assert content(tmp_path) == before
+        predict_cases(other, cases, tmp_path, batch=4, progress=False, overwrite=True, shard=(2, 2))
+    assert len(list(tmp_path.glob("*/modal.png"))) == COUNT
+
+
+def test_a_run_that_predicted_nothing_binds_nobody(cases, deoccluder, whole, tmp_path):
+    with pytest.raises(DeoccError, match="segmenter 'maskrcn' is unknown"):
+        predict_cases(deoccluder, cases, tmp_path, "box", segmenter="maskrcn", progress=False)
+    write_json(tmp_path / "predict.json", {"given": "modal"})  # stopped before its first case
+    predict_cases(deoccluder, cases, tmp_path, batch=1, progress=False)
+    assert content(tmp_path) == content(whole)
 
 
 def test_a_damaged_case_leaves_nothing(cases, deoccluder, tmp_path):

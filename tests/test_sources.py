@@ -871,6 +871,14 @@ def test_memory_does_not_grow_with_the_dataset(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ the command line, and what comes after
 
 
+@pytest.mark.parametrize("name", ["openimages", "objects365"])
+def test_an_unknown_segmenter_is_refused_before_the_first_photo(name: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    source = {"openimages": make_openimages, "objects365": make_objects365}[name](tmp_path / "data")
+    with pytest.raises(DeoccError, match="segmenter 'mask-rcnn' is unknown"):
+        build(source, tmp_path / "people", options=replace(OPTIONS, segmenter="mask-rcnn"), shard=(1, 2))
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -574,6 +574,16 @@ def test_the_command_renders_results_md_byte_for_byte(deocc, tmp_path):
     assert (tmp_path / "RESULTS.md").read_bytes() == (DATA.parent / "RESULTS.md").read_bytes()
 
 
+def test_all_tables_come_from_the_folder_and_the_setup_that_are_named(deocc, tmp_path):
+    shutil.copytree(RESULTS / "tables", tmp_path / "mine")
+    stored = deocc("table", "all", "--preset", "small").out
+    mine = deocc("table", "all", "--preset", "small", "--results", tmp_path / "mine").out
+    tables = slice(stored.index("## How tables"), stored.index("## Learning rates"))
+    assert stored[tables] in mine
+    few = deocc("table", "all", "--preset", "small", "--images", 777).out
+    assert "10,000 training images" not in few and "No stored result yet" in few
+
+
 def test_all_tables_print_at_once(deocc, tmp_path):
     ran = deocc("table", "1")
     assert ran.status == 0 and "real-humans" in ran.out

@@ -62,6 +62,8 @@ def main(args: list[str] | None = None) -> None:
         status = app(args, prog_name="deocc", standalone_mode=False)
     except DeoccError as error:
         _fail(str(error) + _where_data_are(str(error)))
+    except typer.Abort:  # Ctrl-C or Ctrl-D at a question
+        sys.exit(130)
     except typer.TyperException as error:
         _fail_usage(error)
     except OSError as error:

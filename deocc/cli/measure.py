@@ -83,6 +83,7 @@ def compare(
     """
     from tqdm.auto import tqdm
 
+    from deocc.inference.predictions import OTHER_CASES, made_for_others
     from deocc.io import require_writable, require_writable_file, write_json
     from deocc.studies import blind, sheets
 
@@ -90,6 +91,9 @@ def compare(
     if json is not None:
         require_writable_file(json)
     contest = blind.open_contest(first, second, cases, count, seed)
+    for path in (first, second):
+        if made_for_others(path, contest.cases):
+            typer.echo(f"note: {path}: {OTHER_CASES}", err=True)
     judgements = blind.Judgements(out / "judgements.jsonl", contest)
     stored = {} if answers is None else blind.read_answers(answers, len(contest.pairs))
     page = sheets.write_sheets(contest, out, lambda pairs: tqdm(pairs, "sheets", unit="pair"))

@@ -231,7 +231,7 @@ def _ahp(
         str, typer.Option("--masks", help="Folder of the masks, below ROOT.")
     ] = "train/Annotations",
     parsing: Annotated[
-        str, typer.Option("--parsing", help="Folder of the label maps, below ROOT; empty: none.")
+        str, typer.Option("--parsing", help="Folder of the label maps, below ROOT, or none.")
     ] = "train/PseudoParsingAnnotations",
     lists: Annotated[
         list[str] | None,
@@ -248,7 +248,7 @@ def _ahp(
     """
     from deocc.people.sources.ahp import Ahp
 
-    source = Ahp(root, images, masks, parsing)
+    source = Ahp(root, images, masks, "" if parsing == "none" else parsing)
     return replace(source, lists=tuple(lists)) if lists else source, {}
 
 

@@ -10,15 +10,24 @@ from tqdm.auto import tqdm
 from deocc.evaluation import parts
 from deocc.evaluation.cases import Evaluation
 from deocc.evaluation.judge import PixelJudge
-from deocc.inference.predictions import CasePrediction, prediction_files, read_prediction
+from deocc.inference.predictions import (
+    OTHER_CASES,
+    CasePrediction,
+    made_for_others,
+    prediction_files,
+    read_prediction,
+)
 from deocc.io import PathLike
 from deocc.occlusion import CaseFolder, OcclusionCase
 
 CHUNK = 16  # cases that the feature networks see at once
 
 
-def _notes(folder: Path, ids: Sequence[str], kinds: Sequence[str]) -> list[str]:
+def _notes(folder: Path, cases: CaseFolder, kinds: Sequence[str]) -> list[str]:
     notes = []
+    if made_for_others(folder, cases):
+        notes.append(OTHER_CASES)
+    ids = cases.ids
     extra = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     extra = [name for name in extra if name not in set(ids)]
     if extra:
@@ -123,7 +132,7 @@ def _scored(
 def _finished(
     evaluation: Evaluation, folder: CaseFolder, path: Path, kinds: Sequence[str], perceptual: bool
 ) -> dict[str, Any]:
-    evaluation.notes += _notes(path, folder.ids, kinds)
+    evaluation.notes += _notes(path, folder, kinds)
     if "recovered.png" in kinds and not perceptual:
         evaluation.notes.append("perceptual and Frechet distances were not requested")
     return evaluation.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,10 +10,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from deocc.io import PathLike, write_image
-
-if TYPE_CHECKING:  # figures take answers, they do not make them
-    pass
-
 
 JPEG_QUALITY = 82
 

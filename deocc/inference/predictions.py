@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 from deocc import __version__
 from deocc.errors import DeoccError
 from deocc.inference.deoccluder import Deoccluder
-from deocc.inference.sharing import at_work, is_whole_png, sweep
-from deocc.inference.views import View, make_view, preferred_segmenter
+from deocc.inference.sharing import at_work, is_whole_png, others_at_work, sweep
+from deocc.inference.views import STAGE1, View, make_view, preferred_segmenter
 from deocc.io import (
     PathLike,
     read_image,
@@ -30,6 +30,7 @@ from deocc.io import (
 from deocc.memory import keep_freed_memory
 from deocc.occlusion import CaseFolder, OcclusionCase
 from deocc.occlusion.batch import Prompt, prompt_mask
+from deocc.segmenters import check_segmenter
 
 FILES = {  # what a prediction folder may hold of a case
     "modal_mask": "modal.png", "amodal_mask": "amodal.png",
@@ -135,14 +136,16 @@ def predict_cases(
     folder = cases if isinstance(cases, CaseFolder) else CaseFolder(cases)
     out = require_writable(out)
     settings = _settings(deoccluder, folder, prompt, segmenter)
-    _check_folder(out, folder, settings, overwrite)
+    if prompt == "box" and segmenter != STAGE1:
+        check_segmenter(segmenter)
+    _check_folder(out, folder, settings, overwrite, shard)
     mine = range(shard[0] - 1, len(folder), shard[1])
     names = [folder.ids[i] for i in mine]
     for i in tqdm(mine, desc="checking cases", unit="case", disable=not progress, leave=False):
         if overwrite or not _is_done(out / folder.ids[i]):
             prompt_mask(folder[i], prompt)
     keep_freed_memory()
-    with at_work(out, shard, lambda: _agree(out, folder, settings, overwrite)):
+    with at_work(out, shard, lambda: _agree(out, folder, settings, overwrite, shard)):
         sweep(out, names)
         todo = [i for i in mine if overwrite or not _is_done(out / folder.ids[i])]
         for i in todo if overwrite else ():
@@ -193,12 +196,28 @@ def cases_digest(folder: CaseFolder) -> str:
     return sha.hexdigest()[:16]
 
 
-def _agree(out: Path, folder: CaseFolder, settings: dict[str, Any], overwrite: bool) -> None:
+OTHER_CASES = "predictions were made for other cases, or before the cases changed; see predict.json"
+
+
+def made_for_others(predictions: Path, folder: CaseFolder) -> bool:
+    """Whether a prediction folder says that it was made for other cases, or before they changed."""
+    path = predictions / SETTINGS
+    if not path.is_file():
+        return False
+    with suppress(DeoccError):
+        settings = read_json(path)
+        return isinstance(settings, dict) and settings.get("cases") not in (None, cases_digest(folder))
+    return False
+
+
+def _agree(
+    out: Path, folder: CaseFolder, settings: dict[str, Any], overwrite: bool, shard: tuple[int, int]
+) -> None:
     """Checks the content of `out`, and stores the settings of this run.
 
     With --overwrite, all predictions of another run are deleted, so that no mixture remains.
     """
-    _check_folder(out, folder, settings, overwrite)
+    _check_folder(out, folder, settings, overwrite, shard)
     remove_temporaries(out, SETTINGS.__eq__)
     path = out / SETTINGS
     with suppress(DeoccError):  # missing or damaged: written anew
@@ -210,26 +229,40 @@ def _agree(out: Path, folder: CaseFolder, settings: dict[str, Any], overwrite: b
     write_json(path, settings)
 
 
-def _check_folder(out: Path, folder: CaseFolder, settings: dict[str, Any], overwrite: bool) -> None:
-    """Raises DeoccError if `out` holds anything but predictions, or those of another run."""
+def _check_folder(
+    out: Path, folder: CaseFolder, settings: dict[str, Any], overwrite: bool, shard: tuple[int, int]
+) -> None:
+    """Raises DeoccError if `out` holds anything but predictions, or those of another run.
+
+    Args:
+        shard: of this process; another one that is at work must have the same settings.
+    """
     for name in folder.ids:
         other = sorted(p.name for p in (out / name).glob("*") if p.name not in FILES.values())
         if other:
             raise DeoccError(f"{out / name}: holds {other[0]}, which is no prediction; choose another folder")
     path = out / SETTINGS
-    if overwrite:
-        return
+    begun = [name for name in folder.ids if any((out / name).glob("*"))]
     if not path.is_file():
-        strangers = [name for name in folder.ids if any((out / name).glob("*"))]
-        if strangers:
+        if begun and not overwrite:
             raise DeoccError(
-                f"{out}: holds predictions of {strangers[0]}, but no {SETTINGS} that says whose they are; "
-                "choose another folder, or replace them with --overwrite"
+                f"{out}: holds predictions of {begun[0]}, but no {SETTINGS} that says whose they are; choose "
+                "another folder, or replace them with --overwrite"
             )
         return
-    earlier = read_json(path)
+    try:
+        earlier = read_json(path)
+    except DeoccError:
+        if overwrite:
+            return
+        raise
     changed = [key for key in settings if not isinstance(earlier, dict) or earlier.get(key) != settings[key]]
-    if changed:
+    if changed and others_at_work(out, shard):
+        raise DeoccError(
+            f"{out}: another process predicts into it (other {', '.join(changed)}); wait until it is done, "
+            "or choose another folder"
+        )
+    if changed and begun and not overwrite:
         raise DeoccError(
             f"{out}: holds predictions of another run (other {', '.join(changed)}); choose another folder, "
             "or replace them with --overwrite"

@@ -31,6 +31,7 @@ SHIFT, SCALE = 0.08, 0.2  # largest move of stage 1's frame in shares of its sid
 LIGHTNESS, HUE = 18.0, 3.0  # largest change of lightness, deviation of a and b; CIE Lab
 ON_SKIN = 0.4  # share of both for face, arms and legs
 UPPER = (1, 2, 3, 4, 5, 7, 11, 13, 14, 15)  # LIP classes above the waist
+MOST_SEEDS = 2**63  # that PyTorch takes
 TWINS = {right: left for left, right in FLIP_PAIRS}
 
 
@@ -59,9 +60,9 @@ def paint_samples(
     pictures = [paint(network, task, size)]
     layouts = _layouts(deoccluder, view, task, count, seed)
     for k in range(1, count):
-        generator = torch.Generator().manual_seed(1000 * seed + k)
-        drawn = Recolour(k, generator)
-        pictures.append(paint(network, replace(task, parsing=layouts[k]), size, 1000 * seed + k, drawn))
+        own = (1000 * seed + k) % MOST_SEEDS
+        drawn = Recolour(k, torch.Generator().manual_seed(own))
+        pictures.append(paint(network, replace(task, parsing=layouts[k]), size, own, drawn))
     return tuple(pictures)
 
 

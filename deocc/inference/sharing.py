@@ -54,6 +54,18 @@ def at_work(out: Path, shard: tuple[int, int], agree: Callable[[], None]) -> Ite
         _tidy(work)
 
 
+def others_at_work(out: Path, shard: tuple[int, int]) -> bool:
+    """Whether another process, at another part, predicts into a folder."""
+    for lock in (out / WORK).glob("*of*.lock"):
+        if lock.name != f"{shard[0]}of{shard[1]}.lock":
+            try:
+                with alone(lock, ""):
+                    pass
+            except DeoccError:
+                return True
+    return False
+
+
 def _tidy(work: Path) -> None:
     """Removes the folder of locks, unless a process still uses it."""
     if work.is_dir() and not list(work.glob("*of*.lock")):

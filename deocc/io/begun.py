@@ -138,7 +138,10 @@ def begun(
 
 def _finish(folder: Path) -> None:
     """Removes the work files; writes ``left-out.json`` if items were left out."""
-    left_out = {name: why for state in _states(folder).values() for name, why in state.left_out.items()}
+    states = _states(folder)
+    if not states:  # another part, which ended at the same time, has done it
+        return
+    left_out = {name: why for state in states.values() for name, why in state.left_out.items()}
     if left_out:
         write_json(folder / "left-out.json", left_out)
     else:

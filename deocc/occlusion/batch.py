@@ -67,14 +67,16 @@ def prompt_mask(case: OcclusionCase, prompt: Prompt) -> np.ndarray:
         prompt: which mask.
 
     Raises:
-        DeoccError: the case lacks that mask, or it is empty.
+        DeoccError: the case lacks that mask, or it is empty; a box outside the photo.
     """
     if prompt not in get_args(Prompt):
         raise DeoccError(f"prompt {prompt!r} is unknown; use 'initial', 'modal' or 'box'")
     if prompt == "box":
         x0, y0, x1, y1 = case.box_xyxy
         mask = np.zeros(case.image.shape[:2], bool)
-        mask[y0:y1, x0:x1] = True
+        mask[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
+        if not mask.any():
+            raise DeoccError(f"case {case.id}: box_xyxy of case.json lies outside the photo; move it inside")
         return mask
     found = case.initial_mask if prompt == "initial" else case.modal_mask
     if found is None:

@@ -86,7 +86,7 @@ def read_case(folder: PathLike) -> OcclusionCase:
     case = OcclusionCase(
         folder.name,
         image,
-        person_id=facts.get("person_id", ""),
+        person_id=str(facts.get("person_id") or ""),
         true_sides=bool(facts.get("true_sides")),
         placement=str(facts.get("placement", "")),
         **parts,
@@ -184,7 +184,8 @@ def make_case(
     """One of the cases of `make_cases`. Args: index: of the person; number: of the person's cases.
 
     Raises:
-        PlacementError: twenty occluders in turn fit nowhere at the drawn ratio.
+        PlacementError: twenty occluders in turn fit nowhere at the drawn ratio, or nothing of the person is
+            left to see.
     """
     person, rng = people[index], np.random.default_rng([seed, index, number])
     ratio, name = float(as_density(density).sample(rng)), case_name(person.id, number)
@@ -192,6 +193,8 @@ def make_case(
     if case is None:
         case = _draw_case(person, occluders, ratio, rng, options, name)
     assert case.modal_mask is not None and case.amodal_mask is not None and case.occluder_mask is not None
+    if not case.modal_mask.any():
+        raise PlacementError(f"{name}: at ratio {ratio:.3f} the occluder hides the person completely")
     mask = segmenter_error(case.modal_mask, case.amodal_mask, case.occluder_mask, severity, rng)
     return replace(case, initial_mask=mask)
 

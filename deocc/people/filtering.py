@@ -7,7 +7,7 @@ measured signs, with reasons and a confidence. A person can then check the most 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +17,6 @@ from deocc.masks import around, mask_box
 
 Route = Literal["discard", "preserve", "refine"]
 ROUTES: tuple[Route, ...] = ("discard", "preserve", "refine")
-Item = TypeVar("Item")
 BAND = 10  # pixels beside the outline that edges are compared with
 EDGE_SAMPLES = 4000  # pixels of a band that the comparison looks at, at most
 
@@ -292,8 +291,3 @@ def assess(
     checks = _box_checks(mask_box(mask), mask.shape, thresholds)  # type: ignore[arg-type]
     checks += _mask_checks(image[window], mask[window], others[window], thresholds)
     return _decide(checks, marks)
-
-
-def manual_order(items: Iterable[tuple[Item, Assessment]]) -> list[tuple[Item, Assessment]]:
-    """Puts the most doubtful candidates first, where a manual decision matters most."""
-    return sorted(items, key=lambda pair: pair[1].confidence)

@@ -109,6 +109,20 @@ def segmented_mask(image: np.ndarray, box: Sequence[float], method: str) -> np.n
         return _filled_box(image, inside)
 
 
+def _check_name(method: str) -> None:
+    if method not in ("auto", "box", *METHODS):
+        raise DeoccError(f"segmenter {method!r} is unknown; use auto, {', '.join(METHODS)} or box")
+
+
+def check_segmenter(method: str) -> None:
+    """Raises DeoccError if `segment` does not know a method, or if a named one is not available here."""
+    _check_name(method)
+    try:
+        _NEEDS.get(method, lambda: None)()
+    except Unavailable as reason:
+        raise DeoccError(f"segmenter {reason}, or choose auto, grabcut or box") from None
+
+
 def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tuple[np.ndarray, str]:
     """Finds the visible person inside a box.
 
@@ -127,10 +141,9 @@ def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tu
         DeoccError: bad image or box, an unknown method, or a named method that is not available here.
     """
     inside = _clean_box(image, box)
+    _check_name(method)
     if method == "box":
         return _filled_box(image, inside), "box"
-    if method != "auto" and method not in METHODS:
-        raise DeoccError(f"segmenter {method!r} is unknown; use auto, {', '.join(METHODS)} or box")
     for name in METHODS if method == "auto" else (method,):
         try:
             return _run(name, image, inside), name

@@ -62,6 +62,7 @@ class Contest:
         pairs: the pairs to judge, in order.
         equal: cases left out because both pictures are the same.
         seed: of order and sides.
+        pictures: digest of the files to compare.
     """
 
     first: Path
@@ -70,6 +71,7 @@ class Contest:
     pairs: tuple[Pair, ...]
     equal: int
     seed: int
+    pictures: str
 
     def header(self) -> dict[str, Any]:
         """The identity of the contest; the first line of its judgements."""
@@ -80,7 +82,10 @@ class Contest:
                 for key, path in zip(names, (self.first.resolve(), self.second.resolve()), strict=True)
             }
         ids = hashlib.sha256("\n".join(pair.id for pair in self.pairs).encode()).hexdigest()[:16]
-        return {"schema": SCHEMA, **names, "cases": cases_digest(self.cases), "pairs": ids, "seed": self.seed}
+        return {
+            "schema": SCHEMA, **names, "cases": cases_digest(self.cases), "pairs": ids, "seed": self.seed,
+            "pictures": self.pictures,
+        }  # fmt: skip
 
 
 def _name(path: Path) -> str:
@@ -142,7 +147,10 @@ def open_contest(
         pairs.append(Pair(len(pairs) + 1, name, _draw(seed, "side", name) < 0.5))
     if not pairs:
         raise DeoccError(f"{first} and {second}: not one picture differs; compare predictions of two systems")
-    return Contest(Path(first), Path(second), folder, tuple(pairs), equal, seed)
+    digest = hashlib.sha256()
+    for path in (Path(side, pair.id, "recovered.png") for pair in pairs for side in (first, second)):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return Contest(Path(first), Path(second), folder, tuple(pairs), equal, seed, digest.hexdigest()[:16])
 
 
 def read_pictures(first: Path, second: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -188,13 +196,14 @@ class Judgements:
             return
         try:
             head, *lines = [json.loads(line) for line in whole.decode().splitlines()]
+            head = {"pictures": self.contest.pictures, **head}  # older files lack the digest
             answers = {int(line["number"]): WORDS[line["answer"]] for line in lines}
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DeoccError(f"{self.path}: damaged ({error}); move it away to begin anew") from None
         if head != self.contest.header():
             raise DeoccError(
-                f"{self.path}: judgements of other folders, cases, --count or --seed; give the same ones as "
-                "then, or another --out"
+                f"{self.path}: judgements of other folders, cases, --count or --seed, or of pictures that "
+                "have changed; give the same ones as then, or another --out"
             )
         self.answers = answers
         if len(whole) < len(content):
@@ -245,12 +254,12 @@ def ask(judgements: Judgements, sheets: Path, question: Callable[[str], str] = i
                 break
 
 
-def read_answers(path: PathLike, count: int) -> dict[int, Answer]:
+def read_answers(path: PathLike, count: int | None = None) -> dict[int, Answer]:
     """Reads answers.csv: a pair's number and left, right or same; skips pairs without an answer.
 
     Args:
         path: the file.
-        count: number of pairs.
+        count: number of pairs; None: not known.
 
     Raises:
         DeoccError: no such file, or a wrong line.
@@ -264,7 +273,8 @@ def read_answers(path: PathLike, count: int) -> dict[int, Answer]:
         if not any(cells) or cells[0] == "number" or text.lower().startswith("sep="):
             continue
         number, word = cells[0], "" if len(cells) < 2 else cells[1]
-        good = re.fullmatch("[0-9]{1,9}", number) and 1 <= int(number) <= count
+        most = 10**9 if count is None else count
+        good = re.fullmatch("[0-9]{1,9}", number) and 1 <= int(number) <= most
         if not good or (word and word not in WORDS):
             raise DeoccError(
                 f"{path}, line {line}: {text[:80]!r}; a pair's number from 1 to {count} and left, right "

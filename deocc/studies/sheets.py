@@ -11,7 +11,7 @@ import numpy as np
 from deocc.errors import DeoccError
 from deocc.io import PathLike, write_atomic, write_image
 from deocc.masks import Frame, mask_box
-from deocc.studies.blind import Contest, Pair, difference, read_pictures
+from deocc.studies.blind import Contest, Pair, difference, read_answers, read_pictures
 
 SIDE = 384  # of a picture on a sheet, pixels
 CLOSER = 1.3  # side of the closer view over the longer side of what differs
@@ -58,7 +58,7 @@ def _titles(width: int) -> np.ndarray:
 def write_sheets(contest: Contest, out: PathLike, progress: Any = iter) -> Path:
     """Writes ``pairs/001.png``, ..., ``answers.csv`` to fill in, and ``index.html`` to answer in a browser.
 
-    Existing sheets and filled-in answers are kept.
+    Existing sheets of this contest and filled-in answers are kept. Sheets of another one are drawn anew.
 
     Args:
         contest: the compared folders.
@@ -67,8 +67,12 @@ def write_sheets(contest: Contest, out: PathLike, progress: Any = iter) -> Path:
 
     Returns:
         The page.
+
+    Raises:
+        DeoccError: the folder holds answers to another contest.
     """
     out = Path(out)
+    _make_room(contest, out)
     for pair in progress(contest.pairs):
         path = out / "pairs" / f"{pair.number:03d}.png"
         if not path.is_file():
@@ -78,6 +82,23 @@ def write_sheets(contest: Contest, out: PathLike, progress: Any = iter) -> Path:
         write_atomic(out / "answers.csv", lambda file: file.write(blank.encode()))
     page = PAGE.replace("COUNT", str(len(contest.pairs))).replace("KEY", _contest_key(contest))
     return write_atomic(out / "index.html", lambda file: file.write(page.encode()))
+
+
+def _make_room(contest: Contest, out: Path) -> None:
+    """Removes the sheets of another contest, and marks the folder as this one's."""
+    mark, answers, key = out / "pairs" / "contest.txt", out / "answers.csv", _contest_key(contest)
+    if mark.is_file() and mark.read_text(encoding="utf-8").strip() == key:
+        return
+    if mark.is_file() and answers.is_file() and read_answers(answers):
+        raise DeoccError(
+            f"{answers}: answers to other pictures, cases, --count or --seed; give the same ones as then, or "
+            "another --out"
+        )
+    for sheet in (out / "pairs").glob("*.png"):
+        sheet.unlink()
+    if mark.is_file():
+        answers.unlink(missing_ok=True)  # it has no answers, and perhaps another number of pairs
+    write_atomic(mark, lambda file: file.write(key.encode()))
 
 
 def _contest_key(contest: Contest) -> str:

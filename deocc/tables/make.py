@@ -63,7 +63,8 @@ def make_table(
     elif number == "scorecard":
         if train:
             raise DeoccError("the scorecard is read from tables 2 to 6; train their rows by number, or all")
-        text = scorecard_page(scorecard_json(options.preset, options.results), "#")
+        wanted = dict.fromkeys(PLANS, _wanted(options))
+        text = scorecard_page(scorecard_json(options.preset, options.results, wanted), "#")
     else:
         text = _one(number, options, train, only, None if page else out)
     if page is None and out is not None and number in PAGES:
@@ -76,9 +77,24 @@ def make_table(
 def _all(options: TableOptions, train: bool, only: Sequence[str]) -> str:
     if only:
         raise DeoccError("--only picks rows of one table; name its number")
-    for plan in PLANS.values() if train else ():
-        TableMaker(plan, options).make(plan.rows)
-    return results_page(options.preset, options.results.parent)
+    wanted, left = dict.fromkeys(PLANS, _wanted(options)), []
+    for number, plan in PLANS.items() if train else ():
+        maker = TableMaker(plan, options)
+        left += maker.make(plan.rows)
+        wanted[number] = _setup(maker)
+    text = results_page(options.preset, options.results.parent, options.results, wanted)
+    return text + "".join(f"\n{note}\n" for note in left)
+
+
+def _wanted(options: TableOptions) -> Setup:
+    """What stored results must share, of the options that were given."""
+    data = people_digest(options.people) if options.people else ""
+    cases = "" if options.cases is None else cases_digest(CaseFolder(options.cases))
+    return Setup(data, options.images or 0, cases)
+
+
+def _setup(maker: TableMaker) -> Setup:
+    return Setup(maker.data, maker.images, maker.digests["synthetic"], maker.stage1)
 
 
 def _people() -> str:
@@ -93,12 +109,9 @@ def _one(number: str, options: TableOptions, train: bool, only: Sequence[str], o
     rows, left = plan.picked(only), []
     if train:
         maker = TableMaker(plan, options)
-        left = maker.make(rows)
-        wanted = Setup(maker.data, maker.images, maker.digests["synthetic"], maker.stage1)
+        left, wanted = maker.make(rows), _setup(maker)
     else:
-        data = people_digest(options.people) if options.people else ""
-        cases = "" if options.cases is None else cases_digest(CaseFolder(options.cases))
-        wanted = Setup(data, options.images or 0, cases)
+        wanted = _wanted(options)
     table = collect(plan, options.preset, read_results([options.results]), wanted,
                     read_rates(options.results, options.preset))  # fmt: skip
     table.notes += left

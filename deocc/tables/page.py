@@ -71,7 +71,7 @@ def report_parts(value: dict[str, Any], plan: TablePlan, columns: Sequence[str],
     lines = [f"{head} Table {value['table']}: {value['title']}, preset {value['preset']}", facts(value)]
     for given, rows in value["given"].items():
         lines += [f"{head}# Given {GIVEN[plan.task][given]}", _given_table(value, rows, plan, columns)]
-    notes = [*value["notes"], *_frechet_note(value["frechet"]), *_unmeasured(value["given"], plan, columns)]
+    notes = [*value["notes"], *_frechet_note(value["frechet"]), *_unmeasured(value["given"], columns)]
     return lines + [f"Note: {note}." for note in [*notes, *_empty_columns(value)]]
 
 
@@ -99,7 +99,7 @@ def _frechet_note(found: dict[str, Any] | None) -> list[str]:
     return [words]
 
 
-def _unmeasured(given: dict[str, list[dict[str, Any]]], plan: TablePlan, columns: Sequence[str]) -> list[str]:
+def _unmeasured(given: dict[str, list[dict[str, Any]]], columns: Sequence[str]) -> list[str]:
     """Metrics that only some rows have, because the others are older."""
     rows = [row for rows in given.values() for row in rows if row["metrics"]]
     lacking = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,34 +35,41 @@ COLUMNS = {
 }
 
 
-def results_page(preset: str = "small", folder: Path = RESULTS) -> str:
+def results_page(
+    preset: str = "small",
+    folder: Path = RESULTS,
+    tables: Path | None = None,
+    wanted: Mapping[str, Setup] | None = None,
+) -> str:
     """All of RESULTS.md as Markdown.
 
     Args:
         preset: of the tables.
-        folder: of stored results; table rows lie in its subfolder "tables".
+        folder: of stored results.
+        tables: of those of table rows; None: `folder`'s subfolder "tables".
+        wanted: what the rows of a table must share, by its number; None: the setup with the most rows.
 
     Raises:
         DeoccError: a stored result is damaged.
     """
-    results = read_results([folder / "tables"])
-    rates = read_rates(folder / "tables", preset)
+    tables = folder / "tables" if tables is None else tables
+    results, rates, wanted = read_results([tables]), read_rates(tables, preset), wanted or {}
     values = [
-        (plan, table_json(collect(plan, preset, results, Setup(), rates)))
-        for _, plan in sorted(PLANS.items())
+        (plan, table_json(collect(plan, preset, results, wanted.get(number, Setup()), rates)))
+        for number, plan in sorted(PLANS.items())
     ]
     notes = folder / "notes.md"
     parts = [
         "# Results",
         f"Rendered from `data/results/` by `{COMMAND}`; a test compares. Change the results, not this page.",
-        scorecard_page(scorecard_json(preset, folder / "tables"), comparisons=False),
+        scorecard_page(scorecard_json(preset, tables, wanted), comparisons=False),
         "Every comparison behind a verdict: `deocc table scorecard`.",
         *_shipped(folder),
         people_page(folder),
         f"## How tables 2 to 6 are read\n\n{legend(values[0][1])} All columns: `deocc table N`.",
         *(_table(plan, value) for plan, value in values),
         *(curves_page(plan, preset, results) for plan, _ in values),
-        _rates(folder, preset),
+        _rates(tables, preset),
         notes.read_text(encoding="utf-8") if notes.is_file() else "",
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -73,9 +80,9 @@ def _table(plan: TablePlan, value: dict[str, Any]) -> str:
     return "\n\n".join([*parts, verdicts(value, plan)])
 
 
-def _rates(folder: Path, preset: str) -> str:
+def _rates(tables: Path, preset: str) -> str:
     """The search of learning rates, if there was one."""
-    path = folder / "tables" / FILE
+    path = tables / FILE
     if not path.is_file() or preset not in (value := read_json(path))["presets"]:
         return ""
     found = value["presets"][preset]

@@ -56,19 +56,27 @@ difference between painters.
 """
 
 
-def scorecard_json(preset: str = "small", folder: Path = RESULTS / "tables") -> dict[str, Any]:
+def scorecard_json(
+    preset: str = "small",
+    folder: Path = RESULTS / "tables",
+    wanted: Mapping[str, Setup] | None = None,
+) -> dict[str, Any]:
     """The scorecard as JSON values.
 
     Args:
         preset: of the table rows.
         folder: of their stored results; other measurements are in its parent.
+        wanted: what the rows of a table must share, by its number; None: the setup with the most rows.
 
     Returns:
         "images", "seeds" (fewest and most behind a comparison), "comparisons" and "claims": one entry a check
         with "verdicts" by setting, "comparisons" by setting, and "decide", a sentence.
     """
-    results, rates = read_results([folder]), read_rates(folder, preset)
-    tables = {number: collect(plan, preset, results, Setup(), rates) for number, plan in PLANS.items()}
+    results, rates, wanted = read_results([folder]), read_rates(folder, preset), wanted or {}
+    tables = {
+        number: collect(plan, preset, results, wanted.get(number, Setup()), rates)
+        for number, plan in PLANS.items()
+    }
     return weigh(tables, _own_facts(folder.parent))
 
 
@@ -228,11 +236,16 @@ def _what_decides(
     counting = [part for part in parts if part["counts"]]
     known = [part for part in counting if part["found"] is not None]
     numbers = " and ".join(dict.fromkeys(part["table"] for part in counting))
+    if not numbers:
+        return "A measurement of its own; none is stored beside these results."
     if not known:
         return f"Its rows: `deocc table {numbers.split(' ')[0]} --train --people DIR`."
     if verdict in ("matched", "contradicted"):
         images = max(tables[part["table"]].setup.images for part in known)
-        return f"Decided at {images:,} images; whether a longer budget turns it, the curves say."
+        return (
+            f"Decided at {images:,} images. Whether a longer budget changes it: `tools/campaign.py PEOPLE "
+            "--part curves`."
+        )
     if any(part["found"]["seeds"] < LEAST_SEEDS for part in known):
         return _needs_seeds(known, len(known) < len(counting))
     if len(known) < len(counting):
@@ -260,18 +273,22 @@ def _needs_width(known: Sequence[dict[str, Any]], comparisons: int) -> str:
     """
     stricter = float(norm.isf(0.025 / max(comparisons, 1)) / norm.isf(0.025))
     ratios = [
-        stricter
-        * (part["found"]["high"] - part["found"]["low"])
-        / 2
-        / max(abs(part["found"]["value"]), 1e-12)
+        (
+            stricter
+            * (part["found"]["high"] - part["found"]["low"])
+            / 2
+            / max(abs(part["found"]["value"]), 1e-12),
+            _short(part),
+        )
         for part in known
         if not _is_decided(part) and part["found"]["low"] is not None
     ]
-    widest = max(ratios, default=0.0)
+    widest, name = max(ratios, default=(0.0, ""))
     if widest > 10:
-        return "A longer budget: the difference is so small in its interval that more seeds are little use."
+        return f"A longer budget: {name} differs so little in its interval that more seeds are little use."
     if widest > 1:
-        return f"An interval {widest:.1f} times as narrow: {widest**2:.0f} times as many people and seeds."
+        times = f"{widest**2:.0f} times as many people and seeds"
+        return f"An interval {widest:.1f} times as narrow ({name}): {times}."
     return "A few more seeds: single intervals exclude 0, corrected for their number they do not."
 
 

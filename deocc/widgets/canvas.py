@@ -184,11 +184,6 @@ class Canvas(anywidget.AnyWidget):
         """What the brush did since the mask was set, the last one last."""
         return tuple(self._strokes)
 
-    def undo_stroke(self) -> None:
-        """Takes the last stroke back; nothing happens where there is none."""
-        self._strokes = self._strokes[:-1]
-        self._show_mask()
-
     def _show_mask(self) -> None:
         mask = self.mask
         rgba = np.zeros((*mask.shape, 4), np.uint8)

@@ -222,13 +222,18 @@ def build_people(
         The content of ``report.json``: numbers of people found and kept, and reasons for the dropped ones.
 
     Raises:
-        DeoccError: files of the dataset are missing or unreadable, or the folder cannot be used.
+        DeoccError: files of the dataset are missing or unreadable, the folder cannot be used, or a segmenter
+            is needed and not available.
 
     Source: Sec. 4.1.
     """
     out, label = require_writable(out), label_of(source, options)
     if options.export and not re.fullmatch(r"[A-Za-z0-9]+", options.export):
         raise DeoccError(f"--export {options.export!r}: letters and digits were expected")
+    if not source.has_masks:
+        from deocc.segmenters import check_segmenter
+
+        check_segmenter(options.segmenter)
     path = _index_path(source, out)
     try:
         with closing(Journal(out, label, shard, _about(options))) as journal:
