@@ -112,8 +112,9 @@ def row_bars(rows: Rows, metric: str, caption: str = "", width: float = 8.0) -> 
 def _draw_bars(axes: Axes, rows: Rows, metric: str, colour: Colour | None = None) -> None:
     """Bars from 0, or points if all values are far from it; colour: of all rows, else each group's."""
     told = [row["metrics"][metric] for row in rows]
-    low = min(t["value"] if t["low"] is None else t["low"] for t in told)
-    high = max(t["value"] if t["high"] is None else t["high"] for t in told)
+    spread = [t["std"] or 0.0 for t in told]
+    low = min(t["value"] - s if t["low"] is None else t["low"] for t, s in zip(told, spread, strict=True))
+    high = max(t["value"] + s if t["high"] is None else t["high"] for t, s in zip(told, spread, strict=True))
     far = low > 0.5 * high
     for y, (row, found) in enumerate(zip(rows, told, strict=True)):
         paint = unit_colour(colour or GROUP_COLOURS[row["group"]])

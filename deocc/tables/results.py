@@ -23,6 +23,14 @@ from deocc.tables.scorecard_page import scorecard_page
 from deocc.tables.stored import read_results
 
 COMMAND = "deocc table all --preset small --out RESULTS.md"
+WORDS = (
+    "Words: the *modal* mask is of what shows of a person, the *amodal* one of the whole person, the "
+    "*invisible* one of the difference. *M_i* is a rough mask of the visible person; at *severity 1* it is as "
+    "wrong as a typical segmenter's of occluded people. *Natural* cases have occluders placed and lit as in "
+    "photos. A *row* is a system with its settings. *FD-Lite0* is a Frechet distance like FID, of another "
+    "network's features. *Holm's correction* keeps the chance of any wrong decision among many comparisons "
+    "below 5 %. All words: [glossary](CONTRIBUTING.md#glossary)."
+)
 SHIPPED = {
     "masks-modal": "Masks, given the true visible mask",
     "masks-initial": "Masks, from a rough mask M_i of severity 1",
@@ -62,6 +70,7 @@ def results_page(
     parts = [
         "# Results",
         f"Rendered from `data/results/` by `{COMMAND}`; a test compares. Change the results, not this page.",
+        WORDS,
         scorecard_page(scorecard_json(preset, tables, wanted), comparisons=False),
         "Every comparison behind a verdict: `deocc table scorecard`.",
         *_shipped(folder),
