@@ -115,6 +115,19 @@ def test_occlude_and_its_shards(tmp_path: Path) -> None:
     assert hidden(out) == [".gitkeep"]
 
 
+def test_a_second_start_leaves_the_first_alone(tmp_path: Path) -> None:
+    out = tmp_path / "cases"
+    with begun(out, "occlude", {"seed": 1}, (1, 2)) as first:
+        for shard, options in (((1, 2), {"seed": 1}), ((2, 2), {"seed": 2})):
+            with pytest.raises(DeoccError), begun(out, "occlude", options, shard):
+                raise AssertionError("two at work")
+            assert first.lock.is_file() and first.lock.with_suffix(".json").is_file()
+        (out / "case_1").mkdir()
+    with begun(out, "occlude", {"seed": 1}, (2, 2)):
+        pass
+    assert [path.name for path in out.iterdir()] == ["case_1"]
+
+
 def test_a_part_that_ends_after_the_last_one_takes_no_list_away(tmp_path: Path) -> None:
     """The window between a part's end and its look at the other parts."""
     (tmp_path / "left-out.json").write_text('{"a": "why"}')

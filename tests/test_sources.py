@@ -516,9 +516,75 @@ def test_cocoa_gives_natural_cases(tmp_path: Path) -> None:
     assert case.occluder_mask.sum() > case.invisible_mask.sum(), "the table is more than what it hides"
 
 
+def test_lists_and_layouts_that_are_named_are_not_passed_over(tmp_path: Path) -> None:
+    make_ahp(tmp_path / "ahp")
+    lists = ("train/ImageSets/train.txt", "train/ImageSets/vall.txt")
+    with pytest.raises(DeoccError, match="vall.txt: no such file"):
+        build(Ahp(tmp_path / "ahp", lists=lists), tmp_path / "a")
+    source = make_lip(tmp_path / "lip")
+    outer = tmp_path / "lip" / "TrainVal_parsing_annotations"
+    for split in ("train", "val"):
+        folder = outer / f"{split}_segmentations"
+        folder.rename(outer / "own")
+        folder.mkdir()
+        (outer / "own").rename(folder / f"{split}_segmentations")
+    assert build(source, tmp_path / "b")["kept"] == build(make_lip(tmp_path / "flat"), tmp_path / "c")["kept"]
+
+
+def test_annotations_beside_the_photos_of_both_parts_are_read(tmp_path: Path) -> None:
+    make_objects365(tmp_path)
+    path = tmp_path / "annotations" / "zhiyuan_objv2_train.json"
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / split / f"zhiyuan_objv2_{split}.json")
+    shutil.rmtree(tmp_path / "annotations")
+    with closing(open_index(Objects365(tmp_path), tmp_path / "index")) as index:
+        assert {key.split("/")[0] for key in index.keys()} == {"train", "val"}
+
+
+@pytest.mark.parametrize("name", ["instances_val2014.json", "instances_minival2017.json"])
+def test_releases_of_coco_that_hold_the_same_people_are_refused(name: str, tmp_path: Path) -> None:
+    make_coco(tmp_path)
+    path = tmp_path / "annotations" / "instances_train2017.json"
+    if "minival" in name:
+        shutil.copy(path, path.with_name("instances_val2017.json"))
+    shutil.copy(path, path.with_name(name))
+    with pytest.raises(DeoccError, match="hold the same people more than once; name one file"):
+        build(Coco(tmp_path), tmp_path / "people")
+    assert build(Coco(tmp_path, path), tmp_path / "people")["kept"]
+
+
+def test_one_box_outside_the_photo_does_not_lose_its_neighbours(tmp_path: Path) -> None:
+    source = make_objects365(tmp_path)
+    path = tmp_path / "annotations" / "zhiyuan_objv2_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"].append(
+        {"id": 77, "image_id": 1, "category_id": 1, "bbox": [WIDTH + 1, 10, 60, 60], "iscrowd": 0}
+    )
+    path.write_text(json.dumps(content))
+    report = build(source, tmp_path / "people", options=replace(OPTIONS, segmenter="grabcut", keep="all"))
+    assert "objects365_train_1" in table(tmp_path / "people") and "unexpected error" not in report["dropped"]
+
+
 def test_words_and_depths_of_cocoa() -> None:
     assert is_person("Man in red") and is_person("the young WOMAN") and not is_person("snowman")
     assert not is_person("man's hand") and not is_person("table")
+    for words in (
+        "man's hat",
+        "person\u2019s shoe",
+        "boys bat",
+        "bag of a woman",
+        "a horse carrying a rider",
+    ):
+        assert not is_person(words), words
+    for words in (
+        "baseball player",
+        "woman sitting on a bench",
+        "person 2",
+        "the guy on the left",
+        "man left",
+    ):
+        assert is_person(words), words
     assert in_front("1-2,1-3,12-3", 3) == [1, 12] and in_front("", 1) == [] and in_front(None, 1) == []
 
 

@@ -7,20 +7,26 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_sources import HEIGHT, OPTIONS, CocoWriter, build, make_ahp, table
+from test_sources import HEIGHT, OPTIONS, CocoWriter, build, make_ahp, make_cocoa, make_pennfudan, table
 
 from deocc.cli import main as cli
 from deocc.errors import DeoccError
 from deocc.io import read_image, write_image
+from deocc.occlusion import CaseFolder
+from deocc.occlusion.folder import write_natural_case
 from deocc.people import PeopleFolder
 from deocc.people.filtering import Thresholds
 from deocc.people.sources.coco import Coco
-from deocc.people.sources.journal import write_tables
+from deocc.people.sources.journal import Journal, write_tables
+from deocc.people.sources.pennfudan import PennFudan
 
 
 def coco(root: Path, count: int = 3, start: int = 1) -> Coco:
@@ -150,6 +156,78 @@ def test_two_processes_of_one_shard_do_not_meet(tmp_path: Path) -> None:
         other.kill()
         other.communicate()
     assert build(source, tmp_path / "people")["kept"] == 3  # the killed one holds nothing
+
+
+HOLDER = (
+    "import sys, time; from pathlib import Path\n"
+    "from deocc.people.sources.journal import Journal\n"
+    "journal = Journal(Path(sys.argv[1]), 'coco', (2, 2), {'seed': 1})\n"
+    "print('held', flush=True)\ntime.sleep(60)\n"
+)
+
+
+@pytest.fixture
+def indexing(tmp_path: Path) -> Iterator[Path]:
+    """A people folder whose shard 2/2 is at work in another process, which has done no photo yet."""
+    (tmp_path / "people").mkdir()
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path / "people"], stdout=subprocess.PIPE)
+    assert other.stdout is not None and other.stdout.readline() == b"held\n"
+    yield tmp_path / "people" / ".build" / "coco-2of2.sqlite"
+    other.kill()
+    other.communicate()
+
+
+def journal_about(path: Path) -> str | None:
+    with closing(sqlite3.connect(path)) as base:
+        row = base.execute("SELECT about FROM about").fetchone()
+    return row and row[0]
+
+
+def test_a_failing_start_leaves_a_shard_at_work_alone(indexing: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeoccError):
+        build(Coco(tmp_path / "nowhere"), tmp_path / "people", shard=(1, 2))
+    assert journal_about(indexing) == '{"seed": 1}' and indexing.with_suffix(".lock").is_file()
+
+
+def test_other_options_do_not_empty_the_journal_of_a_shard_at_work(indexing: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeoccError, match=r"was made with other options \(.*seed"):
+        build(coco(tmp_path / "data"), tmp_path / "people", shard=(1, 2))
+    assert journal_about(indexing) == '{"seed": 1}'
+
+
+def test_a_relative_path_to_the_dataset_is_the_same_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pennfudan(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    build(PennFudan(Path("data")), tmp_path / "people")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "people" / "images").iterdir()}
+    build(PennFudan(tmp_path / "data"), tmp_path / "people")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "people" / "images").iterdir()} == before
+
+
+def test_natural_cases_are_not_forgotten_by_a_second_run(tmp_path: Path) -> None:
+    source, people = make_cocoa(tmp_path / "data"), tmp_path / "people"
+    build(source, people)
+    for cases in ("a", "b"):
+        more = {"write_case": partial(write_natural_case, tmp_path / cases), "cases": str(tmp_path / cases)}
+        with pytest.raises(DeoccError, match=r"was made with other options \(cases, "):
+            build(source, people, options=replace(OPTIONS, **more))
+    with pytest.raises(SystemExit):
+        words = ["people", "cocoa", tmp_path / "data", "--min-side", 50, "--out", tmp_path / "new"]
+        cli.main([str(word) for word in (*words, "--cases", tmp_path / "c")])
+    assert len(CaseFolder(tmp_path / "c")) == 1
+    with pytest.raises(DeoccError, match=r"was made with other options \(cases"):
+        build(source, tmp_path / "new", options=replace(OPTIONS, segmenter="auto"))
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Journal, "add", full)
+    with pytest.raises(DeoccError, match=r"\.build: database or disk is full; is the disk full\?"):
+        build(coco(tmp_path / "data"), tmp_path / "people")
 
 
 BAD_ROWS = [None, "", "null", "[]", "{", '{"id": 5}', '{"id": "../../x"}', '{"no": "id"}', "[" * 100_000,

@@ -319,8 +319,10 @@ def _cocoa(
     from deocc.occlusion.folder import write_natural_case
     from deocc.people.sources.cocoa import Cocoa
 
-    writer = None if cases is None else partial(write_natural_case, str(cases))
-    return Cocoa(root, annotations, images), {"write_case": writer}
+    source = Cocoa(root, annotations, images)
+    if cases is None:
+        return source, {}
+    return source, {"write_case": partial(write_natural_case, str(cases)), "cases": str(cases.absolute())}
 
 
 @_dataset("pennfudan")

@@ -75,19 +75,31 @@ def _refuse_strangers(folder: Path, command: str) -> None:
         raise DeoccError(f"{folder}: holds something already; choose a new folder")
 
 
-def _agree(folder: Path, command: str, options: dict[str, Any]) -> None:
-    """Refuses options that differ from earlier ones, unless the folder holds no output yet."""
+def _agree(folder: Path, command: str, options: dict[str, Any], part: str) -> None:
+    """Refuses options that differ from earlier ones, unless nothing was made and nobody is at work with them.
+
+    Args:
+        part: this process's; it holds the lock.
+    """
     for name, state in _states(folder).items():
         changed = sorted(key for key in options if state.options.get(key) != options[key])
         if not changed or not name.startswith(f"{command}-"):
             continue
-        if not _is_empty(folder):
+        if not _is_empty(folder) or (name != part and _is_held(folder / WORK / f"{name}.lock")):
             was = ", ".join(f"{key} {json.dumps(state.options.get(key))}" for key in changed)
             raise DeoccError(
                 f"{folder}: holds something already, begun with other options ({was}); give the same ones "
                 "or choose a new folder"
             )
         (folder / WORK / f"{name}.json").unlink(missing_ok=True)
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with alone(lock, ""):
+            return False
+    except DeoccError:
+        return True
 
 
 @contextmanager
@@ -120,18 +132,18 @@ def begun(
         _refuse_strangers(folder, command)
     busy = f"{folder}: in use by another process (deocc {command})"
     lock = folder / WORK / f"{part}.lock"
-    try:
-        with alone(lock, busy):
-            _agree(folder, command, options)
+    with alone(lock, busy):
+        try:
+            _agree(folder, command, options, part)
             made = Begun(folder, lock)
             write_json(folder / WORK / f"{part}.json", {"options": options})
             yield made
             state = {"options": options, "done": True, "left_out": made.left_out}
             write_json(folder / WORK / f"{part}.json", state)
-    except BaseException:
-        if _is_empty(folder):
-            _remove_traces(folder, part, there)
-        raise
+        except BaseException:
+            if _is_empty(folder):
+                _remove_traces(folder, part, there)
+            raise
     if _is_whole(folder, command):
         _finish(folder)
 

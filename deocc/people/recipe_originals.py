@@ -12,7 +12,7 @@ from deocc.people.sources.coco import Annotation, names_of
 from deocc.people.sources.files import read_json_items, require
 from deocc.people.sources.objects365 import box_region
 from deocc.people.sources.problems import Unusable
-from deocc.people.values import as_flag, as_key
+from deocc.people.values import as_flag, as_key, soft_key
 
 SIGNS = {"coco": "annotations/instances_*.json", "pennfudan": "PedMasks", "ccp": "annotations/pixel-level"}
 
@@ -72,20 +72,13 @@ def _annotations(path: Path, photos: set[str]) -> dict[str, list[Annotation]]:
     return there
 
 
-def _soft_key(value: Any) -> str:
-    try:
-        return as_key(value, "id")
-    except DeoccError:
-        return ""
-
-
 def _choose(line: PersonLine | OccluderLine, there: list[Annotation], names: dict[str, str]) -> Any | None:
     """The segmentation of the annotation with a line's id, else of the only one that fits; or None."""
     number = line.annotation.rpartition("#")[2]
     category = "person" if isinstance(line, PersonLine) else line.category
-    fits = [item for item in there if _soft_key(item.id) == number]
+    fits = [item for item in there if soft_key(item.id) == number]
     if not fits:
-        alike = [item for item in there if names.get(_soft_key(item.category_id)) == category]
+        alike = [item for item in there if names.get(soft_key(item.category_id)) == category]
         fits = [item for item in alike if _fits(line, item.bbox)]
     return fits[0].segmentation if len(fits) == 1 else None
 

@@ -34,6 +34,14 @@ def as_flag(value: Any, what: str) -> bool:
     raise DeoccError(f"{what} is {shown(value)}; 1 or 0 was expected")
 
 
+def soft_key(value: Any) -> str:
+    """An id as text as of `as_key`; "" for what is none."""
+    try:
+        return as_key(value, "id")
+    except DeoccError:
+        return ""
+
+
 def as_key(value: Any, what: str) -> str:
     """An id as text: 7, 7.0, "7" and "7.0" are the same id.
 

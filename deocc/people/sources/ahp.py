@@ -38,8 +38,9 @@ class Ahp:
             if not (self.root / folder).is_dir():
                 raise DeoccError(f"{self.root / folder}: no such folder; name AHP's folders by the options")
         lists = [self.root / name for name in self.lists if (self.root / name).is_file()]
-        if not lists:
-            raise DeoccError(f"{self.root / self.lists[0]}: no such file; name AHP's lists of ids by --lists")
+        if not lists or (len(lists) < len(self.lists) and self.lists != type(self).lists):
+            missing = next(self.root / n for n in self.lists if not (self.root / n).is_file())
+            raise DeoccError(f"{missing}: no such file; name AHP's lists of ids by --lists")
         for path in lists:
             index.reads(path)
             for name in read_list(path, self.root / self.images):

@@ -2,9 +2,10 @@
 
 import logging
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -116,6 +117,8 @@ def _build_people(work: Work, people: list[Subject]) -> None:
     for subject in people:
         try:
             mask, maker = _mask(work, subject)
+            region = _pixels(subject, work.shape)
+            own = region.mask(work.shape) if isinstance(region, BoxOnly) else mask
         except Unusable as error:
             work.drop(subject, error.reason, error.words)
             continue
@@ -124,8 +127,6 @@ def _build_people(work: Work, people: list[Subject]) -> None:
         if work.source.curated and border_share(mask) > BORDER:  # which no filter would see
             work.drop(subject, "mask looks inverted", "it covers most of the photo's border")
             continue
-        region = _pixels(subject, work.shape)
-        own = region.mask(work.shape) if isinstance(region, BoxOnly) else mask
         others = cover > own  # somebody else covers it, too
         judged = assess(work.image, mask, others, subject.marks, work.thresholds)
         if subject.modal is not None and work.options.write_case:
@@ -166,7 +167,10 @@ def _mask(work: Work, subject: Subject) -> tuple[np.ndarray | None, str]:
         return None, ""
     from deocc.segmenters import segment
 
-    mask, method = segment(work.image, region.box, work.options.segmenter)
+    try:
+        mask, method = segment(work.image, region.box, work.options.segmenter)
+    except DeoccError as error:  # a box outside the photo
+        raise Unusable("annotation damaged", str(error)) from None
     if method == "box":
         raise Unusable("segmenter found nobody", "no person was found in the box")
     return mask, method
@@ -186,9 +190,11 @@ def _reason(judged: Assessment) -> str:
 
 
 def _about(options: BuildOptions) -> dict[str, Any]:
-    """The options as JSON values, without the case folder, which does not affect the people."""
+    """The options as JSON values."""
     facts = asdict(replace(options, write_case=None))
     del facts["write_case"]
+    if not options.cases:
+        del facts["cases"]
     return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
 
 
@@ -233,7 +239,12 @@ def build_people(
     if not source.has_masks:
         from deocc.segmenters import check_segmenter
 
+        if options.segmenter == "box":
+            raise DeoccError(
+                "--segmenter box: a box is no mask; choose auto, or one of `deocc people segmenters`"
+            )
         check_segmenter(options.segmenter)
+    source = _absolute(source)
     path = _index_path(source, out)
     try:
         with closing(Journal(out, label, shard, _about(options))) as journal:
@@ -247,12 +258,21 @@ def build_people(
                     for record in as_completed(task, todo, workers, partial(mark_worker, journal.lock)):
                         journal.add(record)
                         bar.update()
-    except DeoccError:
+    except (DeoccError, sqlite3.Error) as error:
         path.unlink(missing_ok=True)
         remove_traces(out)
+        if isinstance(error, sqlite3.Error):
+            raise DeoccError(f"{out / BUILD}: {error}; is the disk full? The same command resumes") from None
         raise
     path.unlink(missing_ok=True)
     return write_tables(out, occluders)
+
+
+def _absolute(source: Source) -> Source:
+    """The source with absolute paths, so that a photo's fingerprint does not depend on the present folder."""
+    facts = {f.name: getattr(source, f.name) for f in fields(source)}  # type: ignore[arg-type]
+    paths = {name: value.absolute() for name, value in facts.items() if isinstance(value, Path)}
+    return replace(source, **paths)  # type: ignore[type-var]
 
 
 def _shard_keys(index: Index, shard: tuple[int, int]) -> Iterator[str]:

@@ -51,7 +51,7 @@ class Photo:
 
     Attributes:
         path: the file.
-        split: the dataset's own, "train" or "val"; "" if it has none.
+        split: the dataset's own, "train", "val" or "test"; "" if it has none.
         identity: name of the original photo across datasets ("coco:391895"). A split by hash thus keeps
             everybody in one photo together.
         licence: of this photo.

@@ -1,7 +1,8 @@
 """COCO instances, and other datasets in COCO's annotation format."""
 
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from deocc.people.sources.candidates import Entry, Photo, Problem, Subject, Writ
 from deocc.people.sources.files import matches, picture, read_json_items, require, split_of_name
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import coco_region
-from deocc.people.values import as_flag, as_key, as_length
+from deocc.people.values import as_flag, as_key, as_length, soft_key
 
 PEOPLE = frozenset({"person"})
 Scalar = str | int | float | bool | None
@@ -73,12 +74,30 @@ def find_parts(root: Path, annotations: Path | None, what: str, *patterns: str) 
             ) from None
         names = (Path(pattern).name for pattern in patterns)
         paths = sorted({path for name in names for path in matches(first.parent, name)})
+        if (folder := first.parent.name) in ("train", "val"):  # one file in each
+            other = first.parent.with_name("val" if folder == "train" else "train")
+            paths += [
+                path for p in patterns if p.startswith(other.name) for path in matches(other, Path(p).name)
+            ]
     short = [path.stem.rsplit("_", 1)[-1] for path in paths]
     return [Part(p, name if short.count(name) == 1 else p.stem) for p, name in zip(paths, short, strict=True)]
 
 
-def index_coco(part: Part, index: Writer, keep: Callable[[Annotation], dict[str, Any]], objects: bool,
-               people: frozenset[str] = PEOPLE) -> None:  # fmt: skip
+def refuse_releases(parts: Sequence[Part]) -> None:
+    """Refuses several releases of COCO, which hold the same annotations: 2014 and 2017, val and minival."""
+    years = {match[0] for part in parts if (match := re.search(r"(19|20)\d\d$", part.name))}
+    several = [sorted(p.name for p in parts if p.name.endswith(f"val{year}")) for year in years]
+    if len(years) > 1 or any(len(names) > 1 for names in several):
+        names = ", ".join(sorted(part.name for part in parts))
+        raise DeoccError(
+            f"{parts[0].annotations.parent}: {names} hold the same people more than once; name one file with "
+            "--annotations (further runs can add others to the same --out)"
+        )
+
+
+def index_coco(
+    part: Part, index: Writer, keep: Callable[[Annotation], dict[str, Any]], objects: bool
+) -> None:
     """Streams one annotation file into the index.
 
     Ids are compared as text, so that 1, 1.0 and "1" are the same. An unreadable annotation becomes a problem
@@ -89,7 +108,6 @@ def index_coco(part: Part, index: Writer, keep: Callable[[Annotation], dict[str,
         index: the index to fill.
         keep: annotation -> facts of its subject.
         objects: also keep objects other than people.
-        people: names of the categories of people, in lower case.
 
     Raises:
         DeoccError: broken JSON, no category of people, or nobody of that category.
@@ -97,15 +115,15 @@ def index_coco(part: Part, index: Writer, keep: Callable[[Annotation], dict[str,
     path = part.annotations
     index.reads(path)
     named = names_of(path, "categories")
-    if not people & {name.lower() for name in named.values()}:
-        raise DeoccError(f"{path}: no category {' or '.join(sorted(people))}; is it a file of instances?")
+    if not PEOPLE & {name.lower() for name in named.values()}:
+        raise DeoccError(f"{path}: no category {' or '.join(sorted(PEOPLE))}; is it a file of instances?")
     licences = names_of(path, "licenses")
     for item in _objects(path, "images"):
         _index_image(item, part, licences, index)
     found = Counter[str]()
     for number, item in enumerate(_objects(path, "annotations"), start=1):
         try:
-            found[_index_annotation(item, part, named, keep, objects, people, index)] += 1
+            found[_index_annotation(item, part, named, keep, objects, index)] += 1
         except DeoccError as error:
             found["problem"] += 1
             index.problem(*_problem(item, part, number, error))
@@ -141,30 +159,26 @@ def _index_image(item: dict[str, Any], part: Part, licences: dict[str, str], ind
         key = as_key(image.id, "id")
     except (msgspec.ValidationError, DeoccError):
         return  # what is in it will be "photo not listed"
-    licence = licences.get(_soft_key(image.license), "")
+    licence = licences.get(soft_key(image.license), "")
     index.photo(f"{part.name}/{key}", file=image.file_name, size=[image.height, image.width],
                 split=part.split, part=part.name, licence=licence)  # fmt: skip
 
 
-def _soft_key(value: Any) -> str:
-    try:
-        return as_key(value, "id")
-    except DeoccError:
-        return ""
-
-
 def _index_annotation(item: dict[str, Any], part: Part, named: dict[str, str],
-                      keep: Callable[[Annotation], dict[str, Any]], objects: bool, people: frozenset[str],
-                      index: Writer) -> str:  # fmt: skip
+                      keep: Callable[[Annotation], dict[str, Any]], objects: bool, index: Writer,
+                      ) -> str:  # fmt: skip
     """Adds one annotation. Returns: its role; "" if its category has no name. Raises: DeoccError."""
-    category = named.get(_soft_key(item.get("category_id")), "")
-    if not (is_person := category.lower() in people) and not objects:
+    category = named.get(soft_key(item.get("category_id")), "")
+    if not (is_person := category.lower() in PEOPLE) and not objects:
         return "object" if category else ""
     try:
         annotation = msgspec.convert(item, Annotation)
     except msgspec.ValidationError as error:
         raise DeoccError(str(error)) from None
-    role = "object" if not is_person else "crowd" if as_flag(annotation.iscrowd, "iscrowd") else "person"
+    crowd = as_flag(annotation.iscrowd, "iscrowd")
+    if crowd and not is_person:  # many things in one mask
+        return "object" if category else ""
+    role = "object" if not is_person else "crowd" if crowd else "person"
     names = as_key(annotation.image_id, "image_id"), as_key(annotation.id, "id")
     index.subject(*(f"{part.name}/{name}" for name in names), role=role, category=category,
                   **keep(annotation))  # fmt: skip
@@ -173,7 +187,7 @@ def _index_annotation(item: dict[str, Any], part: Part, named: dict[str, str],
 
 def _problem(item: dict[str, Any], part: Part, number: int, error: DeoccError) -> tuple[str, Problem]:
     """Adds an unreadable annotation as a problem of its photo, if known."""
-    photo, own = _soft_key(item.get("image_id")), _soft_key(item.get("id"))
+    photo, own = soft_key(item.get("image_id")), soft_key(item.get("id"))
     name = f"{part.name}/{own or f'annotation_{number}'}"
     key = f"{part.name}/{photo}" if photo else name
     return key, Problem(name, "annotation damaged", str(error))
@@ -239,7 +253,9 @@ class Coco:
 
     def fill(self, index: Writer) -> None:
         patterns = ("annotations/instances_*.json", "instances_*.json")
-        for part in find_parts(self.root, self.annotations, "COCO's annotations", *patterns):
+        parts = find_parts(self.root, self.annotations, "COCO's annotations", *patterns)
+        refuse_releases(parts)
+        for part in parts:
             index_coco(part, index, lambda a: {"segmentation": a.segmentation}, objects=True)
 
     def photo(self, entry: Entry) -> Photo:

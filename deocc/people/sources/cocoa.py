@@ -19,19 +19,31 @@ from deocc.people.sources.coco import (
 from deocc.people.sources.files import picture, read_json_items
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import Region, coco_region
-from deocc.people.values import as_key
+from deocc.people.values import soft_key
 
 PERSON_WORDS = frozenset(
     "person man woman boy girl child kid baby lady guy player batter catcher pitcher umpire skier surfer "
     "snowboarder skateboarder rider pedestrian worker chef waiter human".split()
 )
 PARTS = frozenset("shirt hand hands arm leg head face hair shadow reflection statue picture clothes".split())
+AFTER = frozenset(  # what follows a noun and says more about it
+    "of in on at with without by near behind under over and next from to that who is has holding left right "
+    "front back middle center centre background foreground top bottom".split()
+)
 
 
 def is_person(name: str) -> bool:
-    """Whether an annotator's free text ("man in red") names a whole person, judged by its first noun."""
-    words = re.findall(r"[a-z]+", name.lower())
-    return any(word in PERSON_WORDS for word in words) and not any(word in PARTS for word in words)
+    """Whether an annotator's free text names a whole person: "man in red" does, "man's hat" does not.
+
+    The noun that counts is the last word before a preposition or a verb in -ing.
+    """
+    words = re.findall(r"[a-z]+(?:['\u2019]s)?", name.lower())
+    if any(word in PARTS for word in words):
+        return False
+    end = next(
+        (i for i, word in enumerate(words) if word in AFTER or (i and word.endswith("ing"))), len(words)
+    )
+    return end > 0 and words[end - 1] in PERSON_WORDS
 
 
 def in_front(depth_constraint: Any, number: int) -> list[int]:
@@ -84,15 +96,8 @@ def _index_photos(path: Path, part: str, split: str, index: Writer) -> list[str]
         image = item if isinstance(item, dict) else {}
         size = [image.get("height"), image.get("width")]
         index.photo(f"{part}/{count:06d}", file=image.get("file_name"), size=size, split=split, part=part)
-        places.append(_id(image.get("id")))
+        places.append(soft_key(image.get("id")))
     return places
-
-
-def _id(value: Any) -> str:
-    try:
-        return as_key(value, "id")
-    except DeoccError:
-        return ""
 
 
 def _index_regions(path: Path, part: str, index: Writer, places: list[str]) -> int:
@@ -100,7 +105,7 @@ def _index_regions(path: Path, part: str, index: Writer, places: list[str]) -> i
     count, place_of, taken = 0, {name: n for n, name in enumerate(places, start=1) if name}, set[int]()
     for count, annotation in enumerate(read_json_items(path, "annotations.item"), start=1):
         regions = annotation.get("regions") if isinstance(annotation, dict) else None
-        wanted = _id(annotation.get("image_id")) if isinstance(annotation, dict) else ""
+        wanted = soft_key(annotation.get("image_id")) if isinstance(annotation, dict) else ""
         place = place_of.get(wanted, count)
         key = f"{part}/{place:06d}"
         if place in taken:

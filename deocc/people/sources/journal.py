@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from deocc.errors import DeoccError
-from deocc.io import remove_temporaries, safe_name, write_atomic, write_json
+from deocc.io import make_once, remove_temporaries, safe_name, write_atomic, write_json
 from deocc.io.locks import alone, wait_for_workers
 from deocc.paths import PEOPLE_MINI
 from deocc.people.sources.seen import Seen
@@ -115,12 +115,14 @@ class Journal:
             with reading(path) as base:
                 if (before := _about(base)) in (None, about):
                     continue
-                if not any(base.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in KEPT):
+                used = any(base.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in KEPT)
+                if not used and (path.with_suffix(".lock") == self.lock or not _is_held(path)):
                     for table in ("about", "photos", "drops"):
                         base.execute(f"DELETE FROM {table}")
                     base.commit()
                     continue
-                changed = sorted(key for key in about if (before or {}).get(key) != about[key])
+                before = before or {}
+                changed = sorted(k for k in {**before, **about} if before.get(k) != about.get(k))
             words = f"was made with other options ({', '.join(changed)})"
             raise DeoccError(f"{self.out}: {label} {words}; choose another folder or the same options")
 
@@ -189,18 +191,34 @@ class Journal:
 
 
 def remove_traces(out: Path) -> None:
-    """Removes the empty journals and folders of a command that failed before any result."""
+    """Removes the empty journals and folders of a command that failed before any result.
+
+    Journals of other processes at work stay, empty or not.
+    """
+    if not (out / BUILD).is_dir():
+        return
     with suppress(OSError, DeoccError):
-        for path in _journals(out):
-            with reading(path) as base:
-                done = base.execute("SELECT 1 FROM photos LIMIT 1").fetchone()
-            if not done:
-                for old in (out / BUILD).glob(f"{path.stem}.*"):
-                    old.unlink()
+        with alone(out / BUILD / "lock", "", wait=True):
+            for path in _journals(out):
+                with suppress(DeoccError), alone(path.with_suffix(".lock"), ""):
+                    with reading(path) as base:
+                        done = base.execute("SELECT 1 FROM photos LIMIT 1").fetchone()
+                    if not done:
+                        for old in (out / BUILD).glob(f"{path.stem}.*"):
+                            old.unlink()
         if not _journals(out):
             (out / BUILD / "lock").unlink(missing_ok=True)
             (out / BUILD).rmdir()
             out.rmdir()
+
+
+def _is_held(journal: Path) -> bool:
+    """Whether a process works on a journal's shard."""
+    try:
+        with alone(journal.with_suffix(".lock"), ""):
+            return False
+    except DeoccError:
+        return True
 
 
 def _journals(out: Path, source: str = "*") -> list[Path]:
@@ -283,7 +301,8 @@ def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
             rows = _rows(paths, "occluders", OCCLUDER_FIELDS)
             _write_csv(out / "occluders" / "occluders.csv", OCCLUDER_FIELDS, rows)
         elif occluders and not (out / "occluders").exists():
-            shutil.copytree(PEOPLE_MINI / "occluders", out / "occluders")
+            bundled = PEOPLE_MINI / "occluders"
+            make_once(out / "occluders", lambda part: shutil.copytree(bundled, part, dirs_exist_ok=True))
         there = (out / "occluders" / "occluders.csv").is_file()
         report["occluders"] = "of the datasets" if found else "bundled" if there else "none"
         write_json(out / "report.json", report)

@@ -55,7 +55,7 @@ class Lip:
                 continue
             index.reads(ids)
             images = require(self.root, f"LIP's photos ({split})", f"{split}_images")
-            places = (f"{split}_segmentations", f"{split}_segmentations/{split}_segmentations")
+            places = (f"{split}_segmentations/{split}_segmentations", f"{split}_segmentations")
             labels = require(self.root, f"LIP's label maps ({split})", *places)
             names = list(read_list(ids, images))
             if not names:

@@ -34,6 +34,7 @@ class BuildOptions:
     occluder_share: float = 0.25  # of the photos with things: one thing of each becomes an occluder
     occluder_side: int = 256  # pixels of its longer side, at most
     write_case: CaseWriter | None = None  # takes people whom the dataset knows to be occluded
+    cases: str = ""  # where write_case puts them: a photo is done only if its cases are there, too
     seed: int = 0
     export: str = ""  # goes into the ids: two exports with the same names fit into one folder
 

@@ -66,7 +66,8 @@ class Work:
 def person_id(source: str, name: str) -> str:
     """A file name made of the dataset's and the subject's name, safe on every system.
 
-    A slash becomes an underscore. Names that need other changes get a hash, so that no two become the same.
+    A slash becomes an underscore. Names that need other changes get a hash. Of two names that differ in this
+    alone, the second photo's is refused ("id ... is taken").
     """
     plain = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)).encode()[:LONGEST_ID]
     words = plain.decode(errors="ignore")

@@ -126,7 +126,7 @@ def draw_props(
 
 
 def seat_under(rng: np.random.Generator, pelvis: np.ndarray) -> list[Mesh]:
-    """A chair (half of the time; else nothing) below a person who sits with the pelvis at `pelvis`."""
+    """A chair (two times of three; else nothing) below a person who sits with the pelvis at `pelvis`."""
     if rng.random() < 0.35:
         return []
     kit = Kit(rng)
