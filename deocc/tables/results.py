@@ -26,8 +26,8 @@ COMMAND = "deocc table all --preset small --out RESULTS.md"
 WORDS = (
     "Words: the *modal* mask is of what shows of a person, the *amodal* one of the whole person, the "
     "*invisible* one of the difference. *M_i* is a rough mask of the visible person; at *severity 1* it is "
-    "as wrong as a typical segmenter's of occluded people. *Natural* cases have occluders placed and lit as in "
-    "photos. A *row* is a system with its settings. *FD-Lite0* is a Frechet distance like FID, of another "
+    "as wrong as a typical segmenter's of occluded people. *Natural* cases have occluders placed and lit as "
+    "in photos. A *row* is a system with its settings. *FD-Lite0* is a Frechet distance like FID, of another "
     "network's features. *Holm's correction* keeps the chance of any wrong decision among many comparisons "
     "below 5 %. All words: [glossary](CONTRIBUTING.md#glossary)."
 )
