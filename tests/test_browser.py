@@ -464,6 +464,13 @@ def test_a_photo_of_ones_own_in_a_notebook(lab, photo_notebook, tmp_path):
     data = page.evaluate_handle(file.replace("DATA", repr(base64.b64encode(small.getvalue()).decode())))
     studio.surface.dispatch_event("drop", {"dataTransfer": data})
     wait_for_value(photo_notebook, "studio.session.photo.shape", "(30, 50, 3)")
+    session = value("id(studio.session)")
+    studio.press("background")
+    data = page.evaluate_handle(file.replace("DATA", repr(base64.b64encode(small.getvalue()).decode())))
+    button = studio.cell.locator(".deocc-files", has_text="open a background")
+    button.dispatch_event("drop", {"dataTransfer": data})
+    wait_for_value(photo_notebook, "None if studio._own is None else studio._own.shape", "(30, 50, 3)")
+    assert value("id(studio.session)") == session, "the photo stays"
 
 
 def test_dead_widgets_say_so_and_keep_their_pictures(photo_notebook):

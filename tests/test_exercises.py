@@ -120,6 +120,13 @@ WRONG: dict[str, dict[str, list[str]]] = {
         "my_verdict": [
             "def my_verdict(c): return 'matched' if all(v > 0 for v, d, s in c) else 'contradicted'",
             "def my_verdict(c): return 'proved'",
+            "def my_verdict(c):\n if all(v > 0 for v, d, s in c):\n"
+            "  many = max(s for v, d, s in c) >= 2\n"
+            "  return 'matched' if all(d for v, d, s in c) and many else 'trend only'\n"
+            " return 'contradicted' if any(v < 0 and d and s >= 2 for v, d, s in c) else 'not decided'",
+            "def my_verdict(c):\n if all(v > 0 for v, d, s in c):\n"
+            "  return 'matched' if all(d and s >= 2 for v, d, s in c) else 'trend only'\n"
+            " return 'contradicted' if all(d and s >= 2 for v, d, s in c) else 'not decided'",
             "def my_verdict(c):\n good = all(v > 0 for v, d, s in c)\n sure = all(d for v, d, s in c)\n"
             " if good: return 'matched' if sure else 'trend only'\n"
             " return 'contradicted' if sure else 'not decided'",
@@ -128,12 +135,17 @@ WRONG: dict[str, dict[str, list[str]]] = {
     "06": {
         "iou_lost": [
             "def iou_lost(m, p): return 4 * p / m.sum() ** 0.5",
+            "def iou_lost(m, p):\n import cv2\n"
+            " cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)\n"
+            " wide = cv2.dilate(m.astype(np.uint8), cross, iterations=p) > 0\n"
+            " return 1 - (m & wide).sum() / (m | wide).sum()",
             "def iou_lost(m, p):\n wide = np.roll(m, p, 0) | np.roll(m, -p, 0) | m\n"
             " return 1 - m.sum() / wide.sum()",
         ],
         "shrink": [
             "def shrink(c, n):\n import cv2\n return cv2.resize(c, (n, n), interpolation=cv2.INTER_AREA)",
             "def shrink(c, n):\n import cv2\n return cv2.resize(c, (n, n), interpolation=0) // 2",
+            "def shrink(c, n):\n import cv2\n return cv2.resize(c, (n, n), interpolation=0)",
         ],
         "first_missed": [
             "def first_missed(f, t):\n y, x = np.argwhere(t & ~f)[0]\n return x, y",

@@ -1,6 +1,7 @@
 """The photo studio without a browser, on untrained networks: question, answer, cut-out, several people."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from deocc.widgets.canvas import Stroke
 from deocc.widgets.files import FileBox, photo_of_bytes
 from deocc.widgets.first_photo import first_photo
 from deocc.widgets.photo import OWN, SIDE, TOOLS
-from deocc.widgets.session import KEPT, PhotoSession
+from deocc.widgets.session import KEPT, PhotoSession, Question, words_of
 
 HEIGHT, WIDTH = 60, 80
 BOX = {"x0": 20, "y0": 10, "x1": 50, "y1": 55}
@@ -60,6 +61,33 @@ class TestQuestion:
         np.testing.assert_array_equal(now.mask, asked.modal_mask)
         np.testing.assert_array_equal(studio.canvas.mask, now.mask)
         assert not now.exact and studio.session.answer is None and asked.notes == now.notes
+
+    def test_the_box_on_the_page_is_the_one_that_is_asked_about(self, studio):
+        studio.act("box", **BOX)
+        studio.act("box", x0=50, y0=10, x1=80, y1=50)
+        studio.undo.click()
+        assert studio.canvas.box == tuple(BOX.values()) == studio.session.question.box
+        studio.undo.click()
+        assert studio.canvas.box is None and studio.session.question.box is None
+
+    def test_notes_are_said_while_they_hold(self, studio, monkeypatch):
+        nobody = replace(Question(*np.zeros((2, HEIGHT, WIDTH), bool)), notes=("stage 1 found nobody",))
+        assert words_of(nobody).startswith("Stage 1 found nobody. Draw a box")
+        rough = replace(nobody, mask=np.ones((HEIGHT, WIDTH), bool), notes=("much was given up",))
+        assert "Much was given up." in words_of(rough)
+        assert "Much was given up." not in words_of(replace(rough, exact=True))
+        studio.session.question = rough
+        studio.act("stroke", **line((25, 20), (60, 20)))
+        assert not studio.session.question.notes
+
+    def test_an_unexpected_error_is_said_and_raised(self, studio, monkeypatch):
+        def out_of_memory(*_: object, **__: object) -> None:
+            raise MemoryError("<all> gone")
+
+        monkeypatch.setattr(studio.session, "deocclude", out_of_memory)
+        with pytest.raises(MemoryError):
+            studio._do(studio.deocclude)
+        assert "MemoryError: &lt;all&gt; gone" in studio.caption.value
 
     def test_clicks_are_followed_and_shown(self, studio):
         studio.act("box", **BOX)
@@ -217,6 +245,12 @@ class TestFiles:
         files._handle_custom_msg({**piece, "number": 1}, [memoryview(b"stray")])
         assert got == [("a", b"one")]
 
+    def test_a_lost_piece_is_said(self, studio):
+        piece = {"kind": "piece", "name": "<a>.jpg", "pieces": 3}
+        studio.files._handle_custom_msg({**piece, "number": 0}, [memoryview(b"x")])
+        studio.files._handle_custom_msg({**piece, "number": 2}, [memoryview(b"z")])
+        assert "&lt;a&gt;.jpg: a piece was lost" in studio.caption.value
+
     def test_saving_sends_a_png(self, studio, monkeypatch):
         sent: list[tuple[str, bytes]] = []
         monkeypatch.setattr(studio.files, "save", lambda *what: sent.append(what))
@@ -290,6 +324,34 @@ class TestAnswer:
         answered.people.value = "person 1"
         assert answered.chosen().answer is first and not answered.save_person.disabled
         assert (answered.cut_out()[..., 3] > 0).sum() == first.amodal_mask.sum()
+
+    def test_the_page_shows_whose_answer_it_is(self, answered):
+        whole = answered.image.value
+        answered.act("stroke", **line((65, 10), (65, 50), width=8))
+        assert answered.save_person.disabled and "answers the marks before" in answered.caption.value
+        answered.undo.click()
+        assert not answered.save_person.disabled and answered.image.value == whole
+        answered.next.click()
+        assert answered.save_person.disabled and answered.image.value != whole
+        answered.people.value = "person 1"
+        assert not answered.save_person.disabled and answered.image.value == whole
+        answered.people.value = "the next person"
+        assert answered.save_person.disabled and answered.image.value != whole
+
+    def test_the_photo_is_saved_with_all_people(self, answered, monkeypatch):
+        sent: list[bytes] = []
+        monkeypatch.setattr(answered.files, "save", lambda name, content: sent.append(content))
+        first = answered.session.answer
+        answered.next.click()
+        answered.act("stroke", **line((65, 10), (65, 50), width=16))
+        answered.run.click()
+        answered.save_photo.click()
+        saved, second = np.asarray(Image.open(io.BytesIO(sent[0]))), answered.session.answer
+        later = second.invisible_mask
+        assert (saved == second.recovered)[later].all()
+        assert (saved == first.recovered)[first.invisible_mask & ~later].all()
+        neither = ~first.invisible_mask & ~later
+        assert (saved == answered.session.photo)[neither].all()
 
     def test_another_photo_begins_anew(self, answered):
         answered.next.click()

@@ -14,6 +14,8 @@ CLAIMS = (  # (value in the claimed direction, decided, seeds) of each compariso
     [(0.02, True, 3), (0.01, True, 3)],
     [(0.02, True, 3), (0.01, False, 3)],
     [(0.02, True, 1), (0.01, True, 1)],
+    [(0.02, True, 3), (0.01, True, 1)],
+    [(0.02, False, 3), (-0.01, True, 3)],
     [(0.02, True, 3), (-0.01, False, 3)],
     [(0.02, True, 3), (-0.01, True, 1)],
     [(0.02, True, 3), (-0.01, True, 3)],

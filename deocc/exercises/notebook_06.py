@@ -19,7 +19,7 @@ def iou_lost(answer: Any) -> str:
         wanted = 1 - (radius / (radius + pixels)) ** 2  # areas of two discs
         found = float(ask(answer, disc, pixels))
         about = f"of a disc of radius {radius}, grown by {pixels} pixels, {found:.3f} is lost"
-        require(abs(found - wanted) < 0.03, f"{about}; two circles give {wanted:.3f}")
+        require(abs(found - wanted) < 0.02, f"{about}; two circles give {wanted:.3f}")
     return "as much as geometry says: the rim's area over the grown mask's."
 
 
@@ -35,6 +35,10 @@ def shrink(answer: Any) -> str:
         share = found[..., 3:].astype(float) / 255
         require(share.max() > 0.99 and share.min() < 0.01, "its middle is opaque and its corners are not")
         near(share.mean(), (rgba[..., 3] > 0).mean(), "the mean opacity", 0.02)
+        require(
+            ((share > 0.05) & (share < 0.95)).any(),
+            "64 pixels become 23: the square's rim lies inside pixels, yet every pixel is opaque or clear",
+        )
         shown = found[..., :3] * share  # on black
         apart = np.abs(shown - share * np.array(inside)).max()
         require(

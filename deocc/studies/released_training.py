@@ -46,7 +46,7 @@ SCHEMA = "deocc.released-study/1"
 CYCLE = 4  # steps after which the costly terms have come round (`study_preset`)
 PAIRS = (
     ("masks-written", "masks-released"),
-    ("masks-written", "masks-full"),
+    ("masks-released", "masks-full"),
     ("masks-written-long", "masks-full"),
     ("content-written", "content-released"),
 )  # what is compared: the same images, or the same time

@@ -38,10 +38,21 @@ class FileBox(anywidget.AnyWidget):
     accept = traitlets.Unicode(PHOTOS).tag(sync=True)
     drop = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, handler: Callable[[str, bytes], None], **traits: Any) -> None:
-        """Args: handler: is called with name and content of each file. traits: see the attributes."""
+    def __init__(
+        self,
+        handler: Callable[[str, bytes], None],
+        lost: Callable[[str], None] = lambda name: None,
+        **traits: Any,
+    ) -> None:
+        """Makes the button.
+
+        Args:
+            handler: is called with name and content of each file.
+            lost: is called with the name of a file of which a piece got lost on its way.
+            traits: see the attributes.
+        """
         super().__init__(**traits)
-        self._handler = handler
+        self._handler, self._lost = handler, lost
         self._pieces: list[bytes] = []
         self.on_msg(self._receive)
 
@@ -59,7 +70,10 @@ class FileBox(anywidget.AnyWidget):
             return
         if content["number"] == 0:
             self._pieces = []
-        if content["number"] != len(self._pieces):  # a piece was lost: the file is given up
+        if content["number"] != len(self._pieces):  # a piece was lost
+            if self._pieces:
+                self._pieces = []
+                self._lost(content["name"])
             return
         self._pieces.append(bytes(buffers[0]))
         if len(self._pieces) == content["pieces"] or sum(map(len, self._pieces)) > LARGEST:

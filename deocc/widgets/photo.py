@@ -92,7 +92,8 @@ class PhotoStudio(Display):
     # ------------------------------------------------------------------ controls
 
     def _make_controls(self) -> None:
-        self.files = FileBox(self._opened, description="open a photo, or drop one anywhere here", drop=True)
+        words = "open a photo, or drop one anywhere here"
+        self.files = FileBox(self._opened, self._lost, description=words, drop=True)
         self.canvas = Canvas(np.zeros((1, 1, 3), np.uint8), "box", hotkeys=["u"], label=_LABEL)
         self.tool = toggles(list(TOOLS), "what the hand does on the photo")
         self.brush = slider("brush", 24, 2, 120, 1)
@@ -105,14 +106,15 @@ class PhotoStudio(Display):
         self.share.continuous_update = True  # no network runs behind it
         choices = [*figures.BACKGROUNDS, BLURRED, OWN]
         self.background = ipywidgets.Dropdown(options=choices, value="evening", description="background")
-        self.own = FileBox(self._own_background, description="open a background")
+        self.own = FileBox(self._own_background, self._lost, description="open a background")
         self.size, self.across = slider("size", 0.9, 0.1, 1.5), slider("place", 0.5, 0.0, 1.0)
         self.image = Picture("what both stages answer")
         self.people = ipywidgets.Dropdown(options=[NEW], description="person")
         self.base = ipywidgets.Dropdown(options=BASES, description="look in", tooltip=_BASE_TIP)
         self.next = ipywidgets.Button(description="Next person", disabled=True)
         self.save_person = ipywidgets.Button(description="Save the person", disabled=True)
-        self.save_photo = ipywidgets.Button(description="Save the photo", disabled=True)
+        tip = "with the hidden parts of all people so far"
+        self.save_photo = ipywidgets.Button(description="Save the photo", disabled=True, tooltip=tip)
 
     def _lay_out(self) -> None:
         for button in (self.undo, self.run, self.next, self.save_person, self.save_photo):
@@ -165,6 +167,9 @@ class PhotoStudio(Display):
             action(*what)
         except DeoccError as error:
             self._say(f"<b>{escape(str(error))}</b>")
+        except Exception as error:  # "working ..." would stay for ever
+            self._say(f"<b>{escape(f'{type(error).__name__}: {error}')}</b>")
+            raise
 
     @contextmanager
     def _silently(self) -> Iterator[None]:
@@ -203,6 +208,9 @@ class PhotoStudio(Display):
 
         self._do(read)
 
+    def _lost(self, name: str) -> None:
+        self._say(f"<b>{escape(name)}: a piece was lost on its way; open it again</b>")
+
     def _own_background(self, name: str, content: bytes) -> None:
         def read() -> None:
             self._own = picture_of_bytes(name, content)
@@ -223,11 +231,9 @@ class PhotoStudio(Display):
             names = [person.name for person in self.session.people]
             self.people.options = [*names, NEW]
             self.people.value, self.exact.value = NEW, False
-        if not names:
-            self.image.value = figures.encode_jpeg(view)
-        for button in (self.next, self.save_person, self.save_photo):
-            button.disabled = True
+        self.image.value = figures.encode_jpeg(view)
         self._hide_controls()
+        self._enable()
 
     # ------------------------------------------------------------------ the question
 
@@ -272,7 +278,7 @@ class PhotoStudio(Display):
     def _set_exact(self) -> None:
         if not self._silent:
             self.session.set_exact(self.exact.value)
-            self._say(words_of(self.session.question))
+            self._show_question()
 
     def _undo(self) -> None:
         if self.session.undo():
@@ -283,11 +289,15 @@ class PhotoStudio(Display):
         now = self.session.question
         if not painted:
             self.canvas.mask = figures.fit_within(now.mask, SIDE)
+            box = None if now.box is None else np.divide(now.box, (self._across, self._down) * 2)
+            self.canvas.set_trait("box", None if box is None else tuple(np.rint(box).astype(int).tolist()))
         clicks = [(x / self._across, y / self._down, yes) for x, y, yes in now.points]
         self.canvas.set_overlay(figures.question_layer(figures.fit_within(now.hidden, SIDE), clicks))
         with self._silently():
             self.exact.value = now.exact
-        self._say(words_of(now))
+        self._enable()
+        stale = self.session.answer is not None and not self.session.is_current
+        self._say(f"{words_of(now)}{' The picture answers the marks before.' if stale else ''}")
 
     def give_mask(self, mask: np.ndarray, exact: bool = True) -> None:
         """A visible mask from elsewhere, H x W bool. Raises: DeoccError: it has another size."""
@@ -302,8 +312,6 @@ class PhotoStudio(Display):
         answer = self.session.deocclude()
         with self._silently():
             self.people.value = NEW
-        for button in (self.next, self.save_person, self.save_photo):
-            button.disabled = False
         self._show()
         share = f"{answer.occlusion_ratio:.0%} of the whole person is hidden"
         hidden = f"By this answer, {share}; that is painted now."
@@ -323,6 +331,14 @@ class PhotoStudio(Display):
         answer = self.session.answer
         return None if answer is None else Accepted(NEW, self.session.source, answer)
 
+    def _enable(self) -> None:
+        """What can be saved, and whether the next person can begin."""
+        person = self.chosen()
+        ready = person is not None and (person.name != NEW or self.session.is_current)
+        for button in (self.save_person, self.save_photo):
+            button.disabled = not ready
+        self.next.disabled = self.session.answer is None
+
     def _hide_controls(self) -> None:
         self.share.layout.display = "" if self.shown.value == "before | after" else "none"
         self._of_background.layout.display = "" if self.shown.value == "background" else "none"
@@ -330,11 +346,11 @@ class PhotoStudio(Display):
     def _show(self) -> None:
         """The view of the answer that the controls select; no network runs."""
         self._hide_controls()
+        self._enable()
         person = self.chosen()
         if person is None:
+            self.image.value = figures.encode_jpeg(figures.fit_within(self.session.source, SIDE))
             return
-        for button in (self.save_person, self.save_photo):
-            button.disabled = False
         picture = figures.render_photo(
             person.photo, person.answer, self.shown.value, self.share.value, self._below(person.photo.shape),
             self.size.value, self.across.value, SIDE,
@@ -369,7 +385,7 @@ class PhotoStudio(Display):
         return write_image(path, self.cut_out())
 
     def _download(self, name: str) -> None:
-        picture = self.cut_out() if name == "person.png" else self._answered().answer.recovered
+        picture = self.cut_out() if name == "person.png" else self.session.together(present=True)
         self.files.save(name, figures.encode_png(picture))
 
     def figure(self) -> Figure:

@@ -179,6 +179,7 @@ class AttentionMicroscope(_CaseMenu):
 
     def _draw(self) -> None:
         chosen = self.pair[GUIDANCE.index(self.guidance.value)]
+        self.canvas.set_trait("point", None)  # the frame marks the cell
         layer = glow_layer(chosen.look(self.cell), chosen.visible, 2 * self._size)
         if chosen.visible[self.cell]:  # it looks at itself alone: nothing to lay over the photo
             layer[..., 3] = 0

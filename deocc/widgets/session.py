@@ -109,7 +109,8 @@ class PhotoSession:
         """Paints or rubs out the visible mask, which is exact from then on. Args: stroke: photo pixels."""
         mask = paint_stroke(self.question.mask, stroke)
         hidden = self.question.hidden & ~mask
-        self._take(replace(self.question, mask=mask, hidden=hidden, start=mask, points=(), exact=True))
+        changed = replace(self.question, mask=mask, hidden=hidden, start=mask, points=(), exact=True)
+        self._take(replace(changed, notes=()))  # they were of the rough mask
 
     def give_mask(self, mask: np.ndarray, exact: bool = True) -> None:
         """A visible mask from elsewhere, H x W bool. Raises: DeoccError: it has another size."""
@@ -118,8 +119,9 @@ class PhotoSession:
         self._take(Question(mask, np.zeros_like(mask), start=mask, exact=exact))
 
     def set_exact(self, exact: bool) -> None:
-        """Whether the mask is kept bit for bit; no step of its own."""
-        self.question = replace(self.question, exact=exact)
+        """Whether the mask is kept bit for bit."""
+        if exact != self.question.exact:
+            self._take(replace(self.question, exact=exact))
 
     def undo(self) -> bool:
         """Takes the last step back; False where there is none."""
@@ -147,6 +149,11 @@ class PhotoSession:
         self.answer, self.answered = self.deoccluder.deocclude(self.source, **_asked(now)), now
         return self.answer
 
+    @property
+    def is_current(self) -> bool:
+        """Whether there is an answer, and it answers the present question."""
+        return self.answered is not None and _is_same(self.answered, self.question)
+
     def accept(self, base: str = "original") -> Accepted:
         """Lists the present person as finished and begins the next one.
 
@@ -159,7 +166,7 @@ class PhotoSession:
         """
         if self.answer is None:
             raise DeoccError("there is no answer to accept: de-occlude the person first")
-        if self.answered is not self.question:
+        if not self.is_current:
             raise DeoccError("the marks have changed since the answer: de-occlude again, or undo the change")
         if base not in BASES:
             raise DeoccError(f"base {base!r} is unknown; choose from {', '.join(BASES)}")
@@ -168,13 +175,29 @@ class PhotoSession:
         self.begin(self.photo if base == "original" else self.together())
         return done
 
-    def together(self) -> np.ndarray:
-        """The photo with the hidden parts of all accepted people painted, later ones on top; H x W x 3."""
+    def together(self, present: bool = False) -> np.ndarray:
+        """The photo with the hidden parts of all accepted people painted, later ones on top; H x W x 3.
+
+        Args:
+            present: the last answer, too.
+        """
         out = self.photo.copy()
-        for person in self.people:
-            hidden = person.answer.invisible_mask
-            out[hidden] = person.answer.recovered[hidden]
+        answers = [person.answer for person in self.people]
+        if present and self.answer is not None:
+            answers.append(self.answer)
+        for answer in answers:
+            out[answer.invisible_mask] = answer.recovered[answer.invisible_mask]
         return out
+
+
+def _is_same(one: Question, other: Question) -> bool:
+    """Whether two questions ask for the same; masks are compared as objects, since no step changes one."""
+    values = ("box", "points", "exact")
+    return (
+        one.mask is other.mask
+        and one.start is other.start
+        and all(getattr(one, name) == getattr(other, name) for name in values)
+    )
 
 
 def _asked(question: Question) -> dict[str, Any]:
@@ -194,10 +217,11 @@ def sentences(notes: Sequence[str]) -> list[str]:
 def words_of(question: Question) -> str:
     """What the mask is now and what can be done with it; HTML."""
     if not question.mask.any():
-        return escape(FIRST)
+        return " ".join(map(escape, (*sentences(question.notes), FIRST)))
     kind = (
         "The blue mask is exact: not one of its pixels will be painted over."
         if question.exact
         else "The blue mask is rough: mend it with clicks or with the brush where it is wrong."
     )
-    return " ".join(map(escape, (kind, *sentences(question.notes))))
+    notes = () if question.exact else question.notes
+    return " ".join(map(escape, (kind, *sentences(notes))))

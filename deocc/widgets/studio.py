@@ -168,7 +168,7 @@ class OcclusionStudio(SceneMenus):
         self._cutout, self.shown, self.case = None, None, self._whole
         self.canvas.remove_sprite(SPRITE)
         self.canvas.set_overlay(None)
-        self.live.value, self.caption.value = "", escape(why)
+        self.live.value, self.caption.value, self.image.value = "", escape(why), b""
 
     def _draw(self) -> None:
         """Ratio and masks of the thing where it lies; no network."""
@@ -191,7 +191,7 @@ class OcclusionStudio(SceneMenus):
                 self._deoccluder, self.case, self.severity.value, rng, self._size
             )
         except DeoccError as error:
-            self.shown, self.caption.value = None, escape(str(error))
+            self.shown, self.caption.value, self.image.value = None, escape(str(error)), b""
             return
         self.image.value = figures.encode_jpeg(self.shown.picture)
         self.caption.value = " ".join(escape(part) for part in (note, _describe(self.shown)) if part)

@@ -63,7 +63,7 @@ class TemplateBrowser(SceneMenus):
         try:
             self.shown = render_templates(self._deoccluder, person, thing, *settings)
         except PlacementError as error:
-            self.shown = None
+            self.shown, self.image.value = None, b""
             self.caption.value = escape(str(error))
             return
         self.image.value = figures.encode_jpeg(self.shown.picture)

@@ -47,9 +47,12 @@ function render({ model, el }) {
   }
 
   // Dropped files are taken anywhere in a box of widgets of class deocc-drop, else on the button alone.
+  // A button takes what is dropped on itself, whichever of them is asked first.
   function mine(event) {
+    if (!event.dataTransfer?.types.includes("Files")) return false;
+    const button = event.target.closest?.(".deocc-files");
     const box = el.closest(".deocc-drop") ?? el;
-    return model.get("drop") && box.contains(event.target) && event.dataTransfer?.types.includes("Files");
+    return button ? button === label : model.get("drop") && box.contains(event.target);
   }
 
   function over(event) {
