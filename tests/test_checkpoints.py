@@ -196,6 +196,13 @@ def test_wrong_content_ends_in_one_clear_error(whole, changes):
         run(whole, resume=True, steps=9)
 
 
+def test_a_resumed_run_has_its_own_settings(tmp_path: Path) -> None:
+    run(tmp_path, steps=4, weight_decay=0.0)
+    run(tmp_path, resume=True, weight_decay=0.5)
+    state = load_checkpoint(checkpoints(tmp_path)[-1])
+    assert {group["weight_decay"] for group in state["optimizer"]["param_groups"]} >= {0.5}
+
+
 def test_an_earlier_format_resumes(whole):
     """Checkpoints before these held one process's random states, of all its GPUs, and no sums."""
     newest = checkpoints(whole)[-1]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,6 +87,23 @@ def test_a_pack_that_is_cut_off_says_so(tmp_path: Path) -> None:
         Pack(tmp_path / "p")
     with pytest.raises(DeoccError, match="another folder"):
         PackedWriter(tmp_path / "p")
+
+
+def test_an_empty_answer_of_stage_1_stops_no_training(tmp_path: Path) -> None:
+    with PackedWriter(tmp_path / "p") as writer:
+        case = person_case()
+        assert case.parsing_amodal is not None
+        nobody = np.zeros_like(case.amodal_mask)
+        answer = SimpleNamespace(
+            modal_mask=nobody, amodal_mask=nobody, parsing=np.zeros_like(case.parsing_amodal)
+        )
+        writer.add(case, case.parsing_amodal, answer)
+    pack = Pack(tmp_path / "p")
+    assert pack[-1].guess is not None and not pack[-1].guess[0].any()
+    with pytest.raises(IndexError):
+        pack[1]
+    item = PackedItems([pack], SIZE, 3, PackedMix(predicted=1.0)).item(0, 0)
+    assert item["guidance_modal"].any(), "the true masks take their place"
 
 
 def test_items_depend_on_epoch_and_index_alone_and_mirrors_swap_sides(pack: Pack) -> None:

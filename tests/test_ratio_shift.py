@@ -1,5 +1,7 @@
 """The ratio-shift experiment, two steps long."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,9 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path, caplog):
     again = run_ratio_shift([PEOPLE_MINI], QUICK, {"low": (0.05, 0.2)}, tmp_path, device="cpu")
     assert again["cells"] == first["cells"], "finished trainings are not repeated"
     assert first["cpu_seconds"] is not None and again["cpu_seconds"] is None
+    other = replace(QUICK, seed=1)
+    other = run_ratio_shift([PEOPLE_MINI], other, {"low": (0.05, 0.2)}, tmp_path, device="cpu")
+    assert other["cpu_seconds"] is not None, "another seed is another training"
 
 
 def test_it_wants_validation_people(tmp_path):

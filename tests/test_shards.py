@@ -100,10 +100,13 @@ def test_parts_of_other_predictions_do_not_count(cases, whole, tmp_path, monkeyp
     assert folders.evaluate_shard(cases, copy, result, (2, 2), seed=1, perceptual=False) == [1]
 
 
-def test_a_damaged_part_is_one_clear_error(cases, whole, tmp_path):
+@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
+def test_a_damaged_part_is_one_clear_error(cases, whole, tmp_path, damage):
     result = tmp_path / "r.json"
     folders.evaluate_shard(cases, whole, result, (1, 2), perceptual=False)
-    parts.part_path(result, (1, 2)).write_bytes(b"PK cut off")
+    path = parts.part_path(result, (1, 2))
+    raw = path.read_bytes()
+    path.write_bytes({"cut": raw[: len(raw) // 2], "empty": b"", "other": b"PK cut off"}[damage])
     with pytest.raises(DeoccError, match="part-1of2: not a part of an evaluation"):
         folders.evaluate_shard(cases, whole, result, (2, 2), perceptual=False)
 

@@ -804,6 +804,11 @@ def test_cases_are_made_once_from_val(tmp_path):
     first = fixed_cases(PEOPLE_MINI, tmp_path / "cases", per_person=1, limit=2)
     assert len(first) == 2 and {case.person_id for case in first} <= set(PeopleFolder(PEOPLE_MINI, "val").ids)
     written = (first.path / first.ids[0] / "case.json").stat().st_mtime_ns
+    assert len(fixed_cases(PEOPLE_MINI, tmp_path / "cases", per_person=1, limit=2)) == 2
+    for other in ({"per_person": 3}, {"tuning": True}, {"seed": 1}, {"placement": "natural"}):
+        with pytest.raises(DeoccError, match=f"cases: its cases were made otherwise .*{next(iter(other))}"):
+            fixed_cases(PEOPLE_MINI, tmp_path / "cases", **{"per_person": 1, "limit": 2, **other})
+    (first.path / "made.json").unlink()  # as earlier versions left it
     assert len(fixed_cases(PEOPLE_MINI, tmp_path / "cases", per_person=3)) == 2
     assert (first.path / first.ids[0] / "case.json").stat().st_mtime_ns == written
     tuned = fixed_cases(PEOPLE_MINI, tmp_path / "tuning", tuning=True, per_person=1, limit=2)

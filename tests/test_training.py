@@ -15,6 +15,7 @@ from torch import nn
 
 from deocc.clusters import kmeans
 from deocc.errors import DeoccError
+from deocc.experiments.card import command_line
 from deocc.experiments.people import Joined, is_held_out, load_people
 from deocc.experiments.presets import PRESETS, get_preset
 from deocc.experiments.registry import SYSTEMS
@@ -385,6 +386,15 @@ def test_checkpoints_are_atomic_pruned_and_a_damaged_one_is_passed_over(data, tm
     result = train(make_system(data), data, config(), tmp_path, resume=True, device="cpu")
     assert result.steps == 6 and "not a readable checkpoint" in caplog.text
     assert [row["step"] for row in log_rows(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_seeds_are_refused_and_the_command_repeats_large_ones(tmp_path):
+    changes = {"mask.train.seed": 5}
+    with pytest.raises(DeoccError, match=r"mask.train.seed is set, and so is the seed"):
+        train_system("mask/ours", [tmp_path], "tiny", tmp_path / "a", changes=changes, seed=0)
+    options = {"max_minutes": 1.5, "steps": 1_500_000, "seed": 20240101, "stage1": None, "init": None}
+    words = command_line("mask/ours", ["p"], None, "tiny", None, True, options)
+    assert "--minutes 1.5 --steps 1500000 --seed 20240101" in words
 
 
 def test_a_run_is_not_overwritten_nor_resumed_with_another_network(data, tmp_path):

@@ -46,7 +46,7 @@ def score(deoccluder: Deoccluder, case: OcclusionCase) -> dict[str, float]:
 def without_colours(deoccluder: Deoccluder, case: OcclusionCase) -> dict[str, float]:
     """The same without the decision by colour, and with borders as of masks from elsewhere."""
     finish = borders.finish_masks
-    with mock.patch("deocc.inference.photo.finish_masks", lambda *args: finish(*args[:5])):
+    with mock.patch("deocc.inference.photo.finish_masks", lambda *args, **named: finish(*args[:5], **named)):
         return score(deoccluder, case)
 
 

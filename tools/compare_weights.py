@@ -52,6 +52,8 @@ def main(
     systems: dict[str, Any] = {}
     for word in weights:
         whole = Deoccluder.from_pretrained(word, device, flip)
+        if Path(word).name in systems:
+            raise DeoccError(f"{word}: two weights have this name; rename a folder")
         systems[Path(word).name] = recovery_system(whole) if true_masks else whole
     result = evaluate_systems(
         systems, folder, cast(Task, task), cast(Prompt, given), 192, seed=seed, device=device, progress=True

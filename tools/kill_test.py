@@ -192,7 +192,7 @@ def start(job: Job, out: Path, resumed: bool) -> Forked:
     return Forked(words, out.with_suffix(".said"))
 
 
-def begun(job: Job, out: Path, process: Forked) -> float:
+def begun(out: Path, process: Forked) -> float:
     """Waits until a run writes its first file."""
     while process.poll() is None and not (out.is_dir() and any(p.is_file() for p in out.rglob("*"))):
         time.sleep(0.01)
@@ -233,7 +233,7 @@ def one(name: str, job: Job, want: dict[str, str], length: float, folder: Path, 
     out, kills, inside, lived, wanted = folder / "out", 0, 0, 0, draws.choice((1, 2, 3))
     while True:
         process = start(job, out, kills > 0 and out.exists())
-        begun(job, out, process)
+        begun(out, process)
         if kills < wanted:
             in_write = draws.random() < 0.5
             time.sleep(draws.uniform(0, length * (0.3 if in_write else 0.8)))
@@ -258,7 +258,7 @@ def one(name: str, job: Job, want: dict[str, str], length: float, folder: Path, 
 def straight(job: Job, out: Path) -> tuple[dict[str, str], float]:
     """An uninterrupted run: its content, and the seconds from its first file to its end."""
     process = start(job, out, False)
-    first = begun(job, out, process)
+    first = begun(out, process)
     error = process.error()
     if process.returncode:
         raise SystemExit(f"{job.words[0]}: {error}")

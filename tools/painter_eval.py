@@ -4,6 +4,7 @@ python tools/painter_eval.py runs/packed/tuning runs/p1/weights.safetensors --ou
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -13,6 +14,7 @@ import torch
 import typer
 
 from deocc import metrics as M
+from deocc.errors import DeoccError
 from deocc.evaluation.judge import PixelJudge
 from deocc.inference.painting import PaintingTask, paint
 from deocc.inference.texture import transfer_texture
@@ -55,7 +57,8 @@ def main(
 def task_of(case: PackedCase, kind: str) -> PaintingTask:
     """The input of a painter: "true" masks and labels, or stage 1's ("guess")."""
     if kind == "guess":
-        assert case.guess is not None
+        if case.guess is None:
+            raise DeoccError("the pack has no answers of stage 1; give --given true, or pack with --guess")
         return PaintingTask(case.image, case.guess[0], case.guess[1] | case.guess[0], case.guess[2])
     return PaintingTask(case.image, case.modal, case.amodal, case.parsing)
 
@@ -150,4 +153,7 @@ def _tile(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except DeoccError as error:
+        sys.exit(f"error: {error}")

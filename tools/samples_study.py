@@ -37,7 +37,7 @@ def scores(deoccluder: Deoccluder, case: OcclusionCase, count: int) -> list[dict
     found = []
     for picture in answer.samples:
         row = pixel_scores(case, CasePrediction(answer.modal_mask, answer.amodal_mask, None, picture))
-        if row:
+        if "recovered_mse" in row:
             row["recovered_psnr"] = float(psnr_of_mse(row["recovered_mse"]))
             found.append({name: row[name] for name in METRICS})
     return found

@@ -34,7 +34,8 @@ def command_line(
     folders = [Path(d).name for d, n in zip(people_dirs, times, strict=True) for _ in range(n)]
     words = ["deocc", "train", name, "--people", *folders, "--preset", preset, "--out", "RUN"]
     for key, option in (("max_minutes", "--minutes"), ("steps", "--steps"), ("seed", "--seed")):
-        words += [] if options[key] is None else [option, f"{options[key]:g}"]
+        value = options[key]
+        words += [] if value is None else [option, str(value) if isinstance(value, int) else f"{value:g}"]
     for key in ("stage1", "init"):
         words += [] if options[key] is None else [f"--{key}", Path(options[key]).name]
     words += [] if holdout else ["--all-people"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,3 +152,11 @@ def _counted(
 def _part(items: Sequence[Any], ids: list[str], holdout: bool, kept: list, tuned: list) -> None:
     kept.append(Picked(items, [i for i, name in enumerate(ids) if not (holdout and is_held_out(name))]))
     tuned.append(Picked(items, [i for i, name in enumerate(ids) if holdout and is_held_out(name)]))
+
+
+def run_digest(people_dirs: Sequence[Path | str], facts: Any) -> str:
+    """A short name of people folders and settings (JSON values), for folders of runs that must not mix."""
+    sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for folder in people_dirs:
+        sha.update(Path(folder, "people.csv").read_bytes())
+    return sha.hexdigest()[:12]

@@ -144,7 +144,7 @@ PAPER = Preset(
         ContentSettings(
             width=64,
             l1_hole=0.0,
-            l1_valid=2.0,
+            l1_valid=2.0,  # of the visible person; the released code counts I_o everywhere
             l1_composite=10.0,
             perceptual=0.05,
             style=0.25,

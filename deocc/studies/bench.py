@@ -152,6 +152,8 @@ def _time(job: Job, count: int, device: torch.device) -> np.ndarray:
     def wait() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        elif device.type == "mps":
+            torch.mps.synchronize()
 
     spent = np.zeros(count)
     for call in range(-WARM_UP, count):

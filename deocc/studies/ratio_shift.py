@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from deocc import __version__
-from deocc.experiments.people import load_people, validation_people
+from deocc.experiments.people import load_people, run_digest, validation_people
 from deocc.experiments.presets import Preset, get_preset
 from deocc.experiments.registry import build_mask_system
 from deocc.experiments.tuning import mask_ious
@@ -148,7 +148,8 @@ def run_ratio_shift(
     for name, band in {**bands, ALL: whole}.items():
         system = copy.deepcopy(start)
         data = _data(people, preset, band, config)
-        run, settings = Path(out) / name, replace(preset.mask.train, threads=threads)
+        run = Path(out) / f"{name}-{run_digest(people_dirs, [asdict(config), band])}"
+        settings = replace(preset.mask.train, threads=threads)
         begun_before = bool(checkpoints(run))
         resumed |= begun_before
         result = train(system, data, settings, run, begun_before, None, device)

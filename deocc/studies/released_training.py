@@ -16,7 +16,7 @@ from torch import Tensor
 from deocc import __version__, metrics
 from deocc.checks import ANY, MAX_SEED, check_config
 from deocc.errors import DeoccError
-from deocc.experiments.people import load_people, validation_people
+from deocc.experiments.people import load_people, run_digest, validation_people
 from deocc.experiments.presets import Preset, Stage, get_preset
 from deocc.experiments.tuning import mask_ious
 from deocc.io import read_json, write_json
@@ -156,7 +156,8 @@ def run_released_study(
     stage: Stage = getattr(preset, run.stage)
     data = OcclusionDataset(people.persons, people.occluders, preset.size, config.seed, stage.mix)
     build = _mask_system if run.stage == "mask" else _content_system
-    folder, ratio = out / f"{config.preset}-{name}", 1.0
+    folder = out / f"{config.preset}-{name}-{run_digest(people_dirs, asdict(config))}"
+    ratio = 1.0
     if run.as_long_as is not None:
         measured = folder / "images-ratio.json"  # a run that goes on keeps its length
         if not measured.is_file():

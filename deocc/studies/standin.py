@@ -81,7 +81,8 @@ def _out_of_view(person: Person, rng: np.random.Generator) -> Scene:
 
 
 def _small(person: Person, rng: np.random.Generator) -> Scene:
-    size = [round(length * rng.uniform(0.35, 0.5)) for length in person.amodal_mask.shape[::-1]]
+    share = rng.uniform(0.35, 0.5, 2)[0]  # two draws, as when each side had its own
+    size = [round(length * share) for length in person.amodal_mask.shape[::-1]]
     image = cv2.resize(person.image, size, interpolation=cv2.INTER_AREA)
     mask = cv2.resize(person.amodal_mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     return Scene(image, [("small", mask.astype(bool))])

@@ -17,12 +17,14 @@ from deocc.clusters import kmeans
 from deocc.errors import DeoccError
 from deocc.evaluation.systems import training_masks
 from deocc.experiments.people import load_people
-from deocc.io import make_once
+from deocc.io import make_once, read_json, write_json
 from deocc.occlusion import CaseFolder, PasteOptions, Placement, make_cases, write_case
 from deocc.occlusion.mix import NATURAL_PASTE
 from deocc.people import PeopleFolder
 from deocc.people.folder import occluders_of
+from deocc.tables.configuration import people_digest
 
+MADE = "made.json"  # the arguments, in the case folder
 RATIOS = (0.08, 0.65)  # hidden share in the fixed cases
 
 CLUSTERS, SAMPLES = 64, 600  # templates of the nearest-template control, and training people behind controls
@@ -41,12 +43,18 @@ def fixed_cases(
 
     Args:
         people: people folder; its split "val", or the tenth of "train" held out for `tuning`.
-        out: the case folder; an existing one is opened unchanged.
+        out: the case folder; an existing one is opened, if it was made with the same arguments.
         per_person, seed: as `make_cases`.
         limit: at most this many people.
         placement: "anywhere", or "natural": occluders stand, are held or ridden and are lit as in photos.
+
+    Raises:
+        DeoccError: `out` holds cases that were made with other arguments, or there is nobody to hide.
     """
+    facts = {"people": people_digest([people]), "tuning": tuning, "per_person": per_person, "seed": seed,
+             "limit": limit, "placement": placement}  # fmt: skip
     if out.exists():
+        _refuse_others(out, facts)
         return CaseFolder(out)
     persons: Sequence[Any]
     if tuning:
@@ -66,9 +74,21 @@ def fixed_cases(
     def write(part: Path) -> None:
         for case in tqdm(made, "occluding", len(chosen) * per_person, unit="case"):
             write_case(part, case)
+        write_json(part / MADE, facts)
 
     make_once(out, write)
+    _refuse_others(out, facts)
     return CaseFolder(out)
+
+
+def _refuse_others(out: Path, facts: dict[str, Any]) -> None:
+    """Refuses cases made with other arguments; folders of earlier versions do not say theirs."""
+    made = read_json(out / MADE) if (out / MADE).is_file() else facts
+    changed = [
+        f"{key} {made.get(key)!r} -> {value!r}" for key, value in facts.items() if made.get(key) != value
+    ]
+    if changed:
+        raise DeoccError(f"{out}: its cases were made otherwise ({', '.join(changed)}); name another folder")
 
 
 def fit_controls(

@@ -177,7 +177,10 @@ def load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
         for name, value in moments.items():
             if not isinstance(value, Tensor) or value.shape not in ((), parameters[number].shape):
                 raise ValueError(f"{name} of the optimiser fits no parameter")
+    settings = [{k: v for k, v in g.items() if k not in ("params", "lr")} for g in optimizer.param_groups]
     optimizer.load_state_dict(state)
+    for group, own in zip(optimizer.param_groups, settings, strict=True):
+        group.update(own)  # a resumed run has its own settings, not those of the checkpoint
 
 
 def _alike(old: Any, new: Any) -> bool:

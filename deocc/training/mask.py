@@ -119,10 +119,11 @@ class MaskSystem(Trainable):
         if picked is None or not picked.any():
             return batch
         asked = {name: batch[name][picked] for name in ("image", "initial_mask", "photo_mask")}
-        self.network.eval()
+        bare = getattr(self.network, "module", self.network)  # processes pick different items, or none
+        bare.eval()
         with torch.no_grad():
-            logits = self.network(*asked.values(), half_parsing=True)
-        self.network.train()
+            logits = bare(*asked.values(), half_parsing=True)
+        bare.train()
         found = (L.mask_probability(logits.modal) > 0.5).to(asked["photo_mask"].dtype) * asked["photo_mask"]
         initial = batch["initial_mask"].clone()
         empty = found.sum((1, 2, 3), keepdim=True) == 0  # nobody found: keep M_i

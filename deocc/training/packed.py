@@ -107,6 +107,7 @@ class Pack(Sequence[PackedCase]):
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> Any:
+        index = range(len(self.rows))[index]
         row = self.rows[index]
         height, width = row["shape"]
         start = self.starts[index]
@@ -166,6 +167,8 @@ class PackedItems:
         pack, place = self.places[index]
         case = self.packs[pack][place]
         guidance = case.guess if case.guess is not None and rng.random() < self.mix.predicted else None
+        if guidance is not None and not guidance[0].any():  # stage 1 found nobody
+            guidance = None
         guidance = guidance or (_frayed(case, self.mix, rng), case.amodal, case.parsing)
         matrix = self._matrix(guidance, rng)
         return _item(case, guidance, matrix, self.size, colour_jitter(self.mix.colour, rng))
@@ -245,7 +248,7 @@ def fit_palette(packs: Sequence[Pack], size: int, count: int = 2000, seed: int =
     """
     places = [(pack, i) for pack in packs for i in range(len(pack))]
     means: dict[int, list[np.ndarray]] = {}
-    for pack, index in places[:: max(1, len(places) // count)]:
+    for pack, index in places[:: max(1, -(-len(places) // count))]:
         case = pack[index]
         lab = cv2.cvtColor(case.target.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
         for part in np.unique(case.parsing[case.amodal]):
