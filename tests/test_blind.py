@@ -203,7 +203,7 @@ def test_judgements_without_a_digest_of_the_pictures_are_read(folders, tmp_path:
 def test_predictions_for_other_cases_are_named(folders, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     write_json(folders[0] / "predict.json", {"cases": "0123456789abcdef"})
     code, _, error = run(capsys, "compare", *folders, "--out", tmp_path / "out")
-    assert code == 0 and error.count("note:") == 1 and "were made for other cases" in error
+    assert code == 0 and error.count("note:") == 1 and "for another set of cases" in error
 
 
 @pytest.mark.parametrize(

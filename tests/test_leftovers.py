@@ -11,7 +11,7 @@ from test_sources import CocoWriter, build
 
 from deocc.errors import DeoccError
 from deocc.evaluation.parts import remove_parts
-from deocc.io import make_once, remove_temporaries, temporary_of, whole_folder, write_atomic
+from deocc.io import make_once, remove_temporaries, temporary_of, whole_folder, write_atomic, write_json
 from deocc.io.begun import WORK, _finish, begun
 from deocc.io.locks import alone
 from deocc.occlusion.folder import write_natural_case
@@ -128,10 +128,19 @@ def test_a_second_start_leaves_the_first_alone(tmp_path: Path) -> None:
     assert [path.name for path in out.iterdir()] == ["case_1"]
 
 
+def test_parts_that_begin_anew_together_do_not_refuse_each_other(tmp_path: Path) -> None:
+    out = tmp_path / "cases"
+    for part in (1, 2):  # killed before the first case, with other options
+        write_json(out / WORK / f"occlude-{part}of2.json", {"options": {"seed": 1}})
+    with begun(out, "occlude", {"seed": 2}, (1, 2)), begun(out, "occlude", {"seed": 2}, (2, 2)):
+        (out / "case_1").mkdir()
+    assert [path.name for path in out.iterdir()] == ["case_1"]
+
+
 def test_a_part_that_ends_after_the_last_one_takes_no_list_away(tmp_path: Path) -> None:
     """The window between a part's end and its look at the other parts."""
     (tmp_path / "left-out.json").write_text('{"a": "why"}')
-    _finish(tmp_path)
+    _finish(tmp_path, {})
     assert (tmp_path / "left-out.json").is_file()
 
 

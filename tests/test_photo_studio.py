@@ -245,6 +245,16 @@ class TestFiles:
         files._handle_custom_msg({**piece, "number": 1}, [memoryview(b"stray")])
         assert got == [("a", b"one")]
 
+    def test_a_second_file_replaces_one_on_its_way(self):
+        got: list[tuple[str, bytes]] = []
+        files = FileBox(
+            lambda name, content: got.append((name, content)), lambda name: got.append((name, b"lost"))
+        )
+        for name, number in ("a0", "a1", "b0", "a2", "b1", "a3", "b2"):
+            piece = {"kind": "piece", "name": name, "number": int(number), "pieces": 4 if name == "a" else 3}
+            files._handle_custom_msg(piece, [memoryview(number.encode())])
+        assert got == [("b", b"012")]
+
     def test_a_lost_piece_is_said(self, studio):
         piece = {"kind": "piece", "name": "<a>.jpg", "pieces": 3}
         studio.files._handle_custom_msg({**piece, "number": 0}, [memoryview(b"x")])

@@ -188,6 +188,28 @@ def test_overwriting_a_part_waits_for_a_process_with_other_settings(
     assert len(list(tmp_path.glob("*/modal.png"))) == COUNT
 
 
+def test_shards_that_overwrite_together_do_not_refuse_each_other(cases, deoccluder, tiny_weights, tmp_path):
+    other = Deoccluder.from_pretrained(tiny_weights, "cpu", texture=0.9)
+    predict_cases(other, cases, tmp_path, batch=4, progress=False)
+    settings = predictions._settings(deoccluder, CaseFolder(cases), "initial", "auto")
+    with at_work(tmp_path, (1, 2), lambda: None, settings):  # it has not yet replaced predict.json
+        names = predict_cases(deoccluder, cases, tmp_path, progress=False, overwrite=True, shard=(2, 2))
+    assert sorted(path.parent.name for path in tmp_path.glob("*/modal.png")) == sorted(names)
+    assert not (tmp_path / ".predict").exists()
+
+
+def test_predictions_of_two_case_folders_do_not_mix(cases, deoccluder, whole, tmp_path):
+    half = tmp_path / "half"
+    ids = CaseFolder(cases).ids
+    shutil.copytree(cases, half, ignore=lambda folder, names: ids[:3] if Path(folder) == cases else [])
+    rest = tmp_path / "rest"
+    shutil.copytree(cases, rest, ignore=lambda folder, names: ids[3:] if Path(folder) == cases else [])
+    out = tmp_path / "out"
+    predict_cases(deoccluder, half, out, progress=False)
+    with pytest.raises(DeoccError, match=r"another run \(other cases\)"):
+        predict_cases(deoccluder, rest, out, progress=False)
+
+
 def test_a_run_that_predicted_nothing_binds_nobody(cases, deoccluder, whole, tmp_path):
     with pytest.raises(DeoccError, match="segmenter 'maskrcn' is unknown"):
         predict_cases(deoccluder, cases, tmp_path, "box", segmenter="maskrcn", progress=False)

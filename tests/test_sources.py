@@ -40,7 +40,7 @@ from deocc.people.sources.ahp import Ahp
 from deocc.people.sources.build import build_people
 from deocc.people.sources.candidates import Source
 from deocc.people.sources.ccp import ClothingCoParsing, carried_share
-from deocc.people.sources.coco import Coco, coco_identity
+from deocc.people.sources.coco import Coco, Part, coco_identity, refuse_releases
 from deocc.people.sources.cocoa import Cocoa, in_front, is_person
 from deocc.people.sources.index import Index, open_index
 from deocc.people.sources.journal import write_tables
@@ -542,7 +542,7 @@ def test_annotations_beside_the_photos_of_both_parts_are_read(tmp_path: Path) ->
         assert {key.split("/")[0] for key in index.keys()} == {"train", "val"}
 
 
-@pytest.mark.parametrize("name", ["instances_val2014.json", "instances_minival2017.json"])
+@pytest.mark.parametrize("name", ["instances_train2014.json", "instances_minival2017.json"])
 def test_releases_of_coco_that_hold_the_same_people_are_refused(name: str, tmp_path: Path) -> None:
     make_coco(tmp_path)
     path = tmp_path / "annotations" / "instances_train2017.json"
@@ -552,6 +552,11 @@ def test_releases_of_coco_that_hold_the_same_people_are_refused(name: str, tmp_p
     with pytest.raises(DeoccError, match="hold the same people more than once; name one file"):
         build(Coco(tmp_path), tmp_path / "people")
     assert build(Coco(tmp_path, path), tmp_path / "people")["kept"]
+
+
+def test_disjoint_parts_of_val_and_exports_of_ones_own_are_no_releases() -> None:
+    for names in (["train2014", "minival2014", "valminusminival2014"], ["site2019", "site2020"]):
+        refuse_releases([Part(Path(f"instances_{name}.json"), name) for name in names])
 
 
 def test_one_box_outside_the_photo_does_not_lose_its_neighbours(tmp_path: Path) -> None:
@@ -564,6 +569,8 @@ def test_one_box_outside_the_photo_does_not_lose_its_neighbours(tmp_path: Path) 
     path.write_text(json.dumps(content))
     report = build(source, tmp_path / "people", options=replace(OPTIONS, segmenter="grabcut", keep="all"))
     assert "objects365_train_1" in table(tmp_path / "people") and "unexpected error" not in report["dropped"]
+    report = build(source, tmp_path / "strict", options=replace(OPTIONS, segmenter="grabcut"))
+    assert report["people"] == report["kept"] + sum(report["dropped"].values()), "nobody is dropped twice"
 
 
 def test_words_and_depths_of_cocoa() -> None:
@@ -579,6 +586,11 @@ def test_words_and_depths_of_cocoa() -> None:
         assert not is_person(words), words
     for words in (
         "baseball player",
+        "a standing man",
+        "little running boy",
+        "person B",
+        "man holds bat",
+        "man far left",
         "woman sitting on a bench",
         "person 2",
         "the guy on the left",

@@ -25,7 +25,7 @@ from deocc.occlusion.folder import write_natural_case
 from deocc.people import PeopleFolder
 from deocc.people.filtering import Thresholds
 from deocc.people.sources.coco import Coco
-from deocc.people.sources.journal import Journal, write_tables
+from deocc.people.sources.journal import Journal, Record, write_tables
 from deocc.people.sources.pennfudan import PennFudan
 
 
@@ -193,6 +193,27 @@ def test_other_options_do_not_empty_the_journal_of_a_shard_at_work(indexing: Pat
     with pytest.raises(DeoccError, match=r"was made with other options \(.*seed"):
         build(coco(tmp_path / "data"), tmp_path / "people", shard=(1, 2))
     assert journal_about(indexing) == '{"seed": 1}'
+
+
+def test_shards_that_begin_anew_together_do_not_refuse_each_other(tmp_path: Path) -> None:
+    out = tmp_path / "people"
+    out.mkdir()
+    for part in (1, 2):  # mistyped, and stopped before anybody was kept
+        Journal(out, "coco", (part, 2), {"seed": 1}).close()
+    with (
+        closing(Journal(out, "coco", (1, 2), {"seed": 2})),
+        closing(Journal(out, "coco", (2, 2), {"seed": 2})),
+    ):
+        assert journal_about(out / ".build" / "coco-1of2.sqlite") == '{"seed": 2}'
+
+
+def test_a_journal_of_cases_without_their_folder_resumes(tmp_path: Path) -> None:
+    """As earlier versions wrote it."""
+    out = tmp_path / "people"
+    out.mkdir()
+    with closing(Journal(out, "cocoa", (1, 1), {"seed": 1})) as journal:
+        journal.add(Record("photo", 1, cases=["case"]))
+    Journal(out, "cocoa", (1, 1), {"seed": 1, "cases": "/x/c"}).close()
 
 
 def test_a_relative_path_to_the_dataset_is_the_same_dataset(

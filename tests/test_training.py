@@ -390,7 +390,7 @@ def test_checkpoints_are_atomic_pruned_and_a_damaged_one_is_passed_over(data, tm
 
 def test_two_seeds_are_refused_and_the_command_repeats_large_ones(tmp_path):
     changes = {"mask.train.seed": 5}
-    with pytest.raises(DeoccError, match=r"mask.train.seed is set, and so is the seed"):
+    with pytest.raises(DeoccError, match=r"mask.train.seed: the seed has an option of its own"):
         train_system("mask/ours", [tmp_path], "tiny", tmp_path / "a", changes=changes, seed=0)
     options = {"max_minutes": 1.5, "steps": 1_500_000, "seed": 20240101, "stage1": None, "init": None}
     words = command_line("mask/ours", ["p"], None, "tiny", None, True, options)

@@ -322,7 +322,7 @@ def _cocoa(
     source = Cocoa(root, annotations, images)
     if cases is None:
         return source, {}
-    return source, {"write_case": partial(write_natural_case, str(cases)), "cases": str(cases.absolute())}
+    return source, {"write_case": partial(write_natural_case, str(cases)), "cases": str(cases.resolve())}
 
 
 @_dataset("pennfudan")

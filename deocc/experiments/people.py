@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +154,19 @@ def _part(items: Sequence[Any], ids: list[str], holdout: bool, kept: list, tuned
     tuned.append(Picked(items, [i for i, name in enumerate(ids) if holdout and is_held_out(name)]))
 
 
-def run_digest(people_dirs: Sequence[Path | str], facts: Any) -> str:
-    """A short name of people folders and settings (JSON values), for folders of runs that must not mix."""
-    sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+OF_TESTS = ("per_person", "limit")  # settings that no training depends on
+
+
+def run_digest(people_dirs: Sequence[Path | str], config: Any, *more: Any) -> str:
+    """A short name of people folders and settings, for folders of runs that must not mix.
+
+    Args:
+        people_dirs: people folders.
+        config: a dataclass of JSON values; `OF_TESTS` do not count.
+        more: further JSON values.
+    """
+    facts = {key: value for key, value in asdict(config).items() if key not in OF_TESTS}
+    sha = hashlib.sha256(json.dumps([facts, *more], sort_keys=True).encode())
     for folder in people_dirs:
         sha.update(Path(folder, "people.csv").read_bytes())
     return sha.hexdigest()[:12]

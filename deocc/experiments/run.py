@@ -83,7 +83,7 @@ def train_system(
     preset = preset_of(name, preset, changes)
     recipe = SYSTEMS[name]
     if seed is not None and f"{recipe.stage}.train.seed" in (changes or {}):
-        raise DeoccError(f"{recipe.stage}.train.seed is set, and so is the seed; give --seed alone")
+        raise DeoccError(f"{recipe.stage}.train.seed: the seed has an option of its own; give --seed")
     stage: Stage = getattr(preset, recipe.stage)
     config = _with_length(stage.train, max_minutes, steps)
     config = replace(config, seed=config.seed if seed is None else seed, threads=threads or config.threads)

@@ -145,7 +145,7 @@ def predict_cases(
         if overwrite or not _is_done(out / folder.ids[i]):
             prompt_mask(folder[i], prompt)
     keep_freed_memory()
-    with at_work(out, shard, lambda: _agree(out, folder, settings, overwrite, shard)):
+    with at_work(out, shard, lambda: _agree(out, folder, settings, overwrite, shard), settings):
         sweep(out, names)
         todo = [i for i in mine if overwrite or not _is_done(out / folder.ids[i])]
         for i in todo if overwrite else ():
@@ -196,7 +196,7 @@ def cases_digest(folder: CaseFolder) -> str:
     return sha.hexdigest()[:16]
 
 
-OTHER_CASES = "predictions were made for other cases, or before the cases changed; see predict.json"
+OTHER_CASES = "predictions were made for another set of cases, or before it changed; see predict.json"
 
 
 def made_for_others(predictions: Path, folder: CaseFolder) -> bool:
@@ -257,12 +257,12 @@ def _check_folder(
             return
         raise
     changed = [key for key in settings if not isinstance(earlier, dict) or earlier.get(key) != settings[key]]
-    if changed and others_at_work(out, shard):
+    if changed and others_at_work(out, shard, settings):
         raise DeoccError(
             f"{out}: another process predicts into it (other {', '.join(changed)}); wait until it is done, "
             "or choose another folder"
         )
-    if changed and begun and not overwrite:
+    if changed and not overwrite and any(path.name in FILES.values() for path in out.glob("*/*.png")):
         raise DeoccError(
             f"{out}: holds predictions of another run (other {', '.join(changed)}); choose another folder, "
             "or replace them with --overwrite"

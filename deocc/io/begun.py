@@ -3,8 +3,8 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,11 @@ import msgspec
 
 from deocc.errors import DeoccError
 from deocc.io.files import require_writable, temporary_of, write_json
-from deocc.io.locks import alone, mark_worker, wait_for_workers
+from deocc.io.locks import alone, is_held, mark_worker, wait_for_workers
 from deocc.io.names import PathLike
 
 WORK = ".work"
+LOCK = "lock"  # held while a part begins
 
 
 class _State(msgspec.Struct):
@@ -59,6 +60,8 @@ def _states(folder: Path) -> dict[str, _State]:
     for path in sorted((folder / WORK).glob("*of*.json")):
         try:
             found[path.stem] = msgspec.json.decode(path.read_bytes(), type=_State)
+        except FileNotFoundError:  # another part ends, and removes it
+            continue
         except (OSError, msgspec.DecodeError, RecursionError):
             found[path.stem] = _State()
     return found
@@ -85,21 +88,13 @@ def _agree(folder: Path, command: str, options: dict[str, Any], part: str) -> No
         changed = sorted(key for key in options if state.options.get(key) != options[key])
         if not changed or not name.startswith(f"{command}-"):
             continue
-        if not _is_empty(folder) or (name != part and _is_held(folder / WORK / f"{name}.lock")):
+        if not _is_empty(folder) or (name != part and is_held(folder / WORK / f"{name}.lock")):
             was = ", ".join(f"{key} {json.dumps(state.options.get(key))}" for key in changed)
             raise DeoccError(
                 f"{folder}: holds something already, begun with other options ({was}); give the same ones "
                 "or choose a new folder"
             )
         (folder / WORK / f"{name}.json").unlink(missing_ok=True)
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        with alone(lock, ""):
-            return False
-    except DeoccError:
-        return True
 
 
 @contextmanager
@@ -132,26 +127,35 @@ def begun(
         _refuse_strangers(folder, command)
     busy = f"{folder}: in use by another process (deocc {command})"
     lock = folder / WORK / f"{part}.lock"
-    with alone(lock, busy):
-        try:
-            _agree(folder, command, options, part)
+    mine = False
+    try:
+        with ExitStack() as held:
+            with alone(folder / WORK / LOCK, "", wait=True):  # who holds a part has stored its options
+                held.enter_context(alone(lock, busy))
+                mine = True
+                _agree(folder, command, options, part)
+                write_json(folder / WORK / f"{part}.json", {"options": options})
             made = Begun(folder, lock)
-            write_json(folder / WORK / f"{part}.json", {"options": options})
             yield made
             state = {"options": options, "done": True, "left_out": made.left_out}
             write_json(folder / WORK / f"{part}.json", state)
-        except BaseException:
-            if _is_empty(folder):
-                _remove_traces(folder, part, there)
-            raise
-    if _is_whole(folder, command):
-        _finish(folder)
-
-
-def _finish(folder: Path) -> None:
-    """Removes the work files; writes ``left-out.json`` if items were left out."""
+    except BaseException:
+        if mine and _is_empty(folder):
+            _remove_traces(folder, part, there)
+        raise
     states = _states(folder)
-    if not states:  # another part, which ended at the same time, has done it
+    if _is_whole(states, command):
+        _finish(folder, states)
+
+
+def _finish(folder: Path, states: Mapping[str, _State]) -> None:
+    """Removes the work files; writes ``left-out.json`` if items were left out.
+
+    Args:
+        states: of all parts; none if another part, which ended at the same time, has done it.
+    """
+    if not states:
+        shutil.rmtree(folder / WORK, ignore_errors=True)
         return
     left_out = {name: why for state in states.values() for name, why in state.left_out.items()}
     if left_out:
@@ -162,11 +166,11 @@ def _finish(folder: Path) -> None:
     shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
-def _is_whole(folder: Path, command: str) -> bool:
+def _is_whole(states: Mapping[str, _State], command: str) -> bool:
     """Whether all parts of one division are complete."""
-    states = {name: state for name, state in _states(folder).items() if name.startswith(f"{command}-")}
-    done = Counter(name.rpartition("of")[2] for name, state in states.items() if state.done)
-    return not states or any(str(count) == parts for parts, count in done.items())
+    own = {name: state for name, state in states.items() if name.startswith(f"{command}-")}
+    done = Counter(name.rpartition("of")[2] for name, state in own.items() if state.done)
+    return not own or any(str(count) == parts for parts, count in done.items())
 
 
 def _sweep(folder: Path) -> None:
@@ -184,9 +188,13 @@ def _sweep(folder: Path) -> None:
 
 def _remove_traces(folder: Path, part: str, keep: bool) -> None:
     """Removes the work files of a command that failed before any output. Args: keep: the folder itself."""
-    with suppress(OSError):
-        for path in (folder / WORK).glob(f"{part}.*"):
-            path.unlink()
+    with suppress(OSError, DeoccError):
+        with alone(folder / WORK / LOCK, "", wait=True):  # nobody takes the part meanwhile
+            if not is_held(folder / WORK / f"{part}.lock") and _is_empty(folder):
+                for path in (folder / WORK).glob(f"{part}.*"):
+                    path.unlink()
+        if [path.name for path in (folder / WORK).iterdir()] == [LOCK]:
+            (folder / WORK / LOCK).unlink()
         (folder / WORK).rmdir()
         if not keep:
             folder.rmdir()
@@ -198,7 +206,7 @@ def require_whole(folder: PathLike, command: str) -> None:
     Raises:
         DeoccError: a part is not complete.
     """
-    if not _is_whole(Path(folder), command):
+    if not _is_whole(_states(Path(folder)), command):
         raise DeoccError(
             f"{folder}: incomplete; `deocc {command}` is still running or was stopped: run it again unchanged"
         )

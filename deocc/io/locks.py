@@ -41,6 +41,15 @@ def alone(path: Path, who: str, wait: bool = False) -> Iterator[None]:
         lock.release()
 
 
+def is_held(lock: Path) -> bool:
+    """Whether another process holds a lock; the file stays."""
+    try:
+        with alone(lock, ""):
+            return False
+    except DeoccError:
+        return True
+
+
 def mark_worker(lock: Path) -> None:
     """Marks this process, until it ends, as a worker of the process that holds `lock`."""
     mark = FileLock(lock.with_name(f"{lock.stem}.{uuid4().hex}.worker"), timeout=0)

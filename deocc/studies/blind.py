@@ -276,9 +276,9 @@ def read_answers(path: PathLike, count: int | None = None) -> dict[int, Answer]:
         most = 10**9 if count is None else count
         good = re.fullmatch("[0-9]{1,9}", number) and 1 <= int(number) <= most
         if not good or (word and word not in WORDS):
+            numbers = "a pair's number" if count is None else f"a pair's number from 1 to {count}"
             raise DeoccError(
-                f"{path}, line {line}: {text[:80]!r}; a pair's number from 1 to {count} and left, right "
-                "or same were expected"
+                f"{path}, line {line}: {text[:80]!r}; {numbers} and left, right or same were expected"
             )
         if word:
             answers[int(number)] = WORDS[word]

@@ -148,7 +148,7 @@ def run_ratio_shift(
     for name, band in {**bands, ALL: whole}.items():
         system = copy.deepcopy(start)
         data = _data(people, preset, band, config)
-        run = Path(out) / f"{name}-{run_digest(people_dirs, [asdict(config), band])}"
+        run = Path(out) / f"{name}-{run_digest(people_dirs, config, band)}"
         settings = replace(preset.mask.train, threads=threads)
         begun_before = bool(checkpoints(run))
         resumed |= begun_before

@@ -156,7 +156,7 @@ def run_released_study(
     stage: Stage = getattr(preset, run.stage)
     data = OcclusionDataset(people.persons, people.occluders, preset.size, config.seed, stage.mix)
     build = _mask_system if run.stage == "mask" else _content_system
-    folder = out / f"{config.preset}-{name}-{run_digest(people_dirs, asdict(config))}"
+    folder = out / f"{config.preset}-{name}-{run_digest(people_dirs, config)}"
     ratio = 1.0
     if run.as_long_as is not None:
         measured = folder / "images-ratio.json"  # a run that goes on keeps its length

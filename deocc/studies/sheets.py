@@ -72,7 +72,7 @@ def write_sheets(contest: Contest, out: PathLike, progress: Any = iter) -> Path:
         DeoccError: the folder holds answers to another contest.
     """
     out = Path(out)
-    _make_room(contest, out)
+    earlier = _make_room(contest, out)
     for pair in progress(contest.pairs):
         path = out / "pairs" / f"{pair.number:03d}.png"
         if not path.is_file():
@@ -80,30 +80,42 @@ def write_sheets(contest: Contest, out: PathLike, progress: Any = iter) -> Path:
     blank = "number,answer\n" + "".join(f"{pair.number},\n" for pair in contest.pairs)
     if not (out / "answers.csv").exists():
         write_atomic(out / "answers.csv", lambda file: file.write(blank.encode()))
-    page = PAGE.replace("COUNT", str(len(contest.pairs))).replace("KEY", _contest_key(contest))
+    page = (
+        PAGE.replace("COUNT", str(len(contest.pairs)))
+        .replace("KEY", _contest_key(contest))
+        .replace("EARLIER", earlier)
+    )
     return write_atomic(out / "index.html", lambda file: file.write(page.encode()))
 
 
-def _make_room(contest: Contest, out: Path) -> None:
-    """Removes the sheets of another contest, and marks the folder as this one's."""
+def _make_room(contest: Contest, out: Path) -> str:
+    """Removes the sheets of another contest, and marks the folder as this one's.
+
+    Returns:
+        The browser's key of the folder's earlier page, where it was another one.
+    """
     mark, answers, key = out / "pairs" / "contest.txt", out / "answers.csv", _contest_key(contest)
     if mark.is_file() and mark.read_text(encoding="utf-8").strip() == key:
-        return
+        return key
     if mark.is_file() and answers.is_file() and read_answers(answers):
         raise DeoccError(
             f"{answers}: answers to other pictures, cases, --count or --seed; give the same ones as then, or "
             "another --out"
         )
-    for sheet in (out / "pairs").glob("*.png"):
+    sheets = list((out / "pairs").glob("*.png"))
+    unmarked = bool(sheets) and not mark.is_file()  # by an earlier version
+    for sheet in sheets:
         sheet.unlink()
     if mark.is_file():
         answers.unlink(missing_ok=True)  # it has no answers, and perhaps another number of pairs
     write_atomic(mark, lambda file: file.write(key.encode()))
+    return _contest_key(contest, pictures=False) if unmarked else key
 
 
-def _contest_key(contest: Contest) -> str:
-    """The browser's key for the answers; it does not reveal the sides."""
-    return hashlib.sha256(json.dumps(contest.header(), sort_keys=True).encode()).hexdigest()[:16]
+def _contest_key(contest: Contest, pictures: bool = True) -> str:
+    """The browser's key for the answers; it does not reveal the sides. Earlier ones had no `pictures`."""
+    header = {key: value for key, value in contest.header().items() if pictures or key != "pictures"}
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
 
 
 PAGE = """<!doctype html>
@@ -122,8 +134,8 @@ button { font-size: 1.1em; margin: .3em; padding: .4em 1.2em }
 <button onclick="show(at - 1)">back</button>
 <button onclick="save()">save answers.csv</button></p>
 <script>
-const total = COUNT, key = "deocc-KEY";
-const given = JSON.parse(localStorage.getItem(key) || "{}");
+const total = COUNT, key = "deocc-KEY", earlier = "deocc-EARLIER";
+const given = JSON.parse(localStorage.getItem(key) || localStorage.getItem(earlier) || "{}");
 let at = 1;
 function show(number) {
   at = Math.min(Math.max(number, 1), total);

@@ -54,6 +54,7 @@ class FileBox(anywidget.AnyWidget):
         super().__init__(**traits)
         self._handler, self._lost = handler, lost
         self._pieces: list[bytes] = []
+        self._name: str | None = None  # of the file that arrives
         self.on_msg(self._receive)
 
     def take(self, name: str, content: bytes) -> None:
@@ -69,15 +70,18 @@ class FileBox(anywidget.AnyWidget):
         if content.get("kind") != "piece":
             return
         if content["number"] == 0:
-            self._pieces = []
-        if content["number"] != len(self._pieces):  # a piece was lost
-            if self._pieces:
-                self._pieces = []
+            self._pieces, self._name = [], content["name"]
+        if content["name"] != self._name:  # of a file that another one has replaced, or without a beginning
+            if content["number"] == 1 and not self._pieces:
                 self._lost(content["name"])
+            return
+        if content["number"] != len(self._pieces):  # a piece was lost
+            self._pieces, self._name = [], None
+            self._lost(content["name"])
             return
         self._pieces.append(bytes(buffers[0]))
         if len(self._pieces) == content["pieces"] or sum(map(len, self._pieces)) > LARGEST:
-            whole, self._pieces = b"".join(self._pieces), []
+            whole, self._pieces, self._name = b"".join(self._pieces), [], None
             self.take(content["name"], whole)
 
 

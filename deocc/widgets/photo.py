@@ -385,7 +385,9 @@ class PhotoStudio(Display):
         return write_image(path, self.cut_out())
 
     def _download(self, name: str) -> None:
-        picture = self.cut_out() if name == "person.png" else self.session.together(present=True)
+        picture = (
+            self.cut_out() if name == "person.png" else self.session.together(present=self.session.is_current)
+        )
         self.files.save(name, figures.encode_png(picture))
 
     def figure(self) -> Figure:

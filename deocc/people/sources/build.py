@@ -117,12 +117,12 @@ def _build_people(work: Work, people: list[Subject]) -> None:
     for subject in people:
         try:
             mask, maker = _mask(work, subject)
+            if mask is None:  # dropped by its box
+                continue
             region = _pixels(subject, work.shape)
             own = region.mask(work.shape) if isinstance(region, BoxOnly) else mask
         except Unusable as error:
             work.drop(subject, error.reason, error.words)
-            continue
-        if mask is None:  # dropped by its box
             continue
         if work.source.curated and border_share(mask) > BORDER:  # which no filter would see
             work.drop(subject, "mask looks inverted", "it covers most of the photo's border")
@@ -167,10 +167,10 @@ def _mask(work: Work, subject: Subject) -> tuple[np.ndarray | None, str]:
         return None, ""
     from deocc.segmenters import segment
 
-    try:
-        mask, method = segment(work.image, region.box, work.options.segmenter)
-    except DeoccError as error:  # a box outside the photo
-        raise Unusable("annotation damaged", str(error)) from None
+    (x0, y0, x1, y1), (height, width) = region.box, work.shape
+    if min(x1, width) <= max(x0, 0) or min(y1, height) <= max(y0, 0):
+        raise Unusable("annotation damaged", f"box {x0:g} {y0:g} {x1:g} {y1:g} lies outside the photo")
+    mask, method = segment(work.image, region.box, work.options.segmenter)
     if method == "box":
         raise Unusable("segmenter found nobody", "no person was found in the box")
     return mask, method
@@ -271,7 +271,7 @@ def build_people(
 def _absolute(source: Source) -> Source:
     """The source with absolute paths, so that a photo's fingerprint does not depend on the present folder."""
     facts = {f.name: getattr(source, f.name) for f in fields(source)}  # type: ignore[arg-type]
-    paths = {name: value.absolute() for name, value in facts.items() if isinstance(value, Path)}
+    paths = {name: value.resolve() for name, value in facts.items() if isinstance(value, Path)}
     return replace(source, **paths)  # type: ignore[type-var]
 
 

@@ -85,9 +85,10 @@ def find_parts(root: Path, annotations: Path | None, what: str, *patterns: str) 
 
 def refuse_releases(parts: Sequence[Part]) -> None:
     """Refuses several releases of COCO, which hold the same annotations: 2014 and 2017, val and minival."""
-    years = {match[0] for part in parts if (match := re.search(r"(19|20)\d\d$", part.name))}
-    several = [sorted(p.name for p in parts if p.name.endswith(f"val{year}")) for year in years]
-    if len(years) > 1 or any(len(names) > 1 for names in several):
+    found = [re.fullmatch(r"(train|val|minival|valminusminival)(2014|2017)", part.name) for part in parts]
+    official = {(match[1], match[2]) for match in found if match}
+    parts_of_val = {year for kind, year in official if kind in ("minival", "valminusminival")}
+    if len({year for _, year in official}) > 1 or any(("val", year) in official for year in parts_of_val):
         names = ", ".join(sorted(part.name for part in parts))
         raise DeoccError(
             f"{parts[0].annotations.parent}: {names} hold the same people more than once; name one file with "

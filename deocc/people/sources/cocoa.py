@@ -27,23 +27,26 @@ PERSON_WORDS = frozenset(
 )
 PARTS = frozenset("shirt hand hands arm leg head face hair shadow reflection statue picture clothes".split())
 AFTER = frozenset(  # what follows a noun and says more about it
-    "of in on at with without by near behind under over and next from to that who is has holding left right "
-    "front back middle center centre background foreground top bottom".split()
+    "of in on at with without by near behind under over and next from to that who is has holds wears rides "
+    "carries far left right front back middle center centre background foreground top bottom "
+    "carrying holding wearing riding pulling pushing facing watching feeding eating".split()
 )
 
 
 def is_person(name: str) -> bool:
     """Whether an annotator's free text names a whole person: "man in red" does, "man's hat" does not.
 
-    The noun that counts is the last word before a preposition or a verb in -ing.
+    The noun that counts is the last word before a preposition or a verb that follows it.
     """
     words = re.findall(r"[a-z]+(?:['\u2019]s)?", name.lower())
     if any(word in PARTS for word in words):
         return False
-    end = next(
-        (i for i, word in enumerate(words) if word in AFTER or (i and word.endswith("ing"))), len(words)
-    )
-    return end > 0 and words[end - 1] in PERSON_WORDS
+    noun, seen = "", False
+    for word in words:
+        if word in AFTER or (seen and word.endswith("ing")):  # "sitting woman", but "woman sitting"
+            break
+        noun, seen = (noun if len(word) == 1 else word), seen or word in PERSON_WORDS
+    return noun in PERSON_WORDS
 
 
 def in_front(depth_constraint: Any, number: int) -> list[int]:

@@ -23,7 +23,7 @@ import msgspec
 
 from deocc.errors import DeoccError
 from deocc.io import make_once, remove_temporaries, safe_name, write_atomic, write_json
-from deocc.io.locks import alone, wait_for_workers
+from deocc.io.locks import alone, is_held, wait_for_workers
 from deocc.paths import PEOPLE_MINI
 from deocc.people.sources.seen import Seen
 
@@ -93,30 +93,40 @@ class Journal:
         path = out / BUILD / f"{label}-{shard[0]}of{shard[1]}.sqlite"
         busy = f"{out}: another process makes {label}, shard {shard[0]}/{shard[1]}, here"
         self.lock = path.with_suffix(".lock")
-        with alone(out / BUILD / "lock", "", wait=True):  # not while another run sweeps
+        with alone(out / BUILD / "lock", "", wait=True):  # who holds a shard has stored its options
             self._held.enter_context(alone(self.lock, busy))
-        try:
-            self._agree(label, about)
-            self._base = _connect(path)
-            with _damage(path):
-                self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + TABLES)
-                if _about(self._base) is None:
-                    self._base.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
-                self._base.commit()
-            self._all = [self._base, *(_connect(other) for other in _journals(out, label) if other != path)]
-        except BaseException:
-            self._held.close()
-            raise
+            try:
+                self._agree(label, about)
+                self._base = _connect(path)
+                with _damage(path):
+                    self._base.executescript(
+                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + TABLES
+                    )
+                    if _about(self._base) is None:
+                        self._base.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
+                    self._base.commit()
+                self._all = [self._base, *(_connect(p) for p in _journals(out, label) if p != path)]
+            except BaseException:
+                self._held.close()
+                raise
         self._waiting, self._last = 0, time.monotonic()
 
     def _agree(self, label: str, about: dict[str, Any]) -> None:
         """Refuses options that differ, unless nobody was kept with the old ones (a mistyped command)."""
         for path in _journals(self.out, label):
             with reading(path) as base:
-                if (before := _about(base)) in (None, about):
+                before = _about(base)
+                if before is not None and "cases" in about and "cases" not in before:
+                    if base.execute(
+                        "SELECT 1 FROM cases LIMIT 1"
+                    ).fetchone():  # of a version that kept no path
+                        before["cases"] = about["cases"]
+                if before in (None, about):
                     continue
                 used = any(base.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in KEPT)
-                if not used and (path.with_suffix(".lock") == self.lock or not _is_held(path)):
+                if not used and (
+                    path.with_suffix(".lock") == self.lock or not is_held(path.with_suffix(".lock"))
+                ):
                     for table in ("about", "photos", "drops"):
                         base.execute(f"DELETE FROM {table}")
                     base.commit()
@@ -184,10 +194,12 @@ class Journal:
         self._waiting, self._last = 0, time.monotonic()
 
     def close(self) -> None:
-        self.commit()
-        for base in self._all:
-            base.close()
-        self._held.close()
+        try:
+            self.commit()
+        finally:
+            for base in self._all:
+                base.close()
+            self._held.close()
 
 
 def remove_traces(out: Path) -> None:
@@ -200,25 +212,17 @@ def remove_traces(out: Path) -> None:
     with suppress(OSError, DeoccError):
         with alone(out / BUILD / "lock", "", wait=True):
             for path in _journals(out):
-                with suppress(DeoccError), alone(path.with_suffix(".lock"), ""):
-                    with reading(path) as base:
-                        done = base.execute("SELECT 1 FROM photos LIMIT 1").fetchone()
-                    if not done:
-                        for old in (out / BUILD).glob(f"{path.stem}.*"):
-                            old.unlink()
+                if is_held(path.with_suffix(".lock")):  # nobody takes it meanwhile: this needs the lock above
+                    continue
+                with reading(path) as base:
+                    done = base.execute("SELECT 1 FROM photos LIMIT 1").fetchone()
+                if not done:
+                    for old in (out / BUILD).glob(f"{path.stem}.*"):
+                        old.unlink()
         if not _journals(out):
             (out / BUILD / "lock").unlink(missing_ok=True)
             (out / BUILD).rmdir()
             out.rmdir()
-
-
-def _is_held(journal: Path) -> bool:
-    """Whether a process works on a journal's shard."""
-    try:
-        with alone(journal.with_suffix(".lock"), ""):
-            return False
-    except DeoccError:
-        return True
 
 
 def _journals(out: Path, source: str = "*") -> list[Path]:
