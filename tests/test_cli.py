@@ -118,6 +118,42 @@ def test_console_script_and_module_agree() -> None:
         )
 
 
+def test_options_that_cannot_apply_are_refused(deocc: Callable[..., Ran], tmp_path: Path) -> None:
+    folder = make_people(tmp_path / "people")
+    case = tmp_path / "cases"
+    assert deocc("occlude", folder, "--split", "all", "--per-person", 1, "--out", case).status == 0
+    first = next(case.glob("*/case.json")).parent
+    photo, mask = first / "image.png", first / "modal.png"
+    write_mask(tmp_path / "small.png", np.ones((9, 9), bool))
+    runs = {
+        "segmenter 'nope' is unknown; use auto, stage1,": (
+            "deocclude",
+            photo,
+            "--mask",
+            mask,
+            "--segmenter",
+            "nope",
+        ),
+        "segmenter 'nope' is unknown;": ("predict", case, "--segmenter", "nope"),
+        "stage1 is given, but mask/ours": ("train", "mask/ours", "--people", folder, "--stage1", mask),
+        "small.png: mask: 9 x 9 pixels": ("deocclude", photo, "--mask", tmp_path / "small.png"),
+    }
+    for number, (words, command) in enumerate(runs.items()):
+        ran = deocc(*command, "--out", tmp_path / f"out{number}")
+        assert ran.status == 2 and words in ran.err.replace("\n", " "), ran.err
+        assert not (tmp_path / f"out{number}").exists()
+    ran = deocc("evaluate", case, case)
+    assert ran.status == 2 and "holds cases, no predictions" in ran.err
+
+
+def test_weights_are_not_overwritten_by_a_new_training(deocc: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "weights.safetensors").write_text("mine")
+    ran = deocc("train", "mask/ours", "--people", tmp_path, "--preset", "tiny", "--out", tmp_path / "run")
+    assert ran.status == 2 and "holds weights.safetensors and no checkpoint" in ran.err
+    assert (tmp_path / "run" / "weights.safetensors").read_text() == "mine"
+
+
 def test_no_answer_to_a_question_ends_like_ctrl_c(
     deocc: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

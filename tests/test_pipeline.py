@@ -272,11 +272,11 @@ def test_tiny_and_thin_photos(tiny_weights: Path, shape: tuple[int, int]) -> Non
 def test_box_alone_calls_a_segmenter_and_says_so(known: Deoccluder, monkeypatch: pytest.MonkeyPatch) -> None:
     image, mask = photo_and_mask(60, 50)
     monkeypatch.setattr(views, "segment", lambda image, box, method: (mask, f"{method}-{box}"))
-    answer = known.deocclude(image, box=(-5.5, 3.2, 30.1, 59.9), segmenter="someone")
+    answer = known.deocclude(image, box=(-5.5, 3.2, 30.1, 59.9), segmenter="grabcut")
     assert np.array_equal(answer.initial_mask, mask)
     assert answer.frame == person_frame((0, 3, 31, 60), photo_shape=image.shape[:2])
     assert answer.notes[0] == "the box was cut to the photo: 0 3 31 60"
-    assert answer.notes[1] == "rough mask by someone-(0, 3, 31, 60)"
+    assert answer.notes[1] == "rough mask by grabcut-(0, 3, 31, 60)"
 
 
 def test_mask_and_box_together_pick_one_of_two_people(known: Deoccluder) -> None:

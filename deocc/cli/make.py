@@ -104,7 +104,7 @@ def occlude(
     options = CaseOptions(split, per_person, ratio, initial, seed, placement)
     count, left_out = write_cases(people, out, options, occluders, parse_shard(shard))
     for name, why in list(left_out.items())[:SHOWN]:
-        typer.echo(f"left out {name}: {why}", err=True)
+        typer.echo(f"left out {name}: {why.removeprefix(f'{name}: ')}", err=True)
     if left_out:
         typer.echo(f"{len(left_out)} cases could not be made and were left out", err=True)
     typer.echo(f"{count} cases in {out}")

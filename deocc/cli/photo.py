@@ -13,7 +13,7 @@ import numpy as np
 from deocc.errors import DeoccError
 from deocc.figures.panels import overlay_masks, parsing_picture, strip
 from deocc.inference.prepared import prepare
-from deocc.inference.views import MOST_SAMPLES, check_count, make_view
+from deocc.inference.views import MOST_SAMPLES, check_count, check_mask, make_view
 from deocc.io import (
     PathLike,
     Photo,
@@ -163,8 +163,12 @@ def fitting_mask(path: PathLike, photo: Photo, notes: list[str], fits: Fits | No
             notes.append(
                 f"mask: taken to fit the photo as shown, turned by EXIF orientation {photo.orientation}"
             )
-    if mask.shape == shape:  # other sizes are refused later
+    if mask.shape == shape:
         check_polarity(mask, path)
+    try:
+        check_mask(mask, photo.pixels)
+    except DeoccError as error:
+        raise DeoccError(f"{path}: {error}") from None
     return mask
 
 

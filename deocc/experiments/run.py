@@ -19,10 +19,11 @@ from deocc.experiments.people import TrainingPeople, load_people
 from deocc.experiments.presets import Preset, Stage
 from deocc.experiments.registry import SYSTEMS, bundled_stage1, preset_of
 from deocc.experiments.tuning import fixed_batches
-from deocc.models import load_weights
+from deocc.models import load_weights, read_metadata
 from deocc.models.weights import CLASSES, fill_shared
 from deocc.occlusion import OcclusionDataset
 from deocc.occlusion.batch import Batch
+from deocc.training.checkpoints import checkpoints
 from deocc.training.config import TrainConfig
 from deocc.training.loop import TrainResult, train
 from deocc.training.system import System
@@ -87,6 +88,15 @@ def train_system(
     stage: Stage = getattr(preset, recipe.stage)
     config = _with_length(stage.train, max_minutes, steps)
     config = replace(config, seed=config.seed if seed is None else seed, threads=threads or config.threads)
+    if stage1 is not None and recipe.stage != "content":
+        raise DeoccError(f"stage1 is given, but {name} is a system of stage 1; leave it out")
+    begun = bool(checkpoints(Path(out)))
+    if begun and not resume:
+        raise DeoccError(f"{out} already holds a run; resume it, or give another folder")
+    if not begun and Path(out, "weights.safetensors").is_file():
+        raise DeoccError(f"{out} holds weights.safetensors and no checkpoint of theirs; give another folder")
+    if init is not None:
+        read_metadata(Path(init))  # a wrong file is refused before the people are read
     people = load_people(people_dirs, holdout, repeats)
     if stage1 is None and recipe.stage == "content":
         stage1 = bundled_stage1(preset)

@@ -15,7 +15,7 @@ from deocc import __version__
 from deocc.errors import DeoccError
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.sharing import at_work, is_whole_png, others_at_work, sweep
-from deocc.inference.views import STAGE1, View, make_view, preferred_segmenter
+from deocc.inference.views import View, check_choice, make_view, preferred_segmenter
 from deocc.io import (
     PathLike,
     read_image,
@@ -30,7 +30,6 @@ from deocc.io import (
 from deocc.memory import keep_freed_memory
 from deocc.occlusion import CaseFolder, OcclusionCase
 from deocc.occlusion.batch import Prompt, prompt_mask
-from deocc.segmenters import check_segmenter
 
 FILES = {  # what a prediction folder may hold of a case
     "modal_mask": "modal.png", "amodal_mask": "amodal.png",
@@ -71,6 +70,8 @@ def prediction_files(path: PathLike, ids: Sequence[str]) -> list[str]:
     path = Path(path)
     if not path.is_dir():
         raise DeoccError(f"{path}: no such folder; make predictions with `deocc predict CASES --out {path}`")
+    if any((path / name / "case.json").is_file() for name in ids):
+        raise DeoccError(f"{path}: holds cases, no predictions; name the folder that `deocc predict` wrote")
     present = {file: [name for name in ids if (path / name / file).is_file()] for file in FILES.values()}
     kinds = [file for file, names in present.items() if names]
     if not kinds:
@@ -136,8 +137,7 @@ def predict_cases(
     folder = cases if isinstance(cases, CaseFolder) else CaseFolder(cases)
     out = require_writable(out)
     settings = _settings(deoccluder, folder, prompt, segmenter)
-    if prompt == "box" and segmenter != STAGE1:
-        check_segmenter(segmenter)
+    check_choice(segmenter)
     _check_folder(out, folder, settings, overwrite, shard)
     mine = range(shard[0] - 1, len(folder), shard[1])
     names = [folder.ids[i] for i in mine]

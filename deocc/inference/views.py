@@ -9,7 +9,7 @@ from deocc.errors import DeoccError
 from deocc.inference.clicks import Click, Verdict, as_numbers, check_points
 from deocc.inference.user_mask import without_strays
 from deocc.masks import Box, Frame, person_frame
-from deocc.segmenters import available, segment
+from deocc.segmenters import METHODS, available, check_segmenter, segment
 
 STAGE1 = "stage1"  # the segmenter that asks stage 1 for the box itself
 BETTER = ("maskrcnn",)  # segmenters that are preferred to it where their weights are here
@@ -62,6 +62,16 @@ def check_count(samples: int) -> None:
     """Raises DeoccError unless so many completions of one person can be asked for."""
     if not 1 <= samples <= MOST_SAMPLES:
         raise DeoccError(f"samples is {samples}; expected 1 to {MOST_SAMPLES}")
+
+
+def check_choice(segmenter: str) -> None:
+    """Raises DeoccError if a segmenter is unknown, or a named one is not available here."""
+    if segmenter == STAGE1:
+        return
+    if segmenter not in ("auto", "box", *METHODS):
+        known = ", ".join(("auto", STAGE1, *METHODS))
+        raise DeoccError(f"segmenter {segmenter!r} is unknown; use {known} or box")
+    check_segmenter(segmenter)
 
 
 def check_mask(mask: np.ndarray, image: np.ndarray) -> None:
@@ -121,6 +131,7 @@ def make_view(
     Args, Raises: see there.
     """
     check_image(image)
+    check_choice(segmenter)
     if mask is None and box is None:
         raise DeoccError("neither mask nor box came; give one of them to say which person is meant")
     if exact and mask is None:

@@ -75,7 +75,9 @@ def _is_empty(folder: Path) -> bool:
 def _refuse_strangers(folder: Path, command: str) -> None:
     """Refuses a folder that this command did not make."""
     if not _is_empty(folder) and not list((folder / WORK).glob(f"{command}-*of*.json")):
-        raise DeoccError(f"{folder}: holds something already; choose a new folder")
+        whole = (folder / "people.csv").is_file() or next(folder.glob("*/case.json"), None)
+        what = f"holds something already{', complete as it seems' if whole else ''}"
+        raise DeoccError(f"{folder}: {what}; choose a new folder")
 
 
 def _agree(folder: Path, command: str, options: dict[str, Any], part: str) -> None:

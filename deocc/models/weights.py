@@ -53,11 +53,12 @@ def save_weights(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, part, metadata=about)
+        part.chmod(0o644)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
-        if part.is_file():
-            part.unlink()
         raise DeoccError(f"cannot write weights to {path} ({error}); expected a writable folder") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_weights(

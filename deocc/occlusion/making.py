@@ -107,14 +107,9 @@ def write_cases(
     """
     part = None if options.split == "all" else options.split
     persons = PeopleFolder(people, part)
+    _require_some(persons, "people", options.split)  # before a word about bundled occluders
     things = PeopleFolder(occluders).occluders(part) if occluders else occluders_of(persons, part)
-    for what, found in (("people", persons), ("occluders", things)):
-        if not len(found):
-            named = {row["split"] for row in type(found)(found.path).rows} - {""}
-            there = ", ".join(sorted(named | {"all"}))
-            raise DeoccError(
-                f"{found.path}: no {what} in split {options.split!r}; choose --split from: {there}"
-            )
+    _require_some(things, "occluders", options.split)
     facts = {
         **options.__dict__, "people": _digest(persons.path, part), "occluders": _digest(things.path, part),
     }  # fmt: skip
@@ -128,6 +123,14 @@ def write_cases(
             name, why = next(iter(left_out.items()))
             raise DeoccError(f"{people}: none of {len(jobs)} cases could be made; {name}: {why}")
     return len(jobs) - len(left_out), left_out
+
+
+def _require_some(found: Any, what: str, split: str) -> None:
+    """Raises DeoccError if a split is empty."""
+    if not len(found):
+        named = {row["split"] for row in type(found)(found.path).rows} - {""}
+        there = ", ".join(sorted(named | {"all"}))
+        raise DeoccError(f"{found.path}: no {what} in split {split!r}; choose --split from: {there}")
 
 
 def _left_out(

@@ -27,6 +27,7 @@ from deocc.io import (
     write_mask,
     write_parsing,
 )
+from deocc.io.begun import require_whole
 from deocc.paths import PEOPLE_MINI
 from deocc.people.texts import read_csv
 from deocc.people.values import as_flag, as_key
@@ -161,6 +162,8 @@ class PeopleFolder(Sequence[Person]):
                 f"{self.path}: no such people folder; make one with `deocc render --out {self.path}`"
             )
         self.split = split
+        if not (self.path / "people.csv").is_file():
+            require_whole(self.path, "render")
         rows = read_rows(self.path / "people.csv", PEOPLE_COLUMNS)
         self.rows = [row for row in rows if split in (None, row["split"])]
 

@@ -203,9 +203,8 @@ class _Run:
         try:
             self._load_tensors(state)
         except MISFIT as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DeoccError(
-                f"{self.out} holds a run of another network ({reason}); resume with its own settings"
+                f"{self.out} holds a run of another network; resume with its own system and preset"
             ) from error
         if self.accelerator.scaler is not None and "scaler" in state:
             self.accelerator.scaler.load_state_dict(state["scaler"])
