@@ -6,7 +6,7 @@ import json
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -58,7 +58,8 @@ def save_weights(
     except (OSError, SafetensorError) as error:
         raise DeoccError(f"cannot write weights to {path} ({error}); expected a writable folder") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def load_weights(

@@ -52,8 +52,6 @@ def make_table(
         DeoccError: no such table or row, bad folders, or no result to print.
     """
     pick_device(options.device)
-    if not train and number != "1" and not options.results.is_dir():
-        raise DeoccError(f"{options.results}: no such folder of results; name one, or add --train")
     page = out if out is not None and out.suffix == ".md" else None
     written = [options.results, options.runs] if train else []
     for folder in [*written, *([page.parent if page else out] if out else [])]:

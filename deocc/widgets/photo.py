@@ -113,15 +113,13 @@ class PhotoStudio(Display):
         self.base = ipywidgets.Dropdown(options=BASES, description="look in", tooltip=_BASE_TIP)
         self.next = ipywidgets.Button(description="Next person", disabled=True)
         self.save_person = ipywidgets.Button(description="Save the person", disabled=True)
-        tip = "with the hidden parts of all people so far"
-        self.save_photo = ipywidgets.Button(description="Save the photo", disabled=True, tooltip=tip)
+        self.save_photo = ipywidgets.Button(description="Save the photo", disabled=True)
 
     def _lay_out(self) -> None:
-        for button in (self.undo, self.run, self.next, self.save_person, self.save_photo):
-            button.layout.width = "auto"
+        for control in (self.undo, self.run, self.exact, self.next, self.save_person, self.save_photo):
+            control.layout.width = "auto"
         for menu in (self.background, self.people, self.base):
             menu.layout.width, menu.style.description_width = "auto", "84px"
-        self.exact.layout.width = "auto"
         working = columns(self.run, self.undo, self.exact)
         left = rows(self.files, self.tool, self.canvas, working, self.caption, self.brush)
         self._of_background = rows(columns(self.background, self.own), self.size, self.across)
@@ -197,8 +195,7 @@ class PhotoStudio(Display):
         """
         self.session = PhotoSession(self._deoccluder, photo)
         self._begin()
-        height, width = photo.shape[:2]
-        self._say(" ".join([escape(words), f"{width} x {height} pixels. {FIRST}"]))
+        self._say(" ".join([escape(words), f"{photo.shape[1]} x {photo.shape[0]} pixels. {FIRST}"]))
 
     def _opened(self, name: str, content: bytes) -> None:
         def read() -> None:
@@ -385,17 +382,15 @@ class PhotoStudio(Display):
         return write_image(path, self.cut_out())
 
     def _download(self, name: str) -> None:
-        picture = (
-            self.cut_out() if name == "person.png" else self.session.together(present=self.session.is_current)
-        )
+        whole = self.session.together(self.session.is_current)
+        picture = self.cut_out() if name == "person.png" else whole
         self.files.save(name, figures.encode_png(picture))
 
     def figure(self) -> Figure:
         """The steps as a static figure for readers without a kernel. Raises: DeoccError: no answer."""
         person = self._answered()
-        panels = figures.photo_panels(
-            person.photo, person.answer, "mask", background=self._below(person.photo.shape)
-        )
+        below = self._below(person.photo.shape)
+        panels = figures.photo_panels(person.photo, person.answer, "mask", background=below)
         caption = f"N = 1, predicted occlusion ratio {person.answer.occlusion_ratio:.2f}"
         return figures.panel_grid(figures.wrap(panels, 4), caption, legend=figures.mask_legend()[:2])
 
