@@ -9,7 +9,7 @@ from deocc.errors import DeoccError
 from deocc.inference.clicks import Click, Verdict, as_numbers, check_points
 from deocc.inference.user_mask import without_strays
 from deocc.masks import Box, Frame, person_frame
-from deocc.segmenters import METHODS, available, check_segmenter, segment
+from deocc.segmenters import available, check_segmenter, segment
 
 STAGE1 = "stage1"  # the segmenter that asks stage 1 for the box itself
 BETTER = ("maskrcnn",)  # segmenters that are preferred to it where their weights are here
@@ -66,12 +66,7 @@ def check_count(samples: int) -> None:
 
 def check_choice(segmenter: str) -> None:
     """Raises DeoccError if a segmenter is unknown, or a named one is not available here."""
-    if segmenter == STAGE1:
-        return
-    if segmenter not in ("auto", "box", *METHODS):
-        known = ", ".join(("auto", STAGE1, *METHODS))
-        raise DeoccError(f"segmenter {segmenter!r} is unknown; use {known} or box")
-    check_segmenter(segmenter)
+    check_segmenter(segmenter, others=(STAGE1,))
 
 
 def check_mask(mask: np.ndarray, image: np.ndarray) -> None:

@@ -109,14 +109,20 @@ def segmented_mask(image: np.ndarray, box: Sequence[float], method: str) -> np.n
         return _filled_box(image, inside)
 
 
-def _check_name(method: str) -> None:
-    if method not in ("auto", "box", *METHODS):
-        raise DeoccError(f"segmenter {method!r} is unknown; use auto, {', '.join(METHODS)} or box")
+def _check_name(method: str, others: Sequence[str] = ()) -> None:
+    known = ("auto", *others, *METHODS)
+    if method not in (*known, "box"):
+        raise DeoccError(f"segmenter {method!r} is unknown; use {', '.join(known)} or box")
 
 
-def check_segmenter(method: str) -> None:
-    """Raises DeoccError if `segment` does not know a method, or if a named one is not available here."""
-    _check_name(method)
+def check_segmenter(method: str, others: Sequence[str] = ()) -> None:
+    """Raises DeoccError if a method is unknown, or if a named one is not available here.
+
+    Args:
+        method: as of `segment`.
+        others: methods that the caller knows beside those of `segment`.
+    """
+    _check_name(method, others)
     try:
         _NEEDS.get(method, lambda: None)()
     except Unavailable as reason:
