@@ -117,16 +117,14 @@ class Journal:
             with reading(path) as base:
                 before = _about(base)
                 if before is not None and "cases" in about and "cases" not in before:
-                    if base.execute(
-                        "SELECT 1 FROM cases LIMIT 1"
-                    ).fetchone():  # of a version that kept no path
+                    written = base.execute("SELECT 1 FROM cases LIMIT 1").fetchone()
+                    if written:  # by an earlier version, which kept no path
                         before["cases"] = about["cases"]
                 if before in (None, about):
                     continue
                 used = any(base.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in KEPT)
-                if not used and (
-                    path.with_suffix(".lock") == self.lock or not is_held(path.with_suffix(".lock"))
-                ):
+                lock = path.with_suffix(".lock")
+                if not used and (lock == self.lock or not is_held(lock)):
                     for table in ("about", "photos", "drops"):
                         base.execute(f"DELETE FROM {table}")
                     base.commit()
