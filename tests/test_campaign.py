@@ -1,6 +1,7 @@
 """The campaign at preset tiny: rates, seeds, curves; it resumes, and the tables print what it makes."""
 
 import csv
+import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,21 @@ def test_curves_go_on_in_one_folder_and_are_printed_by_kind(campaign):
     folder = TableMaker(campaign.plans[0], campaign.options).folder(configuration)
     assert {p.name for p in folder.glob("weights-*")} == {"weights-16.safetensors", "weights-32.safetensors"}
     assert len(checkpoints(folder)) == 1  # the last one: a later metric needs no training
+
+
+@pytest.mark.parametrize("points", [(32, 16), (16, 16), (0, 16)])
+def test_points_ascend(campaign, points):
+    with pytest.raises(DeoccError, match="expected ascending numbers of images, got"):
+        replace(campaign, points=points)
+
+
+def test_the_tool_takes_points_of_its_own(campaign, tmp_path, monkeypatch, capsys):
+    people = str(campaign.options.people[0])
+    words = ["--preset", "tiny", "--images", "48", "--tables", "2", "--left"]
+    folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    monkeypatch.setattr("sys.argv", ["campaign.py", people, *words, *folders, "--points", "10", "50", "200"])
+    runpy.run_path("tools/campaign.py", run_name="__main__")
+    assert f"curves: {3 * len(CURVES['2'])}" in capsys.readouterr().out
 
 
 def test_a_point_that_the_run_has_passed_is_not_made_from_later_weights(campaign, tmp_path):

@@ -13,7 +13,7 @@ from deocc.paths import RESULTS
 from deocc.tables import rows
 from deocc.tables.claims import CHECKS, ClaimCheck, Comparison
 from deocc.tables.collection import Setup, TableResult
-from deocc.tables.rows import PLANS, TABLE_4, TABLE_6
+from deocc.tables.rows import PLANS, TABLE_2, TABLE_4, TABLE_6
 from deocc.tables.scorecard import VERDICTS, least_in_favour, scorecard_json, verdict_of, weigh
 from deocc.tables.scorecard_page import scorecard_page
 from deocc.tables.statistics import compare_seeds
@@ -93,6 +93,25 @@ def test_the_largest_difference_against_a_claim_is_shown_where_nothing_has_an_in
     parts = [part(-3.0, True, "a"), part(1.2, False, "b"), part(9.6, False, "c"), part(-0.1, True, "d")]
     assert least_in_favour(parts)["row"] == "c"
     assert least_in_favour(parts[:1] + parts[3:])["row"] == "a"
+
+
+def test_one_comparison_against_a_claim_would_decide_it():
+    means = {"none": 0.5011, "d": 0.5, "modal": 0.4995}  # against the first, barely for the second
+    claim = weighed([HELPS, COSTS], table(means, 3))
+    assert claim["verdicts"]["main"] == "not decided"
+    assert "2: discriminator against 1: baseline, against the claim" in claim["decide"]
+    means = {"none": 0.5, "d": 0.5016, "modal": 0.5011}  # both for it: the widest is what is missing
+    claim = weighed([HELPS, COSTS], table(means, 3))
+    assert claim["verdicts"]["main"] == "trend only" and "3: + modal against" in claim["decide"]
+
+
+def test_a_longer_budget_is_a_curve_only_for_rows_that_have_one():
+    tables = table({"ours_plain": 0.6, "pix2pix": 0.5, "ovsr": 0.5}, 3, TABLE_2)
+    followed = Comparison("2", "ours_plain", "pix2pix", "amodal_iou")
+    assert "--part curves" in weighed([followed], tables)["decide"]
+    text = weighed([followed, replace(followed, against="ovsr")], tables)["decide"]
+    assert "--part curves" not in text and "the same rows with more `--images`" in text
+    assert "--part curves" not in weighed([HELPS], table({"none": 0.5, "d": 0.6}, 3))["decide"]
 
 
 def test_what_is_shown_beside_does_not_count():

@@ -37,6 +37,15 @@ def test_where_only_seeds_vary_it_is_welchs_t_test_over_seeds():
     assert found.high - found.low == pytest.approx(2 * reach, rel=0.05)
 
 
+def test_exchanged_systems_have_the_mirrored_interval():
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(0.1, 1, (3, 60)), rng.normal(0, 1, (2, 60))
+    one, other = compare(first, second, range(60)), compare(second, first, range(60))
+    assert (one.value, one.low, one.high) == (-other.value, -other.high, -other.low) and one.p == other.p
+    alone = compare(first[:, :1], second[:, :1], [0])
+    assert alone.mirrored().low is None and alone.mirrored().value == -alone.value
+
+
 def test_cases_of_one_person_are_no_independent_witnesses():
     rng = np.random.default_rng(0)
     person = np.repeat(rng.normal(0, 1, 60), 3)

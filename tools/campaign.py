@@ -4,6 +4,7 @@ A stopped campaign resumes when it is started again. Several processes share the
 
 python tools/campaign.py PEOPLE --preset small --images 10000 --precision bf16 --threads 1
 python tools/campaign.py PEOPLE --left
+python tools/campaign.py PEOPLE --part curves --points 10000 50000 200000 --device cuda --precision bf16
 """
 
 import argparse
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--preset", default="small", choices=("tiny", "small", "paper"))
     parser.add_argument("--images", type=int, default=10_000, help="training images per row")
     parser.add_argument("--part", choices=("rates", "seeds", "curves", "all"), default="all")
+    parser.add_argument("--points", nargs="+", type=int, help="of the curves: numbers of images, ascending")
     parser.add_argument("--tables", nargs="+", choices=tuple(PLANS), help="only these, in this order")
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"))
     parser.add_argument("--threads", type=int)
@@ -45,6 +47,8 @@ def main() -> None:
     campaign = Campaign(options)
     if words.tables:
         campaign = replace(campaign, plans=tuple(PLANS[number] for number in words.tables))
+    if words.points:
+        campaign = replace(campaign, points=tuple(words.points))
     if words.left:
         print(", ".join(f"{part}: {count}" for part, count in campaign.left().items()))
         return

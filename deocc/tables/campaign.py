@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from deocc.errors import DeoccError
 from deocc.evaluation.report import METRICS
 from deocc.io import read_json, write_json
 from deocc.tables.cases import fixed_cases
@@ -61,6 +62,12 @@ class Campaign:
     plans: tuple[TablePlan, ...] = (TABLE_2, TABLE_4, TABLE_3, TABLE_5, TABLE_6)
     curves: Sequence[tuple[str, tuple[str, ...]]] = tuple(CURVES.items())
     patience: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Checks the points: a run passes them in order."""
+        if min(self.points, default=1) < 1 or list(self.points) != sorted(set(self.points)):
+            shown = " ".join(map(str, self.points))
+            raise DeoccError(f"points of the curves: expected ascending numbers of images, got {shown}")
 
     @property
     def images(self) -> int:

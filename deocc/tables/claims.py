@@ -40,7 +40,7 @@ class ClaimCheck:
         key: name of the check; "claim" or "claim: among".
         claim: key in `deocc.paper.CLAIMS`; "" for our own question.
         comparisons: all that count must agree.
-        among: the compared systems, if a claim is tested twice.
+        among: the compared systems, where they are not simply the paper's.
         reason: why the claim cannot be tested here; "" if it can.
         needs: what an untestable claim would need.
         question: our own question, in words.
@@ -87,7 +87,7 @@ def _ablation(claim: str, row: str, against: str, worse: tuple[str, ...], *bette
     """A row of table 4 against another: metrics in which it is better or worse."""
     gains = [Comparison("4", row, against, f"{mask}_iou") for mask in better]
     losses = [Comparison("4", row, against, f"{mask}_iou", -1) for mask in worse]
-    return ClaimCheck(claim, claim, (*gains, *losses))
+    return ClaimCheck(claim, claim, (*gains, *losses), "with an ImageNet trunk")
 
 
 def _pixels(table: str, row: str, against: str, l1_counts: bool = False) -> tuple[Comparison, ...]:
@@ -132,7 +132,7 @@ CHECKS: tuple[ClaimCheck, ...] = (
     _ablation("parts_add_up", "all", "none", (), "modal", "invisible"),
     ClaimCheck(
         "parts_from_templates", "", (Comparison("4", "all", "parsing", "parsing_miou"),),
-        question="templates improve the predicted body parts, too",
+        among="with an ImageNet trunk", question="templates improve the predicted body parts, too",
     ),
     ClaimCheck(
         "stacking", "stacking", reason="no row has a single hourglass: the network always stacks two",

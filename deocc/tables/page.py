@@ -117,14 +117,15 @@ def facts(value: dict[str, Any]) -> str:
         return "No stored result yet: `--train` makes what is missing."
     cases = value["cases"]
     trained = [row for rows in value["given"].values() for row in rows if row["kind"] == "trained"]
-    seeds = max((row["seeds"] for row in trained), default=0)
+    counts = sorted({row["seeds"] for row in trained if row["seeds"]}) or [0]
+    seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + " seed" + "s" * (counts != [1])
     images = f"{value['images']:,} training images per system" if value["images"] else "no trained row yet"
     machine = f", on {' and '.join(value['devices'])}" if value["devices"] else ""
     if known := [PRECISIONS.get(name, name) for name in value["precisions"]]:
         machine += f", in {' and '.join(known)}"
     data = f" ({value['data']})" if value["data"] else ""
     return (
-        f"{images}{machine}; {seeds} seed{'s' if seeds != 1 else ''}; trained on {', '.join(value['people'])}"
+        f"{images}{machine}; {seeds}; trained on {', '.join(value['people'])}"
         f"{data}. {cases['count']} cases of {cases['people']} people. {value['comparisons']} comparisons."
     )
 

@@ -192,10 +192,17 @@ def _row_json(table: TableResult, row: TableRow, given: str) -> dict[str, Any]:
     reference = table.rows.get(key, [])
     if results and reference and row.key != key:
         found = difference(results, reference, given, plan.compared)
-        sides = [part for part in (results, reference) if part[0]["kind"] == "trained"]
         if found is not None:
-            value["difference"] = found.to_json() | {"against": key, "seeds": min(map(len, sides), default=0)}
+            seeds = _seeds_behind(results, reference)
+            value["difference"] = found.to_json() | {"against": key, "seeds": seeds}
     return value
+
+
+def _seeds_behind(*sides: list[Result]) -> int:
+    """Over how many seeds a difference is known: one, if a side is a single network; a control has none."""
+    if any(side[0]["kind"] == "shipped" for side in sides):
+        return 1
+    return min((len(side) for side in sides if side[0]["kind"] == "trained"), default=0)
 
 
 def _speed(result: Result) -> float:

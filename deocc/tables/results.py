@@ -29,7 +29,7 @@ WORDS = (
     "as wrong as a typical segmenter's of occluded people. *Natural* cases have occluders placed and lit as "
     "in photos. A *row* is a system with its settings. *FD-Lite0* is a Frechet distance like FID, of another "
     "network's features. *Holm's correction* keeps the chance of any wrong decision among many comparisons "
-    "below 5 %. All words: [glossary](CONTRIBUTING.md#glossary)."
+    "at about 5 %. All words: [glossary](CONTRIBUTING.md#glossary)."
 )
 SHIPPED = {
     "masks-modal": "Masks, given the true visible mask",

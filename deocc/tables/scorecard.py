@@ -12,6 +12,7 @@ from scipy.stats import beta, norm
 from deocc.evaluation.report import METRICS
 from deocc.io import read_json
 from deocc.paths import RESULTS
+from deocc.tables.campaign import CURVES
 from deocc.tables.claims import CHECKS, ClaimCheck, Comparison
 from deocc.tables.collection import Setup, TableResult, collect
 from deocc.tables.configuration import row_name
@@ -242,10 +243,9 @@ def _what_decides(
         return f"Its rows: `deocc table {numbers.split(' ')[0]} --train --people DIR`."
     if verdict in ("matched", "contradicted"):
         images = max(tables[part["table"]].setup.images for part in known)
-        return (
-            f"Decided at {images:,} images. Whether a longer budget changes it: `tools/campaign.py PEOPLE "
-            "--part curves`."
-        )
+        curves = all({part["row"], part["against"]} <= {*CURVES.get(part["table"], ())} for part in counting)
+        more = "`tools/campaign.py PEOPLE --part curves`" if curves else "the same rows with more `--images`"
+        return f"Decided at {images:,} images. Whether a longer budget changes it: {more}."
     if any(part["found"]["seeds"] < LEAST_SEEDS for part in known):
         return _needs_seeds(known, len(known) < len(counting))
     if len(known) < len(counting):
@@ -267,29 +267,30 @@ def _needs_seeds(known: Sequence[dict[str, Any]], incomplete: bool) -> str:
 def _needs_width(known: Sequence[dict[str, Any]], comparisons: int) -> str:
     """How much narrower an interval would have to be, for the strictest step of Holm's correction.
 
+    A claim is decided once all of its comparisons are, or a single one against it. So the narrowest of those
+    against it is named, and the widest if there are none.
+
     Args:
         known: comparisons with their differences.
         comparisons: number that the correction counts.
     """
     stricter = float(norm.isf(0.025 / max(comparisons, 1)) / norm.isf(0.025))
-    ratios = [
-        (
-            stricter
-            * (part["found"]["high"] - part["found"]["low"])
-            / 2
-            / max(abs(part["found"]["value"]), 1e-12),
-            _short(part),
-        )
-        for part in known
-        if not _is_decided(part) and part["found"]["low"] is not None
-    ]
-    widest, name = max(ratios, default=(0.0, ""))
-    if widest > 10:
-        return f"A longer budget: {name} differs so little in its interval that more seeds are little use."
-    if widest > 1:
-        times = f"{widest**2:.0f} times as many people and seeds"
-        return f"An interval {widest:.1f} times as narrow ({name}): {times}."
+    pending = [part for part in known if not _is_decided(part) and part["found"]["low"] is not None]
+    against = [part for part in pending if not part["agrees"]]
+    ratios = [(stricter * _half_width(part["found"]), _short(part)) for part in against or pending]
+    ratio, name = (min if against else max)(ratios, default=(0.0, ""))
+    where = f"{name}, against the claim" if against else name
+    if ratio > 10:
+        return f"A longer budget: {where} differs so little in its interval that more seeds are little use."
+    if ratio > 1:
+        times = f"{ratio**2:.1f} times as many people and seeds"
+        return f"An interval {ratio:.1f} times as narrow ({where}): {times}."
     return "A few more seeds: single intervals exclude 0, corrected for their number they do not."
+
+
+def _half_width(found: Mapping[str, Any]) -> float:
+    """Half the width of an interval, as a multiple of the difference."""
+    return float((found["high"] - found["low"]) / 2 / max(abs(found["value"]), 1e-12))
 
 
 def _short(part: dict[str, Any]) -> str:
