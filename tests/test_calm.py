@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from deocc.inference.calm import blurred, calm_unseen
+from deocc.inference.blurs import blurred
+from deocc.inference.calm import calm_unseen
 from deocc.inference.detail import add_detail
 from deocc.labels import LIP_CLASSES
 

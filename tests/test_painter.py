@@ -347,9 +347,13 @@ def test_the_command_line_writes_samples(deoccluder: Deoccluder, tmp_path: Path)
     pictures = [read_image(tmp_path / "out" / f"recovered_{k}.png") for k in (1, 2, 3)]
     assert np.array_equal(pictures[0], read_image(tmp_path / "out" / "recovered.png"))
     assert not np.array_equal(pictures[0], pictures[2])
+    for kept in ("recovered_4.png", "recovered_16.png"):  # the user's own
+        write_image(tmp_path / "out" / kept, case.image)
     fewer = [*words[:-1], "2", "--seed", "1", "--weights", str(weights), "--out", str(tmp_path / "out")]
     assert CliRunner().invoke(app, fewer).exit_code == 0
     assert not (tmp_path / "out" / "recovered_3.png").exists(), "of the earlier call"
+    for kept in ("recovered_4.png", "recovered_16.png"):
+        assert (tmp_path / "out" / kept).is_file()
     again = [read_image(tmp_path / "out" / f"recovered_{k}.png") for k in (1, 2)]
     assert np.array_equal(pictures[0], again[0]) and not np.array_equal(pictures[1], again[1])
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from deocc.cli.main import app
 from deocc.errors import DeoccError
+from deocc.inference.clicks import Click, spot
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.prepared import prepare
 from deocc.inference.prompts import box_fit, follow_prompts
@@ -59,7 +60,7 @@ def test_exact_masks_are_never_painted(small, case, seed) -> None:
 def test_exact_needs_a_mask_and_no_points(case) -> None:
     with pytest.raises(DeoccError, match="exact: no mask came"):
         make_view(case.image, box=case.box_xyxy, exact=True)
-    with pytest.raises(DeoccError, match="an exact mask stays as it is"):
+    with pytest.raises(DeoccError, match="an exact mask stays as it is, and takes only points outside"):
         make_view(case.image, case.modal_mask, exact=True, points=[(3, 3, True)])
 
 
@@ -141,6 +142,26 @@ def test_clicks_are_honoured_and_change_the_answer(small, case) -> None:
     assert (gone.recovered[~gone.invisible_mask] == case.image[~gone.invisible_mask]).all()
 
 
+def test_a_no_beside_an_exact_mask_takes_invented_body_and_no_given_pixel(small, case) -> None:
+    mask = case.modal_mask
+    before = small.deocclude(case.image, mask, exact=True, paint=False)
+    rows, columns = np.nonzero(before.invisible_mask)
+    x, y = int(columns[len(rows) // 2]), int(rows[len(rows) // 2])
+    answer = small.deocclude(case.image, mask, exact=True, points=[(x, y, False)])
+    assert (answer.modal_mask == mask).all() and not answer.amodal_mask[y, x]
+    assert (answer.recovered[mask] == case.image[mask]).all()
+    assert answer.invisible_mask.sum() < before.invisible_mask.sum()
+
+
+def test_a_click_that_confirms_changes_nothing(small, case) -> None:
+    before = small.deocclude(case.image, case.initial_mask, paint=False)
+    rows, columns = np.nonzero(before.modal_mask & case.initial_mask)
+    x, y = int(columns[len(rows) // 2]), int(rows[len(rows) // 2])
+    after = small.deocclude(case.image, case.initial_mask, points=[(x, y, True)], paint=False)
+    spot_size = spot(Click(x, y, True), before.frame, before.modal_mask.shape).sum()
+    assert (after.modal_mask != before.modal_mask).sum() <= spot_size
+
+
 def test_a_window_gives_the_whole_photos_answer(small, case) -> None:
     pad = 400
     image = np.pad(case.image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
@@ -201,6 +222,8 @@ def test_arguments_are_checked_without_pytorch(tmp_path: Path, case) -> None:
         [photo, "--out", out],
         ["absent.jpg", "--box", "1", "2", "3", "4", "--out", out],
         [photo, "--box", "0", "0", "50", "50", "--weights", "absent", "--out", out],
+        [photo, "--box", "0", "0", "50", "50", "--device", "gpu", "--out", out],
+        [photo, "--box", "0", "0", "50", "50", "--texture", "0.3", "--exemplar", "--out", out],
     ):
         done = subprocess.run(
             [sys.executable, "-c", code, "deocclude", *wrong], capture_output=True, text=True, check=True

@@ -9,12 +9,15 @@ from deocc.errors import DeoccError
 from deocc.inference.clicks import Click, Verdict, amended, check_points, honoured, spot
 from deocc.inference.painting import PaintingTask
 from deocc.inference.photo import paste_parsing
+from deocc.inference.prompts import follow_prompts
 from deocc.inference.samples import _varied
 from deocc.inference.user_mask import (
+    CAREFUL,
     MOST_GIVEN_UP,
     SURE,
     TRUST,
     follow_exactly,
+    hold_borders,
     hold_on,
     share_given_up,
     trust_in,
@@ -107,6 +110,83 @@ def test_hidden_parts_beyond_an_exact_mask_stay() -> None:
     amodal[50:250, 140:200] = True
     _, whole = follow_exactly(modal, modal, amodal, 300)
     assert (whole == amodal).all()
+
+
+def test_no_gap_parts_a_tightly_drawn_exact_mask_from_what_is_hidden() -> None:
+    drawn, visible, whole = (np.zeros((300, 300), bool) for _ in range(3))
+    drawn[50:150, 100:160] = True
+    visible[48:154, 98:162] = True  # stage 1 sees a little more on all sides
+    whole[48:250, 98:162] = True
+    found, answer = follow_exactly(drawn, visible, whole, 300)
+    assert (found == drawn).all() and answer[150:250, 100:160].all()
+    assert not answer[60:130, 90:100].any() and not answer[:50].any(), "elsewhere the rim is left out"
+
+
+def test_borders_take_little_of_a_carefully_drawn_mask() -> None:
+    given_mask, whole = np.zeros((100, 100), bool), np.zeros((100, 100), bool)
+    given_mask[:50] = whole[:90] = True
+    finer = given_mask.copy()
+    finer[40:50] = False  # a fifth of the mask, along the hidden part
+    held = hold_borders(given_mask, given_mask, finer, whole)
+    lost = given_mask & ~held
+    assert 0 < share_given_up(given_mask, held) <= CAREFUL and lost.any(1)[48:50].all()
+    assert not lost[:47].any(), "those at the hidden part go first"
+    rough = given_mask.copy()
+    rough[45:50] = False  # stage 1 itself gave up a tenth: no careful drawing
+    assert hold_borders(given_mask, rough, finer, whole) is finer
+    finer[40:49] = True  # a fiftieth
+    assert hold_borders(given_mask, given_mask, finer, whole) is finer
+
+
+def test_a_no_takes_the_invented_part_away_and_what_it_parts() -> None:
+    frame, visible = Frame(0, 0, 200), np.zeros((200, 200), bool)
+    visible[20:80, 60:120] = True
+    whole = visible.copy()
+    whole[80:110, 60:120] = True  # a slab of invented body
+    whole[110:130, 88:92] = True  # which ends in a strip
+
+    def after(*places: tuple[int, int]) -> np.ndarray:
+        verdicts = [Verdict(Click(x, y, False), True) for x, y in places]
+        modal, amodal = honoured(visible, whole, verdicts, frame)
+        assert not (modal & ~amodal).any() and not (amodal & ~whole).any()
+        return amodal & ~modal
+
+    slab, left = 30 * 60, after((90, 95))
+    assert not left[110:130].any(), "the strip hung on the slab"
+    assert np.count_nonzero(left) < 0.7 * slab and not left[84:106, 84:96].any()
+    assert np.count_nonzero(after((90, 95), (67, 95), (112, 95))) < 0.5 * slab
+    few = np.count_nonzero(whole & ~visible & ~after((62, 86)))
+    assert 0 < few <= spot(Click(62, 86, False), frame, visible.shape).sum(), "at the rim: a spot, no more"
+
+
+def test_a_no_without_a_visible_person_leaves_the_rest() -> None:
+    frame, nobody, whole = Frame(0, 0, 200), np.zeros((200, 200), bool), np.zeros((200, 200), bool)
+    whole[50:150, 50:150] = True
+    _, amodal = honoured(nobody, whole, [Verdict(Click(100, 100, False), True)], frame)
+    assert not amodal[100, 100] and np.count_nonzero(amodal) > 0.7 * np.count_nonzero(whole), "at most REACH"
+
+
+def test_an_earlier_click_decides_what_a_later_one_means() -> None:
+    image, mask = np.zeros((80, 80, 3), np.uint8), np.zeros((80, 80), bool)
+    mask[10:60, 20:60] = True
+    view = make_view(image, mask, points=[(40, 30, False), (40, 30, False), (40, 30, True)])
+
+    def ask(asked):  # insists that all of it is visible
+        odds = np.full((32, 32), 9.0, np.float32)
+        return odds, odds
+
+    verdicts = follow_prompts(view, ask).verdicts
+    assert [v.nothing_there for v in verdicts] == [False, True, False]
+
+
+def test_an_exact_mask_takes_only_noes_beside_it() -> None:
+    image, mask = np.zeros((80, 80, 3), np.uint8), np.zeros((80, 80), bool)
+    mask[10:40, 20:60] = True
+    for point in [(30, 20, False), (30, 60, True)]:
+        with pytest.raises(DeoccError, match="takes only points outside it that are not the person"):
+            make_view(image, mask, exact=True, points=[point])
+    view = follow_prompts(make_view(image, mask, exact=True, points=[(30, 60, False)]), None)
+    assert view.verdicts == (Verdict(Click(30, 60, False), True),) and view.initial_mask is mask
 
 
 def test_points_are_checked() -> None:

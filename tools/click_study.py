@@ -1,9 +1,12 @@
 """Measures how the masks follow clicks that correct an answer to a box: data/results/clicks.json.
 
 People: the tenth of the train split that is held out for tuning. A simulated user clicks in the middle of the
-largest wrong region of the visible mask, looks at the new answer, and clicks again.
+largest wrong region of the visible mask, looks at the new answer, and clicks again. With --invented the start
+is a rough mask, and every click says "no" in the middle of the largest hidden region where nobody is; people
+without such a region do not count.
 
     python tools/click_study.py PEOPLE --half 2
+    python tools/click_study.py PEOPLE --half 2 --invented --json data/results/clicks-invented.json
 """
 
 import sys
@@ -11,6 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import cv2
 import numpy as np
 import torch
@@ -27,27 +33,39 @@ from deocc.tables.cases import fixed_cases
 
 CLICKS = 3
 DRAWS = 2000  # of the bootstrap over people
+LEAST = 0.01  # invented region that is worth a click, in areas of the person
 
 
 def next_click(found: np.ndarray, true: np.ndarray) -> tuple[int, int, bool]:
     """The pixel farthest from the border of the wrong regions, and whether it is the person."""
-    inside = [cv2.distanceTransform(np.pad(wrong, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-              for wrong in (true & ~found, found & ~true)]  # fmt: skip
+    inside = [depth(wrong) for wrong in (true & ~found, found & ~true)]
     is_person = bool(inside[0].max() >= inside[1].max())
-    y, x = np.unravel_index(int(inside[0 if is_person else 1].argmax()), true.shape)
-    return int(x), int(y), is_person
+    return (*deepest(inside[0 if is_person else 1]), is_person)
 
 
-def follow(deoccluder: Deoccluder, case: OcclusionCase) -> list[dict[str, float]]:
-    """IoU of the masks after 0, 1, ... clicks."""
+def depth(region: np.ndarray) -> np.ndarray:
+    """Distance of each pixel of a region (H x W bool) from its border, pixels."""
+    return cv2.distanceTransform(np.pad(region, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+
+
+def deepest(distance: np.ndarray) -> tuple[int, int]:
+    """Column and row of the largest value."""
+    y, x = np.unravel_index(int(distance.argmax()), distance.shape)
+    return int(x), int(y)
+
+
+def follow(deoccluder: Deoccluder, case: OcclusionCase, invented: bool) -> list[dict[str, float]]:
+    """IoU of the masks after 0, 1, ... clicks; empty where nothing worth a click was invented."""
     visible, whole = case.modal_mask, case.amodal_mask
     assert visible is not None and whole is not None
     points: list[tuple[int, int, bool]] = []
-    rows = []
+    rows: list[dict[str, float]] = []
+    start = {"mask": case.initial_mask} if invented else {"box": case.box_xyxy, "segmenter": "stage1"}
     for _ in range(CLICKS + 1):
-        answer = deoccluder.deocclude(
-            case.image, box=case.box_xyxy, points=points, segmenter="stage1", paint=False
-        )
+        answer = deoccluder.deocclude(case.image, **start, points=points, paint=False)
+        wrong = answer.invisible_mask & ~whole
+        if invented and not rows and wrong.sum() < LEAST * whole.sum():
+            return []
         rows.append(
             {
                 "amodal_iou": float(mask_iou(answer.amodal_mask, whole)),
@@ -55,7 +73,10 @@ def follow(deoccluder: Deoccluder, case: OcclusionCase) -> list[dict[str, float]
                 "invisible_iou": float(mask_iou(answer.invisible_mask, whole & ~visible)),
             }
         )
-        points.append(next_click(answer.modal_mask, visible))
+        if not invented:
+            points.append(next_click(answer.modal_mask, visible))
+        elif wrong.any():
+            points.append((*deepest(depth(wrong)), False))
     return rows
 
 
@@ -79,6 +100,7 @@ def main(
     half: Annotated[int, typer.Option(min=1, max=2)] = 2,
     weights: str = "small",
     limit: Annotated[int | None, typer.Option(help="At most this many cases.")] = None,
+    invented: Annotated[bool, typer.Option(help="Clicks take invented hidden parts away.")] = False,
     out: Annotated[Path, typer.Option("--json")] = RESULTS / "clicks.json",
 ) -> None:
     """Scores answers after clicks."""
@@ -88,7 +110,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         cases = fixed_cases(people, Path(folder, "cases"), True, 1)
         chosen = [cases[i] for i in range(half - 1, len(cases), 2)][:limit]
-        found = summary([follow(deoccluder, case) for case in tqdm(chosen)])
+        found = summary([rows for case in tqdm(chosen) if (rows := follow(deoccluder, case, invented))])
     print(found)
     write_json(out, {"command": command, "weights": deoccluder.identity, "clicks": CLICKS, **found})
 

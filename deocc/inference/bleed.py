@@ -7,7 +7,7 @@ show in the recovered picture as a thin line where the occluder stood, and lead 
 import cv2
 import numpy as np
 
-from deocc.inference.calm import local_mean
+from deocc.inference.blurs import local_mean
 from deocc.masks import around, as_bytes, distance_from
 
 REACH = 0.011  # farthest from the hidden part that a pixel is moved to it, as a share of the frame's side

@@ -11,6 +11,7 @@ import numpy as np
 
 from deocc.inference.bleed import without_bleed, without_soft_edge
 from deocc.inference.doubt import settle
+from deocc.inference.user_mask import hold_borders
 from deocc.masks import Frame, around, as_bytes
 from deocc.metrics import mask_iou
 
@@ -43,7 +44,7 @@ def finish_masks(
             decide doubtful pixels (`deocc.inference.doubt`).
         contact: the visible mask ends before what hides the person (`without_contact`, `without_bleed`,
             `without_soft_edge`). Where stage 1 agrees with M_i, only the soft edge is given up, and from
-            `EXACT` on nothing.
+            `EXACT` on nothing. Of a carefully drawn M_i, little is given up in all (`hold_borders`).
 
     Returns:
         Visible and whole mask, H x W bool; the whole one contains the visible one.
@@ -62,12 +63,16 @@ def finish_masks(
     else:
         better = snap_to_image(image, visible, frame)
         visible_mask, whole_mask = _with_visible(*masks, better, REACH * frame.side)
-        if contact:
-            visible_mask = without_contact(visible_mask, whole_mask, CONTACT * frame.side)
-            visible_mask = without_bleed(image, visible_mask, whole_mask, frame.side)
-    if contact:
-        visible_mask = without_soft_edge(image, visible_mask, whole_mask, frame.side)
-    return visible_mask, whole_mask
+    if not contact:
+        return visible_mask, whole_mask
+    finer = visible_mask
+    if agreement < TRUSTED:
+        finer = without_contact(finer, whole_mask, CONTACT * frame.side)
+        finer = without_bleed(image, finer, whole_mask, frame.side)
+    finer = without_soft_edge(image, finer, whole_mask, frame.side)
+    if not own:
+        finer = hold_borders(initial_mask, visible_mask, finer, whole_mask)
+    return finer, whole_mask
 
 
 def without_contact(modal_mask: np.ndarray, amodal_mask: np.ndarray, width: float) -> np.ndarray:

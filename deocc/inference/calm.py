@@ -1,70 +1,15 @@
-"""Blurs of some pixels alone, and calmer paintings of body parts of which next to nothing shows."""
+"""Calms the paintings of body parts of which next to nothing shows."""
 
-from typing import Any
-
-import cv2
 import numpy as np
 
+from deocc.inference.blurs import blurred
 from deocc.labels import IGNORE, LIP_CLASSES, merge_sides
 from deocc.masks import around, mask_box
 
-WIDE = 10.0  # standard deviation of wide blurs on their coarser grid, pixels; up to twice this none is wide
 KEPT = 0.5  # share of the painted detail that stays in a part that shows nowhere
 BLUR = 0.05  # standard deviation of the blur that tells detail from colour, in heights of the person
 SHOWN = 0.1  # visible pixels of a part, as a share of its hidden ones, from which its painting stays
 DRAWN = frozenset(LIP_CLASSES.index(name) for name in ("hair", "face", "sunglasses"))  # not calmed
-
-
-def blurred(picture: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
-    """A Gaussian blur of known pixels alone. Wide ones are made on a coarser grid.
-
-    Args:
-        picture: H x W x C float32.
-        known: H x W bool.
-        sigma: standard deviation, pixels.
-
-    Returns:
-        H x W x C float32; 0 outside the box of the known pixels.
-    """
-    out = np.zeros(picture.shape, np.float32)
-    if not known.any():
-        return out
-    window = around(known)
-    mask = known[window]
-    sums: Any = picture[window] * mask[..., None]
-    counts: Any = mask.astype(np.float32)
-    height, width = mask.shape
-    coarser = sigma / WIDE if sigma > 2 * WIDE else 1.0
-    if coarser > 1:
-        size = max(1, round(width / coarser)), max(1, round(height / coarser))
-        sums, counts = (cv2.resize(maps, size, interpolation=cv2.INTER_AREA) for maps in (sums, counts))
-    sums, counts = (
-        cv2.GaussianBlur(maps, (0, 0), max(sigma / coarser, 0.5), borderType=cv2.BORDER_CONSTANT)
-        for maps in (sums, counts)
-    )
-    mean = sums.reshape(*counts.shape, -1) / np.maximum(counts, 1e-8)[..., None]
-    if coarser > 1:
-        mean = cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
-    out[window] = mean
-    return out
-
-
-def local_mean(values: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Means of known pixels in Gaussian windows, also where nothing is known; `blurred` is for known ones.
-
-    Args:
-        values: H x W x C float32.
-        known: H x W bool.
-        sigma: standard deviation of the windows, pixels.
-
-    Returns:
-        H x W x C float32, near 0 where the window holds next to nothing, and the share of the window that is
-        known, H x W float32.
-    """
-    weight = known.astype(np.float32)
-    share = cv2.GaussianBlur(weight, (0, 0), sigma)
-    sums = cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma)
-    return sums / np.maximum(share, 1e-4)[..., None], share
 
 
 def calm_unseen(

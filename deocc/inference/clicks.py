@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.masks import Frame
+from deocc.masks import Frame, as_bytes
 
 SPOT = 0.02  # radius of the spot that a click decides, in sides of the frame
-REACH = 0.12  # radius within which a click's colour is followed to M_i, in sides of the frame
+REACH = 0.12  # radius within which a click is followed beyond its spot, in sides of the frame
 ALIKE = 10  # largest step between neighbouring pixels of one surface, 8-bit Lab
 GRID = 192  # side on which surfaces are followed, pixels
 
@@ -109,5 +109,46 @@ def honoured(
             continue
         modal &= ~here
         if nothing_there:
-            amodal &= ~here
+            amodal = without_invented(modal, amodal & ~here, click, frame)
     return modal, amodal | modal
+
+
+def decided(verdicts: Sequence[Verdict], click: Click, frame: Frame) -> tuple[bool, bool] | None:
+    """Whether earlier verdicts made a click's pixel visible, and part of the whole person; None: none did."""
+    for (x, y, is_person), nothing_there in reversed(verdicts):
+        if np.hypot(x - click.x, y - click.y) <= max(1.0, SPOT * frame.side):
+            return is_person, is_person or not nothing_there
+    return None
+
+
+def without_invented(
+    modal_mask: np.ndarray, amodal_mask: np.ndarray, click: Click, frame: Frame
+) -> np.ndarray:
+    """The whole mask without the hidden part around a click that says that nobody is there.
+
+    A disc goes that reaches to the nearest border of the hidden part, with the visible person or with the
+    rest of the photo: at least the click's spot, at most `REACH`. A click in the middle of a thick part takes
+    most of it, one at its rim little. What the disc parts from the person goes, too.
+
+    Args:
+        modal_mask, amodal_mask: H x W bool; amodal contains modal.
+        click: in the hidden part, or where it was.
+        frame: the window that the networks see.
+
+    Returns:
+        H x W bool.
+    """
+    rows, columns = np.ogrid[: modal_mask.shape[0], : modal_mask.shape[1]]
+    away = np.square(columns - int(click.x)) + np.square(rows - int(click.y))
+    border = modal_mask | ~amodal_mask
+    border[spot(click, frame, border.shape)] = False
+    nearest = float(np.sqrt(away[border].min())) if border.any() else np.inf
+    radius = np.clip(nearest, SPOT * frame.side, REACH * frame.side)
+    disc = away <= radius**2
+    kept = amodal_mask & ~(disc & ~modal_mask)
+    if not modal_mask.any():
+        return kept
+    _, pieces = cv2.connectedComponents(as_bytes(kept), connectivity=8)
+    beside = cv2.dilate(as_bytes(amodal_mask & ~kept), np.ones((3, 3), np.uint8)) > 0
+    parted = np.setdiff1d(pieces[beside & kept], pieces[modal_mask])
+    return kept & ~np.isin(pieces, parted) if len(parted) else kept

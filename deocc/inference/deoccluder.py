@@ -163,7 +163,8 @@ class Deoccluder:
             exact: the mask is the visible person, bit for bit. Hidden parts lie outside it; none of its
                 pixels is painted.
             points: clicks (x, y, is_person) in photo pixels, in order. The answer around a click follows it.
-                A "no" to a hidden part means that the person is not there at all.
+                A "no" to a hidden part means that the person is not there at all: as much of it goes as
+                `deocc.inference.clicks.without_invented` says. An exact mask takes only such clicks.
             paint: False leaves stage 2 out; `recovered` is the photo itself then.
             samples: number of different completions (`deocc.inference.samples`); more than 1 needs weights
                 that can.
@@ -175,7 +176,8 @@ class Deoccluder:
 
         Raises:
             DeoccError: neither mask nor box; an empty mask or one of another size; a box or a point outside
-                the photo; `exact` without a mask or with points; more samples than the weights can paint.
+                the photo; `exact` without a mask, or with other points; more samples than the weights can
+                paint.
         """
         view = make_view(image, mask, box, segmenter, exact, points)
         return self.deocclude_views([view], paint, samples, seed)[0]
@@ -233,7 +235,7 @@ class Deoccluder:
         refined = _held_on(first, views, initial).modal[:, 0].cpu().numpy()
         given = initial[:, 0].cpu().numpy() > 0
         shares = [share_of_second(*both) for both in zip(given, refined > 0, strict=True)]
-        chosen = [i for i, view in enumerate(views) if shares[i] and not (view.exact or view.verdicts)]
+        chosen = [i for i, view in enumerate(views) if shares[i] and not (view.exact or view.amended)]
         if not chosen:
             return first
         seconds = []

@@ -15,7 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from deocc.inference.calm import blurred, calm
+from deocc.inference.blurs import blurred
+from deocc.inference.calm import calm
 from deocc.inference.patches import Search, renew, sweep, vote
 from deocc.inference.texture import dominant_shifts
 from deocc.labels import IGNORE, LIP_CLASSES

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deocc.inference.calm import local_mean
+from deocc.inference.blurs import local_mean
 from deocc.inference.photo import paste_pixels
 from deocc.inference.user_mask import without_strays
 from deocc.labels import parsing_onehot

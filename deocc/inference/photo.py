@@ -2,6 +2,7 @@
 
 import logging
 
+import cv2
 import numpy as np
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from deocc.inference.symmetry import as_the_other_side
 from deocc.inference.user_mask import MUCH, follow_exactly, share_given_up
 from deocc.inference.views import View
 from deocc.labels import NUM_CLASSES
-from deocc.masks import Frame, mask_box, nearest_labels
+from deocc.masks import Frame, as_bytes, mask_box, nearest_labels
 
 log = logging.getLogger("deocc")
 
@@ -39,7 +40,7 @@ def masks_on_photo(view: View, masks: Completion) -> tuple[np.ndarray, np.ndarra
         modal, amodal = follow_exactly(view.initial_mask, modal, amodal, view.frame.side)
     if view.verdicts:
         modal, amodal = honoured(modal, amodal, view.verdicts, view.frame)
-    return modal, amodal
+    return (view.initial_mask.copy(), amodal | view.initial_mask) if view.exact else (modal, amodal)
 
 
 def to_photo(
@@ -127,12 +128,17 @@ def paste_parsing(logits: np.ndarray, frame: Frame, amodal_mask: np.ndarray) -> 
 
 
 def paste_pixels(
-    image: np.ndarray, recovered: np.ndarray, filled: np.ndarray, frame: Frame, invisible_mask: np.ndarray
+    image: np.ndarray,
+    recovered: np.ndarray,
+    filled: np.ndarray,
+    frame: Frame,
+    invisible_mask: np.ndarray,
+    modal_mask: np.ndarray | None = None,
 ) -> np.ndarray:
     """Pastes the network's picture into the invisible pixels of a photo; all other pixels stay.
 
     Only pixels that the network filled are interpolated, so that the occluder beside the hole does not bleed
-    in.
+    in. Invisible pixels outside the frame get the colour of the nearest painted one.
 
     Args:
         image: H x W x 3 uint8.
@@ -140,6 +146,8 @@ def paste_pixels(
         filled: S x S float32 {0, 1}, the hole that the network filled.
         frame: where both lie.
         invisible_mask: H x W bool.
+        modal_mask: H x W bool; its mean colour is taken if no invisible pixel lies in the frame. None: the
+            mean colour of `recovered`.
     """
     out = image.copy()
     if not invisible_mask.any():
@@ -153,4 +161,21 @@ def paste_pixels(
     if far.any():
         colours[far] = local.paste(recovered, hidden.shape)[hidden][far]
     out[window][hidden] = np.rint(colours.clip(0, 1) * 255).astype(np.uint8)
+    painted = np.zeros_like(hidden)
+    painted[local.inside(hidden.shape)] = hidden[local.inside(hidden.shape)]
+    if not painted.any():
+        seen = modal_mask is not None and modal_mask.any()
+        out[window][hidden] = np.rint(image[modal_mask].mean(0) if seen else recovered.mean((0, 1)) * 255)
+    elif (hidden & ~painted).any():
+        _continue(out[window], painted, hidden & ~painted)
     return out
+
+
+def _continue(picture: np.ndarray, painted: np.ndarray, others: np.ndarray) -> None:
+    """Gives pixels the colour of the nearest painted one; writes to `picture` (H x W x 3 uint8)."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        as_bytes(~painted), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros((int(nearest.max()) + 1, 3), np.uint8)
+    table[nearest[painted]] = picture[painted]
+    picture[others] = table[nearest[others]]

@@ -12,7 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from deocc.inference.clicks import Click, Verdict, amended
+from deocc.inference.clicks import Click, Verdict, amended, decided
 from deocc.inference.user_mask import TRUST, hold_on
 from deocc.inference.views import View
 from deocc.masks import mask_box
@@ -95,15 +95,20 @@ def guesses_of_box(image: np.ndarray, box_mask: np.ndarray) -> list[np.ndarray]:
 
 def _follow(view: View, click: Click, ask: Ask) -> View:
     """Changes M_i where the present answer contradicts a click; stores a "no" to hidden parts."""
-    modal, amodal = ask(view)
-    shown = hold_on(modal, view.frame.crop_mask(view.initial_mask, len(modal)))
-    visible, whole = (_at(odds, view, click) > 0 for odds in (shown, amodal))
+    if view.exact:  # outside the visible person
+        return replace(view, verdicts=(*view.verdicts, Verdict(click, nothing_there=True)))
+    seen = decided(view.verdicts, click, view.frame)
+    if seen is None:
+        modal, amodal = ask(view)
+        shown = hold_on(modal, view.frame.crop_mask(view.initial_mask, len(modal)))
+        seen = _at(shown, view, click) > 0, _at(amodal, view, click) > 0
+    visible, whole = seen
     verdict = Verdict(click, not click.is_person and whole and not visible)
     view = replace(view, verdicts=(*view.verdicts, verdict))
     if visible == click.is_person:
         return view
     mask = amended(view.initial_mask, view.image, view.frame, click)
-    return replace(view, initial_mask=mask) if mask.any() else view
+    return replace(view, initial_mask=mask, amended=True) if mask.any() else view
 
 
 def _at(odds: np.ndarray, view: View, click: Click) -> float:

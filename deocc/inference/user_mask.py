@@ -7,7 +7,7 @@ not parts that are merely doubtful. An exact mask is the visible person, bit for
 import cv2
 import numpy as np
 
-from deocc.masks import as_bytes, mask_box
+from deocc.masks import as_bytes, distance_from, mask_box
 
 FAR = 0.5  # gap between the boxes of a piece and of the largest piece, in longer sides of the latter
 STRAY = 0.02  # share of the largest piece's area below which a far piece is stray
@@ -16,6 +16,7 @@ GOOD = 0.6, 0.75  # IoU of M_i and the refined visible mask: a poor M_i, and fro
 MOST_GIVEN_UP = 0.5  # share of M_i that may be given up where stage 1 is not sure
 SURE = 2.2  # log-odds of 9 to 1
 MUCH = 0.25  # share of M_i that is worth a note when it was given up
+CAREFUL = 0.045  # share of M_i; where stage 1 takes less of it for hidden, finer borders take no more in all
 FRINGE = 0.02  # width of the rim of an exact mask that is not painted, in sides of the frame
 
 
@@ -73,6 +74,34 @@ def trust_in(initial_mask: np.ndarray, refined: np.ndarray) -> float:
     return float(np.interp(agreement, GOOD, TRUST))
 
 
+def hold_borders(
+    initial_mask: np.ndarray, modal_mask: np.ndarray, finer: np.ndarray, amodal_mask: np.ndarray
+) -> np.ndarray:
+    """A finer visible mask that drops no more than `CAREFUL` of a carefully drawn M_i.
+
+    M_i was drawn with care if stage 1 takes less of it for hidden. Of the pixels that the finer mask drops,
+    those at the hidden part go first.
+
+    Args:
+        initial_mask: M_i.
+        modal_mask: the visible mask, as stage 1 answered.
+        finer: the same without pixels that look like what hides the person.
+        amodal_mask: the whole mask. All are H x W bool.
+
+    Returns:
+        H x W bool, between `finer` and `modal_mask`.
+    """
+    hidden = amodal_mask & ~modal_mask
+    room = int(CAREFUL * initial_mask.sum()) - int((initial_mask & hidden).sum())
+    dropped = initial_mask & modal_mask & ~finer
+    if room < 0 or int(dropped.sum()) <= room:
+        return finer
+    away = distance_from(hidden)[dropped]
+    kept = finer.copy()
+    kept[dropped] = np.argsort(np.argsort(away, kind="stable"), kind="stable") >= room
+    return kept
+
+
 def follow_exactly(
     mask: np.ndarray, modal_mask: np.ndarray, amodal_mask: np.ndarray, side: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +109,7 @@ def follow_exactly(
 
     Pixels that stage 1 takes for visible just outside the exact mask are border errors, not hidden parts, so
     a rim of `FRINGE` is left out. Farther out, they belong to the occluder, and the whole person may
-    continue.
+    continue; there the rim stays, so that no gap parts the person.
 
     Args:
         mask: H x W bool, the exact visible mask.
@@ -96,8 +125,10 @@ def follow_exactly(
     if beyond.any():
         x0, y0, x1, y1 = mask_box(beyond | mask)
         window = np.s_[y0:y1, x0:x1]
-        near = cv2.dilate(as_bytes(mask[window]), np.ones((width, width), np.uint8)) > 0
-        rim[window] = near & modal_mask[window]
+        reach = np.ones((width, width), np.uint8)
+        rim[window] = (cv2.dilate(as_bytes(mask[window]), reach) > 0) & modal_mask[window]
+        hidden = beyond[window] & ~rim[window]
+        rim[window] &= cv2.dilate(as_bytes(hidden), reach) == 0
     return mask.copy(), mask | (beyond & ~rim)
 
 

@@ -31,6 +31,7 @@ class View:
         own: M_i is that mask.
         points: clicks that have not been applied yet.
         verdicts: decisions of applied clicks.
+        amended: a click changed M_i.
     """
 
     image: np.ndarray
@@ -42,6 +43,7 @@ class View:
     own: bool = False
     points: tuple[Click, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    amended: bool = False
 
     def noting(self, *notes: str) -> "View":
         """The view with more notes."""
@@ -131,11 +133,11 @@ def make_view(
         raise DeoccError("neither mask nor box came; give one of them to say which person is meant")
     if exact and mask is None:
         raise DeoccError("exact: no mask came; give the visible person's mask, or leave exact out")
-    if exact and len(points):
-        raise DeoccError("points: an exact mask stays as it is; leave the points or exact out")
     if mask is not None:
         check_mask(mask, image)
     clicks = check_points(points, image)
+    if exact and mask is not None:
+        _check_beside(clicks, mask)
     if mask is None:
         assert box is not None
         cut, notes = check_box(box, image)
@@ -146,6 +148,16 @@ def make_view(
     for click in clicks:
         _check_in_frame(click, view.frame)
     return replace(view, points=clicks, notes=(*notes, *view.notes))
+
+
+def _check_beside(clicks: Sequence[Click], mask: np.ndarray) -> None:
+    """Raises DeoccError unless all clicks say of places outside an exact mask that nobody is there."""
+    for click in clicks:
+        if click.is_person or mask[int(click.y), int(click.x)]:
+            raise DeoccError(
+                f"point {click.x:g} {click.y:g}: an exact mask stays as it is, and takes only points outside "
+                "it that are not the person; change the mask, or leave exact out"
+            )
 
 
 def _check_in_frame(click: Click, frame: Frame) -> None:
