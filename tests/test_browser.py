@@ -527,10 +527,14 @@ def test_the_app_is_a_page_of_its_own(lab, tmp_path):
     port = browser.free_port()
     with open(tmp_path / "voila.log", "wb") as log:
         server = subprocess.Popen(
-            app.app_command(port, browser=False), stdout=log, stderr=log, env=lab.environment
-        )
+            app.app_command(port, browser=False), stdout=log, stderr=log,
+            env=app.app_environment(lab.environment),
+        )  # fmt: skip
         try:
             page = lab.visit(f"http://{app.ADDRESS}:{port}/")
+            sheets = page.locator("link[rel=stylesheet][href^='http']")
+            assert not [s.get_attribute("href") for s in sheets.all()], "the page asks no other server"
+            assert not app.is_free(port)
             studio = Photo(page, page.locator("body"))
             assert "NASA" in studio.cell.inner_text() and not page.locator(".jp-InputArea-editor").count()
             studio.box_brush_and_answer()

@@ -16,8 +16,9 @@ from deocc.widgets import PhotoStudio
 from deocc.widgets.canvas import Stroke
 from deocc.widgets.files import FileBox, photo_of_bytes
 from deocc.widgets.first_photo import first_photo
+from deocc.widgets.messages import of_question
 from deocc.widgets.photo import OWN, SIDE, TOOLS
-from deocc.widgets.session import KEPT, PhotoSession, Question, words_of
+from deocc.widgets.session import KEPT, PhotoSession, Question
 
 HEIGHT, WIDTH = 60, 80
 BOX = {"x0": 20, "y0": 10, "x1": 50, "y1": 55}
@@ -72,10 +73,10 @@ class TestQuestion:
 
     def test_notes_are_said_while_they_hold(self, studio, monkeypatch):
         nobody = replace(Question(*np.zeros((2, HEIGHT, WIDTH), bool)), notes=("stage 1 found nobody",))
-        assert words_of(nobody).startswith("Stage 1 found nobody. Draw a box")
+        assert of_question(nobody).startswith("Stage 1 found nobody. Draw a box")
         rough = replace(nobody, mask=np.ones((HEIGHT, WIDTH), bool), notes=("much was given up",))
-        assert "Much was given up." in words_of(rough)
-        assert "Much was given up." not in words_of(replace(rough, exact=True))
+        assert "Much was given up." in of_question(rough)
+        assert "Much was given up." not in of_question(replace(rough, exact=True))
         studio.session.question = rough
         studio.act("stroke", **line((25, 20), (60, 20)))
         assert not studio.session.question.notes
@@ -119,6 +120,20 @@ class TestQuestion:
         studio.act("point", x=36, y=30, is_person=True)
         now = studio.session.question
         assert now.start is brushed and len(now.points) == 1 and not now.exact and not studio.exact.value
+
+    def test_a_no_beside_the_brushed_mask_leaves_it_exact(self, studio):
+        studio.act("stroke", **line((30, 10), (30, 50), width=16))
+        brushed = studio.session.question.mask
+        studio.act("point", x=60, y=30, is_person=False)
+        now = studio.session.question
+        assert now.exact and studio.exact.value and len(now.points) == 1
+        np.testing.assert_array_equal(now.mask, brushed)
+        assert not now.hidden[30, 60]
+        answer = studio.session.deocclude()
+        np.testing.assert_array_equal(answer.modal_mask, brushed)
+        assert not answer.amodal_mask[30, 60]
+        studio.act("point", x=60, y=30, is_person=True)
+        assert not studio.session.question.exact, "a yes there mends the mask"
 
     def test_clicks_on_a_rough_mask_add_up(self, studio):
         mask = np.zeros((HEIGHT, WIDTH), bool)
@@ -269,7 +284,11 @@ class TestFiles:
         studio.run.click()
         studio.save_person.click()
         studio.save_photo.click()
-        (person, content), (photo, whole) = sent
+        studio.shown.value = "background"
+        studio.own.take("wide.png", figures.encode_png(np.full((30, 400, 3), 9, np.uint8)))
+        studio.save_view.click()
+        (person, content), (photo, whole), (view, seen) = sent
+        assert view == "view.png" and np.asarray(Image.open(io.BytesIO(seen))).shape == (30, 400, 3)
         assert (person, photo) == ("person.png", "recovered.png")
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), studio.cut_out())
         np.testing.assert_array_equal(
@@ -369,6 +388,13 @@ class TestAnswer:
         assert answered.people.options == ("the next person",) and answered.session.photo.shape == (30, 40, 3)
         assert answered.save_person.disabled
 
+    def test_a_shown_cut_out_has_no_dark_rim(self, answered):
+        photo = np.full((400, 500, 3), 250, np.uint8)
+        mask = np.zeros((400, 500), bool)
+        mask[40:360, 101:399] = True
+        answer = replace(answered.session.answer, recovered=photo, amodal_mask=mask)
+        assert figures.render_photo(photo, answer, "cut-out", side=90).min() > 200
+
     def test_the_static_twin_says_the_ratio(self, answered):
         (text,) = [text.get_text() for text in answered.figure().texts]
         assert text == f"N = 1, predicted occlusion ratio {answered.session.answer.occlusion_ratio:.2f}"
@@ -388,6 +414,7 @@ class TestPictures:
         rgba = figures.cut_out(np.full((40, 50, 3), 7, np.uint8), mask, margin=2)
         assert rgba.shape == (24, 24, 4) and (rgba[4:-4, 4:-4, 3] == 255).all()
         assert not rgba[:2, :, 3].any() and 0 < rgba[2, 12, 3] < 255
+        assert not rgba[rgba[..., 3] == 0].any(), "nothing of the photo stays where it is clear"
 
     def test_on_a_background_nothing_bleeds_in(self):
         rgba = np.zeros((20, 10, 4), np.uint8)

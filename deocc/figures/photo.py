@@ -91,12 +91,14 @@ def cut_out(picture: np.ndarray, amodal_mask: np.ndarray, margin: int = 2) -> np
         margin: transparent pixels around the person, where the photo has them.
 
     Returns:
-        h x w x 4 uint8 RGBA; opaque inside the mask but for its outermost pixels, transparent outside.
+        h x w x 4 uint8 RGBA; opaque inside the mask but for its outermost pixels; transparent and black
+        outside, so that nothing of the photo stays in the file.
     """
     window = around(amodal_mask, margin)
     inside = amodal_mask[window].astype(np.float32)
     alpha = np.minimum(cv2.blur(inside, (3, 3), borderType=cv2.BORDER_REPLICATE), inside)
-    return np.dstack([picture[window], np.rint(255 * alpha).astype(np.uint8)])
+    opacity = np.rint(255 * alpha).astype(np.uint8)
+    return np.dstack([picture[window] * (opacity > 0)[..., None], opacity])
 
 
 def on_checkerboard(rgba: np.ndarray) -> np.ndarray:
@@ -111,13 +113,24 @@ def _blend(below: np.ndarray, rgba: np.ndarray) -> np.ndarray:
     return np.rint(below * (1 - alpha) + rgba[..., :3] * alpha).astype(np.uint8)
 
 
-def plain_background(name: str, shape: tuple[int, int]) -> np.ndarray:
-    """A background of `BACKGROUNDS`, one colour flowing into another; H x W x 3 uint8."""
+def plain_background(name: str, shape: Sequence[int], side: int | None = None) -> np.ndarray:
+    """A background of `BACKGROUNDS`, one colour flowing into another.
+
+    Args:
+        name: of the background.
+        shape: H and W; what follows does not count.
+        side: longest side of the result; None: as `shape`.
+
+    Returns:
+        h x w x 3 uint8.
+    """
+    scale = min(1.0, (side or max(shape[:2])) / max(shape[:2]))
+    height, width = round(shape[0] * scale), round(shape[1] * scale)
     if name not in BACKGROUNDS:
         raise DeoccError(f"background {name!r} is unknown; choose from {', '.join(BACKGROUNDS)}")
     top, bottom = (np.array(colour, np.float32) for colour in BACKGROUNDS[name])
-    share = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None, None]
-    return np.repeat(np.rint(top * (1 - share) + bottom * share).astype(np.uint8), shape[1], axis=1)
+    share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
+    return np.repeat(np.rint(top * (1 - share) + bottom * share).astype(np.uint8), width, axis=1)
 
 
 def on_background(rgba: np.ndarray, background: np.ndarray, size: float, across: float) -> np.ndarray:
@@ -153,6 +166,12 @@ def _resized_cut_out(rgba: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     share = cv2.resize(alpha, size, interpolation=how)
     colours = weighted / np.maximum(share, 1e-3)[..., None]
     return np.dstack([np.rint(np.clip(colours, 0, 255)), np.rint(255 * share)]).astype(np.uint8)
+
+
+def _small_cut_out(rgba: np.ndarray, side: int) -> np.ndarray:
+    """`fit_within` for a cut-out."""
+    height, width = fit_within(rgba[..., 3], side).shape
+    return rgba if (height, width) == rgba.shape[:2] else _resized_cut_out(rgba, (width, height))
 
 
 def encode_png(picture: np.ndarray) -> bytes:
@@ -192,7 +211,7 @@ def render_photo(
     if shown not in SHOWN:
         raise DeoccError(f"view {shown!r} is unknown; choose from {', '.join(SHOWN)}")
     if shown == "cut-out":
-        return on_checkerboard(fit_within(cut_out(answer.recovered, answer.amodal_mask), side))
+        return on_checkerboard(_small_cut_out(cut_out(answer.recovered, answer.amodal_mask), side))
     small = fit_within(photo, side)
     if shown == "before | after":
         return before_after(small, fit_within(answer.recovered, side), share)

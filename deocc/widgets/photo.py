@@ -15,16 +15,18 @@ from matplotlib.figure import Figure
 from deocc import figures
 from deocc.errors import DeoccError
 from deocc.io import read_photo, write_image
+from deocc.widgets import messages
 from deocc.widgets.canvas import Canvas
 from deocc.widgets.common import Display, columns, rows, slider, toggles
 from deocc.widgets.files import FileBox, photo_of_bytes, picture_of_bytes
 from deocc.widgets.picture import Picture
-from deocc.widgets.session import BASES, FIRST, Accepted, PhotoSession, sentences, words_of
+from deocc.widgets.session import BASES, Accepted, PhotoSession
 
 if TYPE_CHECKING:
     from deocc.inference.deoccluder import Deoccluder
 
 SIDE = 1024  # longest side of what the page shows; the work is done on the photo's own pixels
+FULL = 2**15  # longer than any photo
 TOOLS = {  # label -> (tool of the canvas, erases or says no)
     "box": ("box", False),
     "paint": ("brush", False),
@@ -94,7 +96,7 @@ class PhotoStudio(Display):
     def _make_controls(self) -> None:
         words = "open a photo, or drop one anywhere here"
         self.files = FileBox(self._opened, self._lost, description=words, drop=True)
-        self.canvas = Canvas(np.zeros((1, 1, 3), np.uint8), "box", hotkeys=["u"], label=_LABEL)
+        self.canvas = Canvas(np.zeros((1, 1, 3), np.uint8), "box", hotkeys=["u"], label=messages.LABEL)
         self.tool = toggles(list(TOOLS), "what the hand does on the photo")
         self.brush = slider("brush", 24, 2, 120, 1)
         self.exact = ipywidgets.Checkbox(description="keep the mask exactly as it is", indent=False)
@@ -110,13 +112,15 @@ class PhotoStudio(Display):
         self.size, self.across = slider("size", 0.9, 0.1, 1.5), slider("place", 0.5, 0.0, 1.0)
         self.image = Picture("what both stages answer")
         self.people = ipywidgets.Dropdown(options=[NEW], description="person")
-        self.base = ipywidgets.Dropdown(options=BASES, description="look in", tooltip=_BASE_TIP)
+        self.base = ipywidgets.Dropdown(options=BASES, description="look in", tooltip=messages.BASE_TIP)
         self.next = ipywidgets.Button(description="Next person", disabled=True)
         self.save_person = ipywidgets.Button(description="Save the person", disabled=True)
         self.save_photo = ipywidgets.Button(description="Save the photo", disabled=True)
+        self.save_view = ipywidgets.Button(description="Save this view", disabled=True)
+        self.saves = self.save_person, self.save_photo, self.save_view
 
     def _lay_out(self) -> None:
-        for control in (self.undo, self.run, self.exact, self.next, self.save_person, self.save_photo):
+        for control in (self.undo, self.run, self.exact, self.next, *self.saves):
             control.layout.width = "auto"
         for menu in (self.background, self.people, self.base):
             menu.layout.width, menu.style.description_width = "auto", "84px"
@@ -126,7 +130,7 @@ class PhotoStudio(Display):
         self._of_background.layout.flex = "0 0 auto"
         self._answer_side = rows(
             self.shown, self.image, self.share, self._of_background,
-            columns(self.save_person, self.save_photo), columns(self.people, self.base, self.next),
+            columns(*self.saves), columns(self.people, self.base, self.next),
         )  # fmt: skip
         for side in (left, self._answer_side):
             side.layout.flex, side.layout.max_width = "1 1 340px", "720px"
@@ -149,8 +153,8 @@ class PhotoStudio(Display):
             control.observe(lambda _: self._do(self._show), "value")
         self.people.observe(lambda _: self._do(self._show), "value")
         self.next.on_click(lambda _: self._do(self.accept))
-        self.save_person.on_click(lambda _: self._do(self._download, "person.png"))
-        self.save_photo.on_click(lambda _: self._do(self._download, "recovered.png"))
+        for button, name in zip(self.saves, ("person.png", "recovered.png", "view.png"), strict=True):
+            button.on_click(lambda _, name=name: self._do(self._download, name))
         self._use_tool()
 
     def _use_tool(self) -> None:
@@ -195,7 +199,7 @@ class PhotoStudio(Display):
         """
         self.session = PhotoSession(self._deoccluder, photo)
         self._begin()
-        self._say(" ".join([escape(words), f"{photo.shape[1]} x {photo.shape[0]} pixels. {FIRST}"]))
+        self._say(" ".join([escape(words), f"{photo.shape[1]} x {photo.shape[0]} pixels. {messages.FIRST}"]))
 
     def _opened(self, name: str, content: bytes) -> None:
         def read() -> None:
@@ -257,12 +261,12 @@ class PhotoStudio(Display):
         return value / factors[name.rstrip("01")] if name.rstrip("01") in factors else value
 
     def _ask_box(self, box: Sequence[int]) -> None:
-        self._say(_WORKING)
+        self._say(messages.WORKING)
         self.session.draw_box(tuple(np.multiply(box, (self._across, self._down) * 2).tolist()))
         self._show_question()
 
     def _ask_click(self, x: int, y: int) -> None:
-        self._say(_WORKING)
+        self._say(messages.WORKING)
         place = (x + 0.5) * self._across, (y + 0.5) * self._down
         self.canvas.set_trait("point", None)
         self.session.click(*place, not TOOLS[self.tool.value][1])
@@ -294,7 +298,7 @@ class PhotoStudio(Display):
             self.exact.value = now.exact
         self._enable()
         stale = self.session.answer is not None and not self.session.is_current
-        self._say(f"{words_of(now)}{' The picture answers the marks before.' if stale else ''}")
+        self._say(f"{messages.of_question(now)}{' The picture answers the marks before.' if stale else ''}")
 
     def give_mask(self, mask: np.ndarray, exact: bool = True) -> None:
         """A visible mask from elsewhere, H x W bool. Raises: DeoccError: it has another size."""
@@ -305,14 +309,12 @@ class PhotoStudio(Display):
 
     def deocclude(self) -> None:
         """Both stages answer. Raises: DeoccError: nobody is marked."""
-        self._say(_WORKING)
+        self._say(messages.WORKING)
         answer = self.session.deocclude()
         with self._silently():
             self.people.value = NEW
         self._show()
-        share = f"{answer.occlusion_ratio:.0%} of the whole person is hidden"
-        hidden = f"By this answer, {share}; that is painted now."
-        self._say(" ".join(map(escape, (hidden, *sentences(answer.notes)))))
+        self._say(messages.of_answer(answer))
 
     def accept(self) -> None:
         """Lists the person and begins the next one. Raises: DeoccError: there is no answer."""
@@ -332,7 +334,7 @@ class PhotoStudio(Display):
         """What can be saved, and whether the next person can begin."""
         person = self.chosen()
         ready = person is not None and (person.name != NEW or self.session.is_current)
-        for button in (self.save_person, self.save_photo):
+        for button in self.saves:
             button.disabled = not ready
         self.next.disabled = self.session.answer is None
 
@@ -348,18 +350,19 @@ class PhotoStudio(Display):
         if person is None:
             self.image.value = figures.encode_jpeg(figures.fit_within(self.session.source, SIDE))
             return
-        picture = figures.render_photo(
-            person.photo, person.answer, self.shown.value, self.share.value, self._below(person.photo.shape),
-            self.size.value, self.across.value, SIDE,
-        )  # fmt: skip
-        self.image.value = figures.encode_jpeg(picture)
+        self.image.value = figures.encode_jpeg(self._view(person, SIDE))
 
-    def _below(self, shape: tuple[int, ...]) -> np.ndarray | None:
+    def _view(self, person: Accepted, side: int) -> np.ndarray:
+        """What the controls select, no side longer than `side` pixels."""
+        return figures.render_photo(
+            person.photo, person.answer, self.shown.value, self.share.value,
+            self._below(person.photo.shape, side), self.size.value, self.across.value, side,
+        )  # fmt: skip
+
+    def _below(self, shape: tuple[int, ...], side: int = SIDE) -> np.ndarray | None:
         """The background that the menu names; None: the photo, blurred."""
-        name = self.background.value
-        if name in figures.BACKGROUNDS:
-            scale = min(1.0, SIDE / max(shape[:2]))
-            return figures.plain_background(name, (round(shape[0] * scale), round(shape[1] * scale)))
+        if (name := self.background.value) in figures.BACKGROUNDS:
+            return figures.plain_background(name, shape, side)
         return self._own if name == OWN else None
 
     def cut_out(self) -> np.ndarray:
@@ -382,9 +385,11 @@ class PhotoStudio(Display):
         return write_image(path, self.cut_out())
 
     def _download(self, name: str) -> None:
-        whole = self.session.together(self.session.is_current)
-        picture = self.cut_out() if name == "person.png" else whole
-        self.files.save(name, figures.encode_png(picture))
+        pictures: dict[str, Callable[[], np.ndarray]] = {
+            "person.png": self.cut_out, "view.png": lambda: self._view(self._answered(), FULL),
+            "recovered.png": lambda: self.session.together(self.session.is_current),
+        }  # fmt: skip
+        self.files.save(name, figures.encode_png(pictures[name]()))
 
     def figure(self) -> Figure:
         """The steps as a static figure for readers without a kernel. Raises: DeoccError: no answer."""
@@ -393,8 +398,3 @@ class PhotoStudio(Display):
         panels = figures.photo_panels(person.photo, person.answer, "mask", background=below)
         caption = f"N = 1, predicted occlusion ratio {person.answer.occlusion_ratio:.2f}"
         return figures.panel_grid(figures.wrap(panels, 4), caption, legend=figures.mask_legend()[:2])
-
-
-_LABEL = "your photo; mark a person with a box, a brush or clicks"
-_WORKING = "working ..."
-_BASE_TIP = "the original: all pixels are real; the recovered one: what stood in front is painted over"

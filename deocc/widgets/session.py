@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from deocc.inference.deoccluder import Deoccluder
 
 KEPT = 12  # steps that can be taken back: each holds masks of the photo's size
-FIRST = "Draw a box around what is visible of the person."
 BASES = ("original", "recovered")
 Points = tuple[tuple[float, float, bool], ...]
 
@@ -97,11 +95,19 @@ class PhotoSession:
         self._look(Question(self.question.mask, self.question.hidden, box=tuple(box)))
 
     def click(self, x: float, y: float, is_person: bool) -> None:
-        """One spot is the person, or is not; stage 1 is asked again. Raises: DeoccError: nothing to mend."""
+        """One spot is the person, or is not; stage 1 is asked again.
+
+        A "no" beside an exact mask leaves it exact: what is hidden there goes. Other clicks make it rough.
+
+        Raises:
+            DeoccError: nothing to mend.
+        """
         now = self.question
         if now.box is None and not now.mask.any():
             raise DeoccError("draw a box around the person first, or paint them with the brush")
-        if now.exact or (now.box is None and now.start is None):  # the brushed mask is what the clicks mend
+        beside = now.exact and not is_person and not now.mask[int(y), int(x)]
+        if not beside and (now.exact or (now.box is None and now.start is None)):
+            # the brushed mask is what the clicks mend
             now = replace(now, start=now.mask, points=(), exact=False)
         self._look(replace(now, points=(*now.points, (x, y, is_person))))
 
@@ -203,25 +209,8 @@ def _is_same(one: Question, other: Question) -> bool:
 def _asked(question: Question) -> dict[str, Any]:
     """Arguments of `Deoccluder.deocclude`."""
     if question.exact:
-        return {"mask": question.mask, "exact": True}
+        beside = [p for p in question.points if not p[2] and not question.mask[int(p[1]), int(p[0])]]
+        return {"mask": question.mask, "exact": True, "points": beside}
     if question.start is not None:
         return {"mask": question.start, "points": question.points}
     return {"box": question.box, "points": question.points}
-
-
-def sentences(notes: Sequence[str]) -> list[str]:
-    """Notes as sentences with a capital letter and a full stop."""
-    return [note[:1].upper() + note[1:] + "." for note in notes]
-
-
-def words_of(question: Question) -> str:
-    """What the mask is now and what can be done with it; HTML."""
-    if not question.mask.any():
-        return " ".join(map(escape, (*sentences(question.notes), FIRST)))
-    kind = (
-        "The blue mask is exact: not one of its pixels will be painted over."
-        if question.exact
-        else "The blue mask is rough: mend it with clicks or with the brush where it is wrong."
-    )
-    notes = () if question.exact else question.notes
-    return " ".join(map(escape, (kind, *sentences(notes))))

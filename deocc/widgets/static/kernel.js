@@ -1,7 +1,7 @@
 // Shared by the widgets of deocc.widgets; it stands before the script of each of them.
 
 const GONE = ["restarting", "autorestarting", "dead"]; // states of a kernel that forgets its widgets
-const GONE_WORDS = "This picture no longer answers: its kernel has stopped. Run the cell again.";
+const GONE_WORDS = "This picture no longer answers: its kernel has stopped. Run the cell again, or reload the page.";
 
 // Calls back once the widget's kernel has stopped or is started anew; returns what ends the watch.
 function watchKernel(model, onGone) {
