@@ -1,6 +1,7 @@
 """Exercises: every check rejects the stub and a wrong answer, and accepts the notebook's folded answer."""
 
 import importlib
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ WRONG: dict[str, dict[str, list[str]]] = {
             "def preserved_share(b, shape, g):\n"
             " gap = np.minimum(b[:, :2].min(1), (np.array(shape) - b[:, 2:]).min(1))\n"
             " return np.mean(gap >= g)",
+            *(  # one border forgotten
+                "def preserved_share(b, shape, g):\n x0, y0, x1, y1 = b.T\n"
+                f" return np.mean(np.minimum.reduce([{', '.join(gaps)}]) >= g)"
+                for gaps in itertools.combinations(("x0", "y0", "shape[1] - x1", "shape[0] - y1"), 3)
+            ),
         ],
         "caught_at": [
             "def caught_at(bad, good, allowed): return np.mean(bad < np.quantile(good, allowed))",
@@ -146,11 +152,13 @@ WRONG: dict[str, dict[str, list[str]]] = {
             "def shrink(c, n):\n import cv2\n return cv2.resize(c, (n, n), interpolation=cv2.INTER_AREA)",
             "def shrink(c, n):\n import cv2\n return cv2.resize(c, (n, n), interpolation=0) // 2",
             "def shrink(c, n):\n import cv2\n return cv2.resize(c, (n, n), interpolation=0)",
+            "def shrink(c, n):\n import cv2\n return cv2.resize(c, (n, n))",
         ],
         "first_missed": [
             "def first_missed(f, t):\n y, x = np.argwhere(t & ~f)[0]\n return x, y",
             "def first_missed(f, t):\n y, x = np.argwhere(t & ~f).mean(0).astype(int)\n return y, x",
             "def first_missed(f, t): return 0, 0",
+            "def first_missed(f, t):\n y, x = np.argwhere(t & ~f).mean(0).round().astype(int)\n return x, y",
         ],
     },
     "07": {
@@ -171,6 +179,36 @@ WRONG: dict[str, dict[str, list[str]]] = {
         "pull_on_fakes": [
             "def pull_on_fakes(x): return 1 / (1 + np.exp(-x))",
             "def pull_on_fakes(x): return np.sign(x)",
+        ],
+    },
+}
+
+PREMULTIPLIED = """
+def shrink(c, n):
+    from PIL import Image
+    return np.asarray(Image.fromarray(c).convert("RGBa").resize((n, n), Image.{how}).convert("RGBA"))
+"""
+RIGHT: dict[str, dict[str, list[str]]] = {  # other ways than the folded answer's
+    "02": {
+        "mean_drops": [
+            "def mean_drops(s, r, t):\n p = np.mean((s >= r - t) & (s <= r + t))\n"
+            " return 1 / p if p else np.inf",
+            "def mean_drops(s, r, t):\n n = sum(abs(x - r) <= t for x in s.ravel().tolist())\n"
+            " return s.size / n if n else np.inf",
+        ],
+    },
+    "06": {
+        "shrink": [
+            *(PREMULTIPLIED.format(how=how) for how in ("BOX", "BILINEAR", "BICUBIC", "LANCZOS")),
+            "def shrink(c, n):\n import cv2\n o = c[..., 3:].astype(np.float32) / 255\n"
+            " s = cv2.resize(np.concatenate([c[..., :3] * o, 255 * o], 2), (n, n))\n"
+            " s[..., :3] /= np.maximum(s[..., 3:] / 255, 1e-6)\n"
+            " return s.round().clip(0, 255).astype(np.uint8)",
+        ],
+        "first_missed": [
+            "def first_missed(f, t):\n from scipy import ndimage\n label, n = ndimage.label(t & ~f)\n"
+            " largest = np.argmax(np.bincount(label.ravel())[1:]) + 1\n"
+            " y, x = ndimage.center_of_mass(label == largest)\n return round(x), round(y)",
         ],
     },
 }
@@ -218,6 +256,14 @@ def test_the_stub_is_open_and_the_folded_answer_right(path, name):
     assert folded.startswith("<details>") and folded.rstrip().endswith("</details>")
     verdict = check(defined(CODE.search(folded).group(1), name))
     assert verdict, verdict
+
+
+@pytest.mark.parametrize(("stem", "name"), [(stem, name) for stem, names in RIGHT.items() for name in names])
+def test_another_right_answer_is_right(stem, name):
+    for source in RIGHT[stem][name]:
+        module = importlib.import_module(f"deocc.exercises.notebook_{stem}")
+        verdict = getattr(module, name)(defined(source, name))
+        assert verdict, (verdict, source)
 
 
 @pytest.mark.parametrize(("path", "name"), TASKS, ids=IDS)

@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 
 from deocc import figures as P
-from deocc.figures.colours import AGREES, LESS, LINES, MISSED, MORE, WHOLE
+from deocc.figures.colours import AGREES, LESS, LINES, MISSED, MORE, OUTSIDE, WHOLE
 from deocc.figures.output import figure_array
 from deocc.studies.uncertainty import reliability
 
@@ -113,6 +113,19 @@ def test_panels_compare_with_the_truth():
     assert all((panel[:, 0] == 225).all() for panel in panels.values()), "outside the photo all are grey"
     assert (P.item_image(batch, 0)[:, 0] == 225).all() and P.item_image(batch, 0, 16).shape == (16, 16, 3)
     assert not P.item_mask(batch["modal_mask"], 0)[3, 2] and P.item_mask(batch["amodal_mask"], 0, 16)[6, 4]
+
+
+def test_body_parts_are_grey_outside_the_photo_and_only_shown_ones_have_a_name():
+    """A network also answers in the padding; its last column here is padding, with a part of its own."""
+    whole, photo = torch.ones(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    photo[..., 7] = 0
+    labels = torch.full((1, 8, 8), 5)
+    labels[..., 7] = 13
+    found = {"parsing_modal": labels, "parsing_amodal": labels}
+    panels, shown = P.parts_panels({"amodal_mask": whole, "photo_mask": photo}, found, 0, 16)
+    assert list(panels) == ["parts $P_m$", "parts $P_a$"]
+    assert all((panel[:, 14:] == OUTSIDE).all() for panel in panels.values())
+    assert [patch.get_label() for patch in P.parts_legend(shown)] == ["upper-clothes"]
 
 
 def test_an_outline_marks_the_truth_alone():

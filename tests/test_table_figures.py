@@ -1,10 +1,13 @@
 """Figures of tables draw what the reports say: as many bars as rows, seeds only where there are some."""
 
+import itertools
+
 import pytest
 from matplotlib.figure import Figure
 
 from deocc import figures
 from deocc.errors import DeoccError
+from deocc.figures.output import figure_array
 from deocc.figures.tables import seeds_caption
 from deocc.tables.page import brief_table
 from deocc.tables.rows import TABLE_2
@@ -86,6 +89,18 @@ def test_what_is_decided_is_filled_and_one_seed_is_a_dot_in_a_ring():
     ]  # fmt: skip
     with pytest.raises(DeoccError, match="compared with a reference"):
         figures.difference_bars([row("a", 0.2)], "invisible_iou")
+
+
+@pytest.mark.parametrize("draw", [figures.row_bars, figures.difference_bars])
+def test_labels_of_two_lines_do_not_run_into_each_other(draw):
+    long = "ours with a first guess from visible parts (not in the paper)"
+    rows = [row(key, 0.2, difference=difference(0.1, True, 3)) for key in "abcdefgh"]
+    rows[3:6] = [found | {"name": long} for found in rows[3:6]]
+    figure = draw(rows, "invisible_iou")
+    figure_array(figure)
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]  # from above
+    assert len(boxes) == 8
+    assert all(upper.y0 > lower.y1 for upper, lower in itertools.pairwise(boxes))
 
 
 def test_a_budget_curve_a_row_and_none_without_results():

@@ -6,7 +6,7 @@ A code cell tagged `figure:NAME` regenerates figures/NAME.jpg.
 `gpu [NAME ...]` runs them on a GPU without changing them and stores the same measurements; without a GPU it
 prints a message. `rehearse [NAME ...]` runs them in preset tiny with the CPU in the role of a GPU
 (tools/stand_in.py) and stores nothing. It finds tensors on the wrong device, but not speed or rounding.
-`student [NAME ...]` writes copies without answers and outputs into student/.
+`student [NAME ...]` writes copies without outputs, answers, and cells that give these away into student/.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ MEASURED = re.compile(r"^\*\*Measured\*\*.*$", re.MULTILINE)
 # VmHWM, not ru_maxrss: the latter survives exec, so it counts the process that started the kernel.
 MEMORY = "next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmHWM'))"
 CELL_LIMIT = 1800  # seconds
+TEACHERS = ("answer:", "after:")  # tags of cells that students do not get
+FOLDED = re.compile(r"[;.]\s+the folded answer\s+is\s+for\s+afterwards\.", re.IGNORECASE)
 STAND_IN = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
@@ -185,7 +187,7 @@ def rehearse(names: list[str]) -> None:
 
 
 def student(names: list[str]) -> None:
-    """Writes copies without the cells tagged `answer:NAME` and without outputs; never over a copy."""
+    """Writes copies without outputs and cells tagged `answer:NAME` or `after:NAME`; never over a copy."""
     STUDENT.mkdir(exist_ok=True)
     for path in find_notebooks(names):
         copy = STUDENT / path.name
@@ -199,13 +201,15 @@ def student(names: list[str]) -> None:
 
 
 def without_answers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook for students: no answers, no outputs."""
+    """The notebook for students: no answers, nothing that gives them away, no outputs."""
     kept = []
     for cell in clean(notebook).cells:
-        if any(tag.startswith("answer:") for tag in cell.metadata.get("tags", [])):
+        if any(tag.startswith(TEACHERS) for tag in cell.metadata.get("tags", [])):
             continue
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+        else:
+            cell.source = FOLDED.sub(".", cell.source)
         kept.append(cell)
     notebook.cells = kept
     return notebook

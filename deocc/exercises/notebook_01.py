@@ -15,7 +15,7 @@ def preserved_share(answer: Any) -> str:
     """(boxes N x 4, shape (H, W), gutter) -> share whose box stays at least `gutter` from every border."""
     rng = np.random.default_rng(0)
     shape = 90, 120
-    start = rng.integers(0, 50, (60, 2))
+    start = rng.integers(0, (81, 51), (60, 2))
     boxes = np.concatenate([start, start + rng.integers(5, 41, (60, 2))], 1)  # x0, y0, x1, y1, half-open
     for gutter in (0, 1, 5, 20):
         limits = Thresholds(min_side=1, gutter=gutter)

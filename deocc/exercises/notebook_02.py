@@ -23,7 +23,7 @@ def hidden_by_box(answer: Any) -> str:
 @exercise
 def mean_drops(answer: Any) -> str:
     """(shares hidden at every offset, ratio, tolerance) -> drops that rejection needs on average."""
-    shares = np.linspace(0, 1, 1001).reshape(7, 143)
+    shares = ((np.arange(1001) + 0.37) / 1001).reshape(7, 143)  # none on a limit, where rounding would decide
     for ratio, tolerance in ((0.3, 0.01), (0.5, 0.001), (0.25, 0.1)):
         fits = np.abs(shares - ratio) <= tolerance
         about = f"the number of drops at {ratio} +- {tolerance}"

@@ -26,10 +26,12 @@ def iou_lost(answer: Any) -> str:
 @exercise
 def shrink(answer: Any) -> str:
     """(RGBA H x W x 4 uint8, side) -> side x side x 4 uint8 without the hidden colours of its background."""
+    rows, columns = np.mgrid[:64, :64]
+    disc = (rows - 31.5) ** 2 + (columns - 31.5) ** 2 < 18**2
     for inside, outside in (((0, 0, 0), 255), ((200, 30, 60), 0)):
         rgba = np.full((64, 64, 4), outside, np.uint8)
         rgba[..., 3] = 0
-        rgba[16:48, 16:48] = (*inside, 255)
+        rgba[disc] = (*inside, 255)
         found = np.asarray(ask(answer, rgba.copy(), 23))
         require(found.shape == (23, 23, 4), f"the cut-out has shape {found.shape}; expected (23, 23, 4)")
         share = found[..., 3:].astype(float) / 255
@@ -37,13 +39,17 @@ def shrink(answer: Any) -> str:
         near(share.mean(), (rgba[..., 3] > 0).mean(), "the mean opacity", 0.02)
         require(
             ((share > 0.05) & (share < 0.95)).any(),
-            "64 pixels become 23: the square's rim lies inside pixels, yet every pixel is opaque or clear",
+            "64 pixels become 23: the border runs through pixels, yet each is opaque or clear; keep it soft",
         )
-        shown = found[..., :3] * share  # on black
-        apart = np.abs(shown - share * np.array(inside)).max()
+        apart = found[..., :3] * share - share * np.array(inside)  # on black
+        halo = (apart if outside else -apart).max()  # towards the old background
         require(
-            apart <= 3,
-            f"on black, a pixel of the rim is {apart:.0f} of 255 off: the old background shines through",
+            halo <= 3,
+            f"on black, a pixel of the rim is {halo:.0f} of 255 too near to the old background's colour",
+        )
+        require(
+            np.abs(apart).max() <= 40,  # a filter that overshoots at a border is off by about 25
+            f"on black, a pixel is {np.abs(apart).max():.0f} of 255 off, away from the old background",
         )
     return "colours weighted by their opacity: no halo, on black or on white."
 
@@ -60,14 +66,15 @@ def first_missed(answer: Any) -> str:
     """(found, true visible mask: H x W bool) -> (x, y) in the middle of the largest piece that is missed."""
     rng = np.random.default_rng(0)
     for number in range(5):
-        truth, found = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
-        truth[5:55, 10:70] = True
+        truth, found = np.zeros((60, 120), bool), np.zeros((60, 120), bool)
+        truth[5:55, 10:110] = True
         left = int(rng.integers(14, 40))
-        found[5:55, 10:70] = True
+        found[5:55, 10:110] = True
         found[15:41, left : left + 22] = False  # the large piece
+        found[8:26, 90:108] = False  # a smaller one, far off: the centre of all that is missed lies between
         found[45:48, 12:66] = False  # a thin one
         x, y = (int(value) for value in ask(answer, found, truth))
-        require(0 <= x < 80 and 0 <= y < 60, f"the click ({x}, {y}) lies outside the photo")
+        require(0 <= x < 120 and 0 <= y < 60, f"the click ({x}, {y}) lies outside the photo")
         require((truth & ~found)[y, x], f"case {number}: at (x, y) = ({x}, {y}) nothing is missed")
         inside = min(y - 14, 41 - y, x - left + 1, left + 22 - x)
         require(

@@ -19,7 +19,15 @@ from matplotlib.figure import Figure
 from deocc.errors import DeoccError
 from deocc.figures.colours import INK, INVISIBLE, LESS, LINES, MARKERS, MORE, OUTSIDE, VISIBLE, WHOLE
 from deocc.figures.output import DPI
-from deocc.figures.panels import grey_outside, mask_errors, overlay, overlay_masks, strip, zoom
+from deocc.figures.panels import (
+    grey_outside,
+    mask_errors,
+    overlay,
+    overlay_masks,
+    parsing_picture,
+    strip,
+    zoom,
+)
 from deocc.models.mask_completion import TemplateGuide
 from deocc.occlusion import Batch, OcclusionCase, occlude
 from deocc.people import Occluder, Person
@@ -111,6 +119,25 @@ def stage1_panels(
     }
     panels = {title: grey_outside(panel, photo) for title, panel in panels.items()}
     return {title: zoom(panel, amodal) for title, panel in panels.items()} if near else panels
+
+
+def parts_panels(
+    batch: Batch, found: Mapping[str, torch.Tensor], index: int, size: int = 128
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The body parts that stage 1 gives to one item, zoomed in on the whole true person.
+
+    Args: as `stage1_panels`; found: labels `parsing_modal` and `parsing_amodal`, N x S x S.
+
+    Returns:
+        title -> T x T x 3 uint8, grey outside the photo; and all labels shown, 2T x T, for `parts_legend`.
+    """
+    amodal, photo = (item_mask(batch[name], index, size) for name in ("amodal_mask", "photo_mask"))
+    panels, shown = {}, []
+    for name, title in (("parsing_modal", "parts $P_m$"), ("parsing_amodal", "parts $P_a$")):
+        labels = enlarge(found[name][index].cpu().numpy().astype(np.uint8), size) * photo
+        panels[title] = zoom(grey_outside(parsing_picture(labels), photo), amodal)
+        shown.append(zoom(labels, amodal))
+    return panels, np.concatenate(shown)
 
 
 # -------------------------------------------------------------------------------------------- templates

@@ -98,7 +98,7 @@ def row_bars(rows: Rows, metric: str, caption: str = "", width: float = 8.0) -> 
         DeoccError: no row has that metric.
     """
     shown = _shown(rows, metric)
-    figure = Figure(figsize=(width, 0.9 + 0.28 * len(shown)), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, 0.9 + 0.28 * _places(shown)[1]), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     _draw_bars(axes, shown, metric)
     groups = [g for g in GROUPS if any(row["group"] == g for row in shown)]
@@ -116,7 +116,8 @@ def _draw_bars(axes: Axes, rows: Rows, metric: str, colour: Colour | None = None
     low = min(t["value"] - s if t["low"] is None else t["low"] for t, s in zip(told, spread, strict=True))
     high = max(t["value"] + s if t["high"] is None else t["high"] for t, s in zip(told, spread, strict=True))
     far = low > 0.5 * high
-    for y, (row, found) in enumerate(zip(rows, told, strict=True)):
+    places, end = _places(rows)
+    for y, row, found in zip(places, rows, told, strict=True):
         paint = unit_colour(colour or GROUP_COLOURS[row["group"]])
         if far:
             axes.plot(found["value"], y, "o", color=paint, markersize=8, zorder=3)
@@ -127,8 +128,8 @@ def _draw_bars(axes: Axes, rows: Rows, metric: str, colour: Colour | None = None
         if found["std"] is not None:
             ends = found["value"] - found["std"], found["value"] + found["std"]
             axes.plot(ends, [y, y], color="black", lw=4, solid_capstyle="butt")
-    axes.set_yticks(range(len(rows)), [_wrapped(row["name"]) for row in rows], fontsize=8)
-    axes.set(xlabel=metric_title(metric), ylim=(len(rows) - 0.4, -0.6))
+    axes.set_yticks(places, [_wrapped(row["name"]) for row in rows], fontsize=8)
+    axes.set(xlabel=metric_title(metric), ylim=(end - 0.4, -0.6))
     if far:
         axes.set_xlim(low - 0.5 * (high - low) - 1e-6, high + 0.1 * (high - low) + 1e-6)
     axes.grid(axis="x", alpha=0.3)
@@ -136,6 +137,16 @@ def _draw_bars(axes: Axes, rows: Rows, metric: str, colour: Colour | None = None
 
 def _wrapped(name: str, width: int = 40) -> str:
     return "\n".join(textwrap.wrap(name, width))
+
+
+def _places(rows: Rows) -> tuple[list[float], float]:
+    """Where rows stand: one apart, more where a label has several lines; and where the next one would."""
+    places, end = [], 0.0
+    for row in rows:
+        extra = 0.5 * _wrapped(row["name"]).count("\n")
+        places.append(end + extra / 2)
+        end += 1 + extra
+    return places, end
 
 
 def difference_bars(rows: Rows, metric: str, caption: str = "", width: float = 8.0) -> Figure:
@@ -153,9 +164,10 @@ def difference_bars(rows: Rows, metric: str, caption: str = "", width: float = 8
     shown = [row for row in rows if row.get("difference")]
     if not shown:
         raise DeoccError("no row of this table is compared with a reference; train more than one row")
-    figure = Figure(figsize=(width, 1.1 + 0.25 * len(shown)), dpi=DPI, layout="constrained")
+    places, end = _places(shown)
+    figure = Figure(figsize=(width, 1.1 + 0.25 * end), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    for y, row in enumerate(shown):
+    for y, row in zip(places, shown, strict=True):
         found, colour = row["difference"], unit_colour(GROUP_COLOURS[row["group"]])
         if found["low"] is not None:
             axes.plot([found["low"], found["high"]], [y, y], color=colour, lw=1.5)
@@ -165,8 +177,8 @@ def difference_bars(rows: Rows, metric: str, caption: str = "", width: float = 8
         if half:
             axes.plot(found["value"], y, "o", ms=3, color=colour)
     axes.axvline(0, color="black", lw=0.8)
-    axes.set_yticks(range(len(shown)), [_wrapped(row["name"]) for row in shown], fontsize=8)
-    axes.set(xlabel=f"difference in {metric_title(metric)}", ylim=(len(shown) - 0.4, -0.6))
+    axes.set_yticks(places, [_wrapped(row["name"]) for row in shown], fontsize=8)
+    axes.set(xlabel=f"difference in {metric_title(metric)}", ylim=(end - 0.4, -0.6))
     axes.grid(axis="x", alpha=0.3)
     marks = (("decided over seeds", "o", "black", 7), ("decided for these weights", "$\\odot$", "black", 9),
              ("not decided", "o", "white", 7))  # fmt: skip
@@ -310,7 +322,7 @@ def workbench_bars(stored: Rows, own: Rows, metric: str, caption: str = "") -> F
         caption: what was given.
     """
     sides = [[row for row in rows if row["metrics"].get(metric)] for rows in (stored, own)]
-    longest = max(1, *map(len, sides))
+    longest = max(1.0, *(_places(rows)[1] for rows in sides))
     figure = Figure(figsize=(8.6, 1.1 + 0.34 * longest), dpi=DPI, layout="constrained")
     cells = figure.subplots(1, 2)
     titles = "stored rows", "yours, preset tiny: not comparable"
