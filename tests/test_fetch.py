@@ -341,6 +341,16 @@ def test_what_was_put_there_by_hand_is_taken(dataset: str, server: Server, tmp_p
     assert count == 4 and (folder / "photos/1.txt").exists() and len(server.asked) == 1
 
 
+def test_a_file_that_was_removed_is_fetched_again(dataset: str, server: Server, tmp_path: Path) -> None:
+    def fetched() -> int:
+        return F.fetch(dataset, tmp_path / "out", lambda words: True, progress=False)[1]
+
+    table = tmp_path / "out/toy/boxes/boxes.csv"
+    assert fetched() == 4 and fetched() == 0
+    table.unlink()
+    assert fetched() == 1 and table.read_bytes() == b"a,b\n"
+
+
 def test_a_dataset_larger_than_the_disk_is_refused_first(
     dataset: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

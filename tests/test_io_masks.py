@@ -275,6 +275,40 @@ def test_a_person_at_the_lower_border_is_no_inverted_mask() -> None:
     check_polarity(bust, "m.png")
 
 
+SMALL = {  # labels and radii of two people in 640 x 480 pixels
+    "two people of equal size": ((1, 44), (2, 40)), "a large and a small one": ((1, 140), (3, 44)),
+    "a tiny third colour": ((15, 60), (2, 8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["m.png", "m.jpg"])
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_second_small_label_is_never_dropped(kind: str, name: str, tmp_path: Path) -> None:
+    """However small its share of the picture: 2 % are a person."""
+    voc = {**VOC, 2: (0, 128, 0), 3: (128, 128, 0)}
+    image = Image.new("P", (640, 480))
+    image.putpalette([channel for i in range(256) for channel in voc.get(i, (0, 0, 0))])
+    for (label, radius), middle in zip(SMALL[kind], (180, 500), strict=True):
+        ImageDraw.Draw(image).ellipse((middle - radius, 240 - radius, middle + radius, 240 + radius), label)
+    image = image if name == "m.png" else image.convert("RGB")
+    with pytest.raises(DeoccError, match="no plain mask"):
+        read_mask(save(image, tmp_path / name))
+
+
+@pytest.mark.parametrize("quality", [20, 50, 90])
+@pytest.mark.parametrize("scale", [0.3, 1, 3])
+def test_what_jpeg_smears_is_no_third_colour(scale: float, quality: int, tmp_path: Path) -> None:
+    size = round(SIZE[0] * scale), round(SIZE[1] * scale)
+    person = drawn().resize(size, Image.Resampling.NEAREST)
+    image = Image.new("RGB", (640, 480), (68, 1, 84))
+    image.paste((253, 231, 37), (200, 100), person)
+    image.save(tmp_path / "m.jpg", quality=quality)
+    expected = np.zeros((480, 640), bool)
+    expected[100 : 100 + size[1], 200 : 200 + size[0]] = np.asarray(person) > 0
+    mask = read_mask(tmp_path / "m.jpg")
+    assert (mask & expected).sum() / (mask | expected).sum() > (0.8 if scale < 1 else 0.9)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.integers(0, 255), st.integers(0, 255), st.sampled_from(["L", "RGB", "RGBA", "P", "LA"]), st.booleans()

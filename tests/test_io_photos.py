@@ -24,6 +24,7 @@ from deocc.io import (
     read_mask,
     read_photo,
     read_rgba,
+    refuse_unclear_turn,
     turn,
     write_image,
 )
@@ -413,14 +414,55 @@ def test_bombs_of_text_are_refused(tmp_path: Path) -> None:
 def test_a_heic_photo_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "p.jpg").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
-    with pytest.raises(DeoccError, match=r"p.jpg: a HEIC photo; run `pip install pillow-heif`"):
+    with pytest.raises(DeoccError, match=r"a HEIC photo; run `.* -m pip install pillow-heif`") as raised:
         read_image(tmp_path / "p.jpg")
+    assert sys.executable in str(raised.value)  # this Python's pip, whichever one the shell would find
 
 
 def test_a_heic_photo_is_read_where_the_package_is(tmp_path: Path) -> None:
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.from_pillow(Image.fromarray(COLOURS)).save(tmp_path / "p.heic", quality=-1)
     assert close(read_image(tmp_path / "p.heic"), COLOURS, 40)
+
+
+def test_a_turned_heic_photo_is_turned_once(tmp_path: Path) -> None:
+    """Phones write both an EXIF orientation and the file's own turn, which the decoder follows."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    stored = pillow_heif.from_pillow(Image.fromarray(COLOURS))
+    stored.save(tmp_path / "p.heic", exif=tags.tobytes(), quality=-1)
+    photo = read_photo(tmp_path / "p.heic")
+    assert photo.orientation == 1 and photo.notes == ()  # nothing is left for masks to follow
+    assert close(photo.pixels, turn(COLOURS, 6), 40)
+
+
+def test_colours_of_a_wholly_transparent_photo_are_taken(tmp_path: Path) -> None:
+    save(tmp_path / "p.png", np.dstack([COLOURS, np.zeros(COLOURS.shape[:2], np.uint8)]))
+    photo = read_photo(tmp_path / "p.png")
+    assert np.array_equal(photo.pixels, COLOURS)
+    assert photo.notes == ("it is transparent everywhere: read by its colours",)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "unclear"),
+    [(1, (20, 20), False), (6, (20, 30), False), (6, (20, 20), True), (3, (20, 30), True), (2, (9, 5), True)],
+)
+def test_a_photo_that_masks_fit_both_ways_is_refused(
+    orientation: int, size: tuple[int, int], unclear: bool, tmp_path: Path
+) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    Image.new("RGB", size).save(tmp_path / "p.jpg", exif=tags)
+    Image.new("L", size).save(tmp_path / "turned.png", exif=tags)
+    Image.new("L", size).save(tmp_path / "m.png")
+    refuse_unclear_turn(tmp_path / "p.jpg", [])
+    if orientation > 1:
+        refuse_unclear_turn(tmp_path / "p.jpg", [tmp_path / "turned.png"])
+    if not unclear:
+        return refuse_unclear_turn(tmp_path / "p.jpg", [tmp_path / "m.png"])
+    with pytest.raises(DeoccError, match=f"orientation {orientation} turns it, and m.png fits .* save the"):
+        refuse_unclear_turn(tmp_path / "p.jpg", [tmp_path / "turned.png", tmp_path / "m.png"])
 
 
 def test_raw_files_of_cameras_are_refused(tmp_path: Path) -> None:

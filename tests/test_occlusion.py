@@ -7,12 +7,15 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from deocc.errors import DeoccError, PlacementError
+from deocc.io import read_json, write_json
 from deocc.labels import merge_sides, parsing_onehot, swap_sides
 from deocc.masks import mask_box
 from deocc.occlusion import (
     CaseFolder,
+    OcclusionCase,
     OcclusionDataset,
     PasteOptions,
     RatioDensity,
@@ -237,6 +240,35 @@ def test_case_folder_round_trip(tmp_path) -> None:
             np.testing.assert_array_equal(getattr(before, field), getattr(after, field))
         assert after.box_xyxy == before.box_xyxy and after.person_id == before.person_id
     assert folder[2].parsing_amodal is None
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(3, (30, 40)), (2, (30, 40)), (6, (40, 40))])
+def test_masks_that_fit_the_photo_turned_and_unturned_are_refused(
+    orientation: int, size: tuple[int, int], tmp_path
+) -> None:
+    mask = np.zeros(size, bool)
+    mask[5:20, 5:12] = True
+    write_case(tmp_path, OcclusionCase("c", np.zeros((*size, 3), np.uint8), mask))
+    assert (CaseFolder(tmp_path)[0].modal_mask == mask).all()
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    Image.open(tmp_path / "c" / "image.png").save(tmp_path / "c" / "image.png", exif=tags)
+    with pytest.raises(DeoccError, match=r"image.png: its EXIF orientation . turns it, and modal.png fits"):
+        CaseFolder(tmp_path)[0]
+
+
+@pytest.mark.parametrize(("written", "flag"), [(True, True), ("false", False), ("0", False), (None, False)])
+def test_flags_and_numbers_of_other_programs_are_read(written: object, flag: bool, tmp_path) -> None:
+    mask = np.ones((8, 8), bool)
+    write_case(tmp_path, OcclusionCase("c", np.zeros((8, 8, 3), np.uint8), mask))
+    facts = read_json(tmp_path / "c" / "case.json")
+    for person, name in ((0, "0"), (7.0, "7"), ("ann", "ann"), (None, ""), ("", "")):
+        write_json(tmp_path / "c" / "case.json", {**facts, "person_id": person, "true_sides": written})
+        case = CaseFolder(tmp_path)[0]
+        assert case.true_sides is flag and case.person_id == name
+    write_json(tmp_path / "c" / "case.json", {**facts, "true_sides": "perhaps"})
+    with pytest.raises(DeoccError, match=r"case.json: true_sides is 'perhaps'"):
+        CaseFolder(tmp_path)[0]
 
 
 def test_a_case_without_a_visible_pixel_is_not_made() -> None:

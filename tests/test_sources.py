@@ -32,6 +32,7 @@ from deocc.io import read_image, read_json, read_labels, write_image
 from deocc.masks import mask_box
 from deocc.occlusion import CaseFolder
 from deocc.occlusion.folder import write_natural_case
+from deocc.occlusion.priors import real_metres
 from deocc.people import PeopleFolder
 from deocc.people.filtering import Thresholds
 from deocc.people.routing import FolderCandidates, RoutingLog
@@ -50,7 +51,8 @@ from deocc.people.sources.openimages import OpenImages
 from deocc.people.sources.options import BuildOptions, in_shard, parse_shard
 from deocc.people.sources.pennfudan import PennFudan
 from deocc.people.sources.regions import Polygons, RunLengths, Unusable, coco_region
-from deocc.people.sources.voc import Voc
+from deocc.people.sources.voc import CLASSES, PERSON, Voc
+from deocc.segmenters import METHODS
 
 ROOT = Path(__file__).parent.parent
 HEIGHT, WIDTH = 120, 150
@@ -446,6 +448,17 @@ def test_coco_cats_become_occluders(tmp_path: Path) -> None:
     assert cat.image[cat.mask].mean() > 150
 
 
+def test_things_of_voc_go_by_the_names_that_sizes_are_known_by(tmp_path: Path) -> None:
+    source = make_voc(tmp_path / "data")
+    entries = {"2007_000001": "voc", "2008_000001": "sbd"}
+    with closing(open_index(source, tmp_path / "index")) as index:
+        things = [s for key in entries for s in source.photo(index.entry(key)).subjects if s.role == "object"]
+    assert [thing.category for thing in things] == ["bottle", "bottle"]
+    assert real_metres("held", "bottle") and len(CLASSES) == 21 and CLASSES[PERSON] == "person"
+    for name in ("airplane", "motorcycle", "potted plant", "couch"):
+        assert name in CLASSES and real_metres("grounded", name)
+
+
 def test_without_things_the_bundled_occluders_come_along(tmp_path: Path) -> None:
     build(make_ccp(tmp_path / "data"), tmp_path / "people")
     assert len(PeopleFolder(tmp_path / "people").occluders("val")) == 13
@@ -470,8 +483,17 @@ def test_ahp_layout_is_a_parameter(tmp_path: Path) -> None:
     layout = Ahp(tmp_path, "valid/JPEGImages", "valid/Annotations", "", ("valid/ImageSets/val.txt",))
     build(layout, tmp_path / "people")
     assert list(table(tmp_path / "people")) == ["ahp_b1"]
-    with pytest.raises(DeoccError, match="train/JPEGImages: no such folder; name AHP's folders"):
+    with pytest.raises(DeoccError, match="train/JPEGImages: no such folder; name AHP's folders.*deeper ROOT"):
         build(Ahp(tmp_path), tmp_path / "other")
+
+
+def test_ahp_is_found_in_the_top_folder_of_its_archive(tmp_path: Path) -> None:
+    make_ahp(tmp_path / "AHP")
+    report = build(Ahp(tmp_path), tmp_path / "people")
+    assert report["kept"] == 3 and PeopleFolder(tmp_path / "people")[0].parsing is not None
+    lists = ("train/ImageSets/train.txt",)
+    with pytest.raises(DeoccError, match="train/JPEGImages: no such folder"):
+        build(Ahp(tmp_path, lists=lists), tmp_path / "other")
 
 
 def test_an_inverted_mask_of_ahp_is_dropped_and_named(tmp_path: Path) -> None:
@@ -628,6 +650,7 @@ def test_keep_decides_what_is_written(tmp_path: Path) -> None:
         build(source, tmp_path / keep, options=replace(OPTIONS, keep=keep))
         kept[keep] = [row["proposal"] for row in table(tmp_path / keep).values()]
     assert kept == {"preserve": [], "refine": ["refine"], "all": ["refine", "discard"]}
+    assert read_json(tmp_path / "all" / "report.json")["sources"]["coco"]["preserved_ratio"] == 0
     assert read_json(tmp_path / "preserve" / "report.json")["sources"]["coco"]["dropped"] == {
         "near the border": 1, "to refine: outline off the edges": 1
     }  # fmt: skip
@@ -955,6 +978,38 @@ def test_an_unknown_segmenter_is_refused_before_the_first_photo(name: str, tmp_p
     source = {"openimages": make_openimages, "objects365": make_objects365}[name](tmp_path / "data")
     with pytest.raises(DeoccError, match="segmenter 'mask-rcnn' is unknown"):
         build(source, tmp_path / "people", options=replace(OPTIONS, segmenter="mask-rcnn"), shard=(1, 2))
+
+
+def test_a_segmenter_that_lacks_its_weights_is_not_replaced_by_a_box(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    source = make_objects365(tmp_path / "data")
+    for method in ("deeplab", "mask-rcnn"):
+        with pytest.raises(DeoccError) as error:
+            build(source, tmp_path / "people", options=replace(OPTIONS, segmenter=method))
+        assert "grabcut" in str(error.value) and "box" not in str(error.value)
+
+
+def test_every_segmenter_is_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["people", "objects365", "--help"])
+    shown = capsys.readouterr().out
+    assert all(method in shown for method in METHODS)
+
+
+@pytest.mark.parametrize("words", [["--min-side", "50"], ["--gutter", "1"], ["--keep", "all"]])
+def test_options_of_the_filter_are_refused_where_nobody_is_filtered(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_ahp(tmp_path / "data")
+    command = ["people", "ahp", str(tmp_path / "data"), "--out", str(tmp_path / "people")]
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command, *words])
+    assert stop.value.code == 2 and f"{words[0]}: ahp has no use for it" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        cli.main(command)
+    assert not stop.value.code
 
 
 @pytest.mark.parametrize("name", DATASETS)

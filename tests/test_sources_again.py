@@ -12,10 +12,24 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from test_sources import HEIGHT, OPTIONS, CocoWriter, build, make_ahp, make_cocoa, make_pennfudan, table
+from test_sources import (
+    HEIGHT,
+    OPTIONS,
+    CocoWriter,
+    build,
+    drawn,
+    make_ahp,
+    make_ccp,
+    make_coco,
+    make_cocoa,
+    make_pennfudan,
+    ring,
+    table,
+)
 
 from deocc.cli import main as cli
 from deocc.errors import DeoccError
@@ -25,6 +39,7 @@ from deocc.occlusion.folder import write_natural_case
 from deocc.people import PeopleFolder
 from deocc.people.filtering import Thresholds
 from deocc.people.sources.coco import Coco
+from deocc.people.sources.cocoa import Cocoa
 from deocc.people.sources.journal import Journal, Record, write_tables
 from deocc.people.sources.pennfudan import PennFudan
 
@@ -287,10 +302,10 @@ def test_one_photo_that_nobody_expected_does_not_end_the_run(
 
     source, real = coco(tmp_path / "data"), B.read_as_annotated
 
-    def stumble(path: Path, size: object) -> np.ndarray:
+    def stumble(path: Path, *more: object) -> np.ndarray:
         if path.stem.endswith("2"):
             raise ZeroDivisionError("a denominator\nof EXIF")
-        return real(path, size)  # type: ignore[arg-type]
+        return real(path, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(B, "read_as_annotated", stumble)
     report = build(source, tmp_path / "people")
@@ -298,3 +313,113 @@ def test_one_photo_that_nobody_expected_does_not_end_the_run(
     assert "ZeroDivisionError: a denominator of EXIF" in report["examples"]["unexpected error"][0]
     monkeypatch.undo()
     assert build(source, tmp_path / "people")["kept"] == 3  # and is tried again
+
+
+def cases_of(source: Cocoa, out: Path, cases: Path, **more: Any) -> dict[str, Any]:
+    """Builds with natural cases."""
+    found = {"write_case": partial(write_natural_case, cases), "cases": str(cases)}
+    return build(source, out, options=replace(OPTIONS, **found), **more)
+
+
+@pytest.mark.parametrize("name", ["images/{}.jpg", "masks/{}.png"])
+def test_a_file_that_was_deleted_is_made_again(name: str, tmp_path: Path) -> None:
+    source = coco(tmp_path / "data")
+    build(source, tmp_path / "people")
+    path = tmp_path / "people" / name.format("coco_train2017_901")
+    before = path.read_bytes()
+    path.unlink()
+    assert build(source, tmp_path / "people", shard=(1, 1))["kept"] == 3
+    assert path.read_bytes() == before and len(PeopleFolder(tmp_path / "people")) == 3
+
+
+def test_deleted_parsing_and_occluders_are_made_again(tmp_path: Path) -> None:
+    for name, source, path in (
+        ("ahp", make_ahp(tmp_path / "ahp"), "parsing/ahp_a1.png"),
+        ("coco", make_coco(tmp_path / "coco"), "occluders/coco_train2017_907.png"),
+    ):
+        out = tmp_path / f"{name}-people"
+        build(source, out)
+        before = {p: p.stat().st_mtime_ns for p in (out / "images").iterdir()}
+        (out / path).unlink()
+        build(source, out)
+        assert (out / path).is_file()
+        again = [p for p in before if p.stat().st_mtime_ns != before[p]]
+        assert len(again) == 1, "the other photos are done"
+
+
+def test_deleted_cases_are_made_again(tmp_path: Path) -> None:
+    source, cases = make_cocoa(tmp_path / "data"), tmp_path / "cases"
+    cases_of(source, tmp_path / "people", cases)
+    shutil.rmtree(cases)
+    assert cases_of(source, tmp_path / "people", cases)["cases"] == len(CaseFolder(cases)) == 1
+
+
+def test_a_case_goes_when_its_annotation_is_corrected(tmp_path: Path) -> None:
+    source, cases = make_cocoa(tmp_path / "data"), tmp_path / "cases"
+    cases_of(source, tmp_path / "people", cases)
+    (cases / "own").mkdir()
+    (cases / "own" / "image.png").write_bytes(b"another's")
+    path = tmp_path / "data/annotations/COCO_amodal_train2014.json"
+    raw = json.loads(path.read_text())
+    del raw["annotations"][0]["regions"][1]["visible_mask"]
+    path.write_text(json.dumps(raw))
+    assert cases_of(source, tmp_path / "people", cases)["cases"] == 0
+    assert [p.name for p in cases.iterdir()] == ["own"] and (cases / "own" / "image.png").is_file()
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_person_whose_annotation_was_deleted_goes(shards: int, tmp_path: Path) -> None:
+    source, out = coco(tmp_path / "data"), tmp_path / "people"
+    for part in range(1, shards + 1):
+        build(source, out, shard=(part, shards))
+    path = tmp_path / "data/annotations/instances_train2017.json"
+    raw = json.loads(path.read_text())
+    del raw["annotations"][1]
+    path.write_text(json.dumps(raw))
+    reports = [build(source, out, shard=(part, shards)) for part in range(1, shards + 1)]
+    assert list(table(out)) == ["coco_train2017_900", "coco_train2017_902"]
+    assert reports[-1]["photos"] == 2 and len(list((out / "masks").iterdir())) == 2
+
+
+def test_another_part_of_the_dataset_removes_nobody(tmp_path: Path) -> None:
+    source, out = coco(tmp_path / "data"), tmp_path / "people"
+    build(source, out)
+    writer = CocoWriter(tmp_path / "data", "val2017")
+    writer.image(8)
+    writer.add(writer.image(9, drawn(ring(30, 20))), [ring(30, 20)])
+    writer.annotations[0]["id"] = 5
+    build(Coco(tmp_path / "data", writer.save()), out)
+    assert len(table(out)) == 4
+
+
+def test_a_second_export_of_the_same_names_removes_nobody_of_the_first(tmp_path: Path) -> None:
+    out = tmp_path / "people"
+    build(coco(tmp_path / "one"), out)
+    path = coco(tmp_path / "two").root / "annotations/instances_train2017.json"
+    raw = json.loads(path.read_text())
+    raw["annotations"] = [{**raw["annotations"][2], "id": 5}]  # of photo 3; nobody in the others
+    path.write_text(json.dumps(raw))
+    (tmp_path / "two/train2017/000000000003.jpg").rename(tmp_path / "two/train2017/new.jpg")
+    raw["images"][2].update(id=33, file_name="new.jpg")
+    raw["annotations"][0]["image_id"] = 33
+    path.write_text(json.dumps(raw))
+    build(Coco(tmp_path / "two"), out)
+    assert len(table(out)) == 4
+
+
+def test_bundled_occluders_go_when_a_dataset_gives_its_own(tmp_path: Path) -> None:
+    out = tmp_path / "people"
+    build(make_ccp(tmp_path / "ccp"), out)
+    assert len(PeopleFolder(out).occluders()) == len(list((out / "occluders").glob("*.png"))) > 1
+    build(make_coco(tmp_path / "coco"), out)
+    assert [path.stem for path in (out / "occluders").glob("*.png")] == ["coco_train2017_907"]
+    assert PeopleFolder(out).occluders().rows[0]["id"] == "coco_train2017_907"
+
+
+@pytest.mark.parametrize("occluders", [True, False])
+def test_merge_keeps_occluders_or_their_absence(occluders: bool, tmp_path: Path) -> None:
+    out = tmp_path / "people"
+    build(make_ccp(tmp_path / "ccp"), out, occluders=occluders)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["people", "merge", str(out)])
+    assert not stop.value.code and (out / "occluders").exists() == occluders

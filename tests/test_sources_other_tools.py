@@ -23,6 +23,7 @@ from test_sources import (
     make_openimages,
     make_pennfudan,
     make_voc,
+    packed,
     photo,
     ring,
     table,
@@ -31,11 +32,13 @@ from test_sources import (
 
 from deocc.cli import main as cli
 from deocc.errors import DeoccError
-from deocc.io import read_image, read_mask, write_mask
+from deocc.io import read_image, read_mask, turn, write_mask
 from deocc.people import PeopleFolder
 from deocc.people.folder import read_rows
+from deocc.people.sources import files
+from deocc.people.sources.ahp import Ahp
 from deocc.people.sources.coco import Coco
-from deocc.people.sources.files import named
+from deocc.people.sources.files import named, picture, split_of_name, tails
 from deocc.people.sources.openimages import OpenImages
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import coco_region
@@ -111,6 +114,22 @@ def test_json_in_any_unicode(encoding: str, tmp_path: Path) -> None:
 def test_a_crowd_is_a_crowd_however_it_is_written(flag: Any, tmp_path: Path) -> None:
     source = coco(tmp_path / "data", lambda raw: raw["annotations"][0].update(iscrowd=flag))
     assert build(source, tmp_path / "people")["dropped"] == {"a crowd": 1}
+
+
+@pytest.mark.parametrize("crowds", [1, 3])
+def test_an_export_whose_every_mask_is_a_crowd_names_the_mend(
+    crowds: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """CVAT and Datumaro write every brush mask so; in COCO itself some people are no crowd."""
+
+    def change(raw: dict[str, Any]) -> None:
+        for item in raw["annotations"][:crowds]:
+            item.update(iscrowd=1, segmentation=packed(drawn(ring(20, 20))))
+
+    report = build(coco(tmp_path / "data", change), tmp_path / "people")
+    assert report["dropped"] == {"a crowd": crowds}
+    said = [record.getMessage() for record in caplog.records if "set iscrowd to 0" in record.getMessage()]
+    assert len(said) == (crowds == 3) and all("all 3 people are marked as crowds" in words for words in said)
 
 
 def test_an_unknown_flag_drops_one_and_names_the_field(tmp_path: Path) -> None:
@@ -200,6 +219,65 @@ def test_litter_is_passed_over(make: Callable[[Path], Any], kept: int, tmp_path:
     litter(tmp_path / "data")
     whole = type(source)(tmp_path / "data") if make is make_pennfudan else source
     assert build(whole, tmp_path / "people")["kept"] == kept
+
+
+@pytest.mark.parametrize("missing", ["cam2/0001.jpg", None])
+def test_photos_of_the_same_base_name_are_not_taken_for_each_other(
+    missing: str | None, tmp_path: Path
+) -> None:
+    names = iter(["0001.jpg", "cam2/0001.jpg", "export/cam3/0002.jpg"])
+
+    def change(raw: dict[str, Any]) -> None:
+        every("images", "file_name", lambda _: next(names))(raw)
+        raw["images"].append({"id": 77, "file_name": "other/0001.jpg", "height": float("inf")})
+
+    source = coco(tmp_path / "data", change)
+    folder = tmp_path / "data/train2017"
+    for number, name in enumerate(["0001.jpg", "cam2/0001.jpg", "cam3/0002.jpg"], start=1):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{number:012d}.jpg").rename(folder / name)
+    if missing:
+        (folder / missing).unlink()
+    report = build(source, tmp_path / "people")
+    assert report["dropped"] == ({"photo missing": 1} if missing else {})
+    assert report["kept"] == (2 if missing else 3)
+
+
+def test_last_parts_that_tell_names_apart() -> None:
+    assert tails(["a/x/1.jpg", "b/x/1.jpg", "b/y/1.jpg", "1.jpg"]) == [3, 3, 2, 1]
+    assert tails(["/home/me/cam1/1.jpg", "/home/me/cam2/1.JPG", "2.jpg"]) == [2, 2, 1]
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test", ""])
+def test_a_split_is_a_word_of_a_name(split: str) -> None:
+    names = {
+        "train": ["train2017", "instances_Train", "trainval", "objv2_train"],
+        "val": ["val", "minival2014", "valminusminival2014", "validation", "valid-1"],
+        "test": ["test2014", "image_info_test-dev2017"],
+        "": ["latest", "interval_3", "contest", "retrained", "upvalue"],
+    }
+    assert {split_of_name(name) for name in names[split]} == {split}
+
+
+def test_the_folder_of_a_photo_is_not_listed_where_its_name_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing of a million names stays in the memory of every worker."""
+    write_photo(tmp_path / "a1.jpg", drawn(ring(40, 30)))
+    monkeypatch.setattr(files, "_listing", lambda *_: pytest.fail("listed"))
+    assert picture([tmp_path], "a1") == picture([tmp_path], "a1.jpg") == tmp_path / "a1.jpg"
+
+
+def test_ids_that_would_be_alike_are_refused_before_work_begins(tmp_path: Path) -> None:
+    ids = iter(["s1/1", "s1_1", "s2_1"])
+    source = coco(tmp_path / "data", every("annotations", "id", lambda _: next(ids)))
+    with pytest.raises(DeoccError, match="names train2017/s1/1 and train2017/s1_1 would give the same id"):
+        build(source, tmp_path / "people")
+    assert not (tmp_path / "people").exists()
+    make_ahp(tmp_path / "ahp")
+    (tmp_path / "ahp/train/ImageSets/val.txt").write_text("s1/1\ns1_1\n")
+    with pytest.raises(DeoccError, match="names s1/1 and s1_1"):
+        build(Ahp(tmp_path / "ahp"), tmp_path / "people")
 
 
 def test_capital_endings(tmp_path: Path) -> None:
@@ -293,6 +371,28 @@ def test_parsing_is_used_however_the_flag_is_written(flag: str, tmp_path: Path) 
     path.write_text(path.read_text().replace(f"coco,{flag}", "coco,perhaps"))
     with pytest.raises(DeoccError, match="has_parsing is 'perhaps'; 1 or 0 was expected"):
         PeopleFolder(tmp_path)[0]
+
+
+def test_a_cut_out_without_transparency_is_refused(tmp_path: Path) -> None:
+    folder = people_folder(tmp_path) / "occluders"
+    folder.mkdir()
+    (folder / "occluders.csv").write_text("id,split,category\ncup,val,cup\n")
+    Image.fromarray(photo()).save(folder / "cup.png")
+    with pytest.raises(DeoccError, match="cup.png: no alpha channel.*save it with transparency"):
+        PeopleFolder(tmp_path).occluders()[0]
+    Image.fromarray(np.dstack([photo(), np.full((HEIGHT, WIDTH), 255, np.uint8)])).save(folder / "cup.png")
+    assert PeopleFolder(tmp_path).occluders()[0].mask.all(), "a thing that fills its picture, and says so"
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4])
+def test_a_photo_that_exif_turns_over_its_mask_is_refused(orientation: int, tmp_path: Path) -> None:
+    path = people_folder(tmp_path) / "images/a.jpg"
+    exif(path, photo(drawn(ring(40, 25))), orientation)
+    if orientation == 1:
+        assert PeopleFolder(tmp_path)[0].id == "a"
+    else:
+        with pytest.raises(DeoccError, match="a.jpg: its EXIF orientation.*save the photo upright"):
+            PeopleFolder(tmp_path)[0]
 
 
 def test_ids_that_a_spreadsheet_made_numbers_of(tmp_path: Path) -> None:
@@ -414,6 +514,29 @@ def test_masks_drawn_on_turned_pixels_fit_the_turned_pixels(tmp_path: Path) -> N
     person = PeopleFolder(tmp_path / "people")[0]
     assert person.image[person.amodal_mask].mean() > 150 > person.image[~person.amodal_mask].mean()
     assert read_mask(tmp_path / "data/train/Annotations/a1.png").shape == mask.shape
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_masks_drawn_on_turned_pixels_of_the_same_size_fit_them(orientation: int, tmp_path: Path) -> None:
+    mask = drawn(ring(40, 30))
+    stored = turn(photo(mask), orientation)  # these three turns undo themselves
+    for name, source in (("ahp", make_ahp(tmp_path / "ahp")), ("coco", coco(tmp_path / "coco"))):
+        if name == "coco":
+            path = tmp_path / "coco/annotations/instances_train2017.json"
+            raw = json.loads(path.read_text())
+            raw["annotations"][0]["segmentation"] = packed(mask)
+            path.write_text(json.dumps(raw))
+        photos = {"ahp": "train/JPEGImages/a1.jpg", "coco": "train2017/000000000001.jpg"}
+        exif(tmp_path / name / photos[name], stored, orientation)
+        build(source, tmp_path / name / "people")
+        person = PeopleFolder(tmp_path / name / "people")[0]
+        assert person.image[person.amodal_mask].mean() > 150 > person.image[~person.amodal_mask].mean()
+
+
+def test_a_photo_whose_masks_fit_no_way_up_clearly_better_is_left_out(tmp_path: Path) -> None:
+    source = make_ahp(tmp_path / "data")
+    exif(tmp_path / "data/train/JPEGImages/a1.jpg", photo(), 3)
+    assert build(source, tmp_path / "people")["dropped"] == {"orientation unknown": 1}
 
 
 def test_where_no_annotation_says_which_way_up_the_photo_is_left_out(tmp_path: Path) -> None:

@@ -34,12 +34,14 @@ def render(
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
     split: Annotated[
         Literal["train", "val"] | None,
-        typer.Option("--split", help="Put everybody into one split.  [default: one in six is val]"),
+        typer.Option("--split", help="Put everybody into one split.", show_default="one in six is val"),
     ] = None,
-    seed: Seed = 0,
+    seed: Seed = 100_000,
     device: Device = "auto",
 ) -> None:
     """Render people with exact masks and body parts into a people folder; person i has seed SEED + i.
+
+    Seeds 0 to 239 are the bundled people (data/people-mini), 200 to 239 its validation people.
 
     The same command continues an interrupted run.
     """
@@ -71,7 +73,8 @@ def occlude(
         Path | None,
         typer.Option(
             "--occluders",
-            help="People folder to take occluders from.  [default: PEOPLE, else the bundled ones]",
+            help="People folder to take occluders from.",
+            show_default="PEOPLE, else the bundled ones",
             metavar="DIR",
         ),
     ] = None,
@@ -155,7 +158,8 @@ def train(
         Path | None,
         typer.Option(
             "--stage1",
-            help="Stage 1's weights, for stage 2.  [default: the bundled ones of the preset]",
+            help="Stage 1's weights, for stage 2.",
+            show_default="the bundled ones; only preset small has them",
             metavar="FILE",
         ),
     ] = None,
@@ -207,8 +211,8 @@ def table(
         list[Path] | None,
         typer.Option(
             "--people",
-            help="People folders to train on; cases come from the first one's split val.  "
-            "[default: the bundled people at preset tiny]",
+            help="People folders to train on; cases come from the first one's split val.",
+            show_default="the bundled people at preset tiny",
             metavar="DIR...",
         ),
     ] = None,
@@ -230,8 +234,8 @@ def table(
         Path | None,
         typer.Option(
             "--stage1",
-            help="Stage 1's weights, for tables 3, 5 and 6.  [default: the tables' own of the preset; else "
-            "stage 1 is trained first]",
+            help="Stage 1's weights, for tables 3, 5 and 6.",
+            show_default="the tables' own of the preset; else stage 1 is trained first",
             metavar="FILE",
         ),
     ] = None,
@@ -239,7 +243,8 @@ def table(
         Literal["no", "fp16", "bf16"] | None,
         typer.Option(
             "--precision",
-            help="Of training; bf16 is faster if the processor supports it.  [default: the preset's]",
+            help="Of training; bf16 is faster if the processor supports it.",
+            show_default="the preset's",
         ),
     ] = None,
     threads: Threads = None,
@@ -255,7 +260,10 @@ def table(
     results: Annotated[
         Path | None,
         typer.Option(
-            "--results", help="Folder of stored results.  [default: data/results/tables]", metavar="DIR"
+            "--results",
+            help="Folder of stored results.",
+            metavar="DIR",
+            show_default="data/results/tables",
         ),
     ] = None,
     out: Annotated[

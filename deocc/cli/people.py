@@ -90,7 +90,9 @@ Images = Annotated[
 ]
 Segmenter = Annotated[
     str,
-    typer.Option("--segmenter", help="Makes masks of boxes: auto, maskrcnn, mediapipe, deeplab, grabcut."),
+    typer.Option(
+        "--segmenter", help="Makes masks of boxes: auto, maskrcnn, pose, mediapipe, deeplab, grabcut."
+    ),
 ]
 
 Shard = Annotated[
@@ -159,10 +161,12 @@ def _build(source: Any, chosen: dict[str, Any], **more: Any) -> None:
     from deocc.errors import DeoccError
     from deocc.people.filtering import Thresholds
     from deocc.people.sources.build import build_people
-    from deocc.people.sources.options import BuildOptions, label_of, parse_shard
+    from deocc.people.sources.options import BuildOptions, label_of, parse_shard, refuse_filter
 
     pick_device(chosen["device"])
     limits = {name: chosen[name] for name in ("min_side", "gutter") if chosen[name] is not None}
+    if source.curated:
+        refuse_filter(source.name, limits, chosen["keep"])
     options = BuildOptions(
         replace(Thresholds(), **limits), chosen["keep"], chosen["split"], seed=chosen["seed"],
         export=chosen["export"], **more,
@@ -350,7 +354,7 @@ def merge(
     """Write people.csv again, after folders of several shards (with their .build) were copied into one."""
     from deocc.people.sources.journal import write_tables
 
-    for name, facts in write_tables(people)["sources"].items():
+    for name, facts in write_tables(people, occluders=False)["sources"].items():
         typer.echo(f"{name}: {facts['kept']} of {facts['people']} people in {facts['photos']} photos")
 
 

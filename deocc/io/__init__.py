@@ -21,11 +21,12 @@ from deocc.io.pictures import (
     read_parsing,
     read_photo,
     read_rgba,
-    turn,
+    refuse_unclear_turn,
     write_image,
     write_mask,
     write_parsing,
 )
+from deocc.io.turns import turn
 
 __all__ = [
     "MaskFile",
@@ -43,6 +44,7 @@ __all__ = [
     "read_photo",
     "read_rgba",
     "refuse_overwriting",
+    "refuse_unclear_turn",
     "remove_temporaries",
     "require_writable",
     "require_writable_file",

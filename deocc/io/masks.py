@@ -44,6 +44,7 @@ JUMPS = 0.1  # share of the borders between values that skip one: soft masks cli
 GREYISH = 24  # largest difference between channels of a grey pixel, as JPEG leaves it
 MOST = 0.97  # share of pixels that must be grey, or lie between two colours: JPEG smears the rest
 ASIDE = 48  # largest distance from the line between two colours
+AREA = 7  # side of a square of pixels off that line that is a third colour: JPEG's smear is narrower
 BLACK, WHITE = 40, 215  # brightest channel of black, darkest channel of white
 VOID = (224, 224, 192)  # of VOC's palette, index 255
 BORDER = 0.6  # share of the picture's outermost pixels from which something counts as the background
@@ -328,8 +329,8 @@ def _by_colours(image: Image.Image, notes: list[str]) -> np.ndarray:
         notes.append("VOC's void colour is outside")
         pixels[(pixels == np.array(VOID, np.uint8)).all(2)] = 0
     ends = _ends(pixels)
-    scaled, between = _along(pixels, ends)
-    if between < MOST:
+    scaled, off = _along(pixels, ends)
+    if _has_a_third_colour(off, exact=few is not None):
         _refuse_colours(colours)
     if not _second_is_inside(ends, scaled, notes):
         scaled = 255 - scaled
@@ -357,20 +358,32 @@ def _ends(pixels: np.ndarray) -> np.ndarray:
     return np.stack([first, np.median(far, axis=0)])
 
 
-def _along(pixels: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, float]:
-    """The position of each pixel between two colours, and the share of pixels that lie between them.
+def _has_a_third_colour(off: np.ndarray, exact: bool) -> bool:
+    """Whether pixels off the line between two colours are more than what JPEG smears along outlines.
+
+    Args:
+        off: H x W bool.
+        exact: the picture was not smeared: each such pixel is a third colour.
+    """
+    if exact or off.mean() > 1 - MOST:
+        return bool(off.any())
+    return bool(cv2.erode(off.view(np.uint8), np.ones((AREA, AREA), np.uint8), borderValue=0).any())
+
+
+def _along(pixels: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The position of each pixel between two colours, and the pixels that do not lie between them.
 
     Returns:
-        H x W uint8, 0 at the first colour and 255 at the second; the share in [0, 1].
+        H x W uint8, 0 at the first colour and 255 at the second; H x W bool.
     """
     way = (ends[1] - ends[0]).astype(np.float32)
-    out, between = np.empty(pixels.shape[:2], np.uint8), 0
+    out, off = np.empty(pixels.shape[:2], np.uint8), np.empty(pixels.shape[:2], bool)
     for row in range(len(pixels)):  # row by row, for the memory
         offset = pixels[row].astype(np.float32) - ends[0].astype(np.float32)
         share = (offset @ way / (way @ way)).clip(0, 1)
-        between += int((np.linalg.norm(offset - share[:, None] * way, axis=1) <= ASIDE).sum())
+        off[row] = np.linalg.norm(offset - share[:, None] * way, axis=1) > ASIDE
         out[row] = np.rint(share * 255)
-    return out, between / out.size
+    return out, off
 
 
 def _second_is_inside(ends: np.ndarray, scaled: np.ndarray, notes: list[str]) -> bool:

@@ -5,7 +5,9 @@ No other decoder of Pillow is ever called. Pictures of more than `PIXEL_LIMIT` p
 """
 
 import logging
+import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from deocc.io.colours import eight_bits, to_srgb
 from deocc.io.files import write_atomic
 from deocc.io.names import PathLike
 from deocc.io.tiff import BITS, refuse_odd, refuse_raw, signed_bits
+from deocc.io.turns import TURNS, TURNS_BACK, exif_orientation
 from deocc.labels import IGNORE, NUM_CLASSES
 
 log = logging.getLogger("deocc")
@@ -26,13 +29,6 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 READABLE = "PNG, JPEG, WebP, TIFF, BMP, GIF, PPM or HEIF"
 PIXEL_LIMIT = 64_000_000
 LARGE = 6_000_000  # values of a picture from which packing its PNG file tightly takes longer than it is worth
-ORIENTATION = 0x0112  # the EXIF tag; 1 = as stored, 2..8 = mirrored or turned
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}  # fmt: skip
-TURNS_BACK = {**TURNS, 6: TURNS[8], 8: TURNS[6]}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 DIM = 64  # 16-bit colours of 14 bits or fewer stay below this in their upper byte
 
@@ -86,8 +82,7 @@ def decode(path: PathLike, exif: bool = True) -> Decoded:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            formats = (*FORMATS, "HEIF") if _is_heif(path) else FORMATS
-            with Image.open(path, formats=formats) as image:
+            with Image.open(path, formats=_formats(path)) as image:
                 return _decoded(path, image, exif, warned)
         except DeoccError:
             raise
@@ -113,7 +108,7 @@ def _decoded(path: Path, image: Image.Image, exif: bool, warned: list[warnings.W
     refuse_odd(path, image)
     notes: list[str] = []
     signed = signed_bits(image)
-    orientation = _orientation(image, warned, notes)
+    orientation = exif_orientation(image, warned, notes)
     if image.format != "MPO" and getattr(image, "is_animated", False):  # MPO: a preview, no second picture
         notes.append("it has several frames: the first is taken")
     upright = image.format == "TIFF"  # Pillow turns TIFF files itself
@@ -140,6 +135,11 @@ def _too_large(path: Path, size: str) -> DeoccError:
     return DeoccError(f"{path}: {size}more than the limit of {PIXEL_LIMIT // 10**6} million; shrink it")
 
 
+def _formats(path: Path) -> tuple[str, ...]:
+    """The decoders that may be called for a file."""
+    return (*FORMATS, "HEIF") if _is_heif(path) else FORMATS
+
+
 def _is_heif(path: Path) -> bool:
     """Whether it is an HEIF file; registers its decoder. Raises: DeoccError: pillow-heif is missing."""
     with path.open("rb") as file:
@@ -150,30 +150,10 @@ def _is_heif(path: Path) -> bool:
         from pillow_heif import register_heif_opener
     except ImportError:
         raise DeoccError(
-            f"{path}: a HEIC photo; run `pip install pillow-heif`, or save the photo as JPEG"
+            f"{path}: a HEIC photo; run `{sys.executable} -m pip install pillow-heif`, or save it as JPEG"
         ) from None
     register_heif_opener()
     return True
-
-
-def _orientation(image: Image.Image, warned: list[warnings.WarningMessage], notes: list[str]) -> int:
-    """The EXIF orientation, 1..8; damaged EXIF data go to the notes.
-
-    Only this tag is read, so other damaged tags do not matter.
-    """
-    try:
-        tags = getattr(image, "tag_v2", None)
-        value = image.getexif().get(ORIENTATION, 1) if tags is None else tags.get(ORIENTATION, 1)
-        damaged = any("EXIF" in str(warning.message) for warning in warned)
-    except Exception:  # whatever damaged tags make Pillow stumble over
-        value, damaged = 1, True
-    if damaged:
-        notes.append("its EXIF data are damaged: what they say of the photo's orientation may be lost")
-    if isinstance(value, int) and 1 <= value <= 8:
-        return value
-    if value not in (0, None):  # 0: undefined, as some programs write it
-        notes.append(f"its EXIF orientation {str(value)[:20]!r} is none of 1 to 8: not turned")
-    return 1
 
 
 def _with_all_bits(path: Path, image: Image.Image, orientation: int, notes: list[str]) -> Image.Image:
@@ -206,15 +186,34 @@ def _has_16_bits(path: Path, image: Image.Image) -> bool:
         return file.read(25)[24:] == b"\x10"  # IHDR's bit depth
 
 
-def turn(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns an array of stored pixels (H x W [x C]) by an EXIF orientation, 1..8, as viewers do."""
-    if orientation in (5, 6, 7, 8):
-        array = array.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array)
+def refuse_unclear_turn(photo: PathLike, others: Iterable[PathLike]) -> None:
+    """Refuses a photo that its EXIF orientation turns while its masks may lie on its stored pixels.
+
+    Args:
+        photo: its file; it can be read.
+        others: files of its masks and label maps.
+
+    Raises:
+        DeoccError: the photo has the same size turned and unturned, and one of the others has no EXIF
+            orientation of its own.
+    """
+    orientation, (width, height) = _header(photo)
+    if orientation == 1 or (orientation > 4 and width != height):
+        return
+    for path in others:
+        if _header(path)[0] == 1:
+            raise DeoccError(
+                f"{photo}: its EXIF orientation {orientation} turns it, and {Path(path).name} fits it turned "
+                "and unturned; save the photo upright, without an EXIF orientation"
+            )
+
+
+def _header(path: PathLike) -> tuple[int, tuple[int, int]]:
+    """The EXIF orientation and the size of a picture, which is not decoded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=_formats(Path(path))) as image:
+            return exif_orientation(image, [], []), image.size
 
 
 # ------------------------------------------------------------------ photos
@@ -237,7 +236,7 @@ def read_photo(path: PathLike, exif: bool = True) -> Photo:
             damaged, or its range of values is unknown.
     """
     decoded = decode(path, exif)
-    pixels = np.array(_opaque(_in_srgb(path, decoded)))
+    pixels = np.array(_opaque(_in_srgb(path, decoded), decoded.notes))
     return Photo(pixels, decoded.orientation, exif, tuple(decoded.notes))
 
 
@@ -294,10 +293,13 @@ def _in_srgb(path: PathLike, decoded: Decoded) -> Image.Image:
     return image
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Puts a transparent picture on white."""
+def _opaque(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Puts a transparent picture on white; of one that is transparent everywhere the colours are taken."""
     if image.mode != "RGBA":
         return image
+    if image.getchannel("A").getextrema()[1] == 0:
+        notes.append("it is transparent everywhere: read by its colours")
+        return image.convert("RGB")
     white = Image.new("RGB", image.size, (255, 255, 255))
     white.paste(image.convert("RGB"), mask=image.getchannel("A"))
     return white

@@ -34,7 +34,9 @@ CACHE_BYTES = 2**30  # that a training set keeps of people and occluders; AHP's 
 def resize_person(person: Person, longer_side: float) -> Person:
     """Resamples a photo so that the person's box has this longer side, in pixels.
 
-    At most 1.6 boxes of context are kept on each side; more never enters a frame.
+    At most 1.6 boxes of context are kept on each side; more never enters a frame. Mask and parsing are
+    sampled at the corners of the new pixels, not at their centres: half a pixel off the photo, see
+    `docs/departures.md`.
     """
     x0, y0, x1, y1 = mask_box(person.amodal_mask)
     reach = int(1.6 * max(x1 - x0, y1 - y0))
@@ -59,6 +61,8 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
     """Training cases made on the fly: item i of epoch e depends on (seed, e, i) alone.
 
     Each epoch has one item a person. An item's frame comes from the initial mask, never from the amodal mask.
+    But the photo is first resampled so that the whole person measures 0.9 S: its sharpness in the frame tells
+    the whole person's size, see `docs/limitations.md`.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from deocc.io import (
     read_json,
     read_mask,
     read_parsing,
+    refuse_unclear_turn,
     remove_temporaries,
     safe_name,
     write_image,
@@ -29,6 +30,7 @@ from deocc.occlusion.placement import RatioDensity, as_density
 from deocc.occlusion.priors import Placement
 from deocc.occlusion.segmenter_error import segmenter_error
 from deocc.people import Occluder, Person
+from deocc.people.values import as_flag, soft_key
 
 MASK_FILES = {
     "modal_mask": "modal.png", "amodal_mask": "amodal.png", "occluder_mask": "occluder.png",
@@ -61,7 +63,8 @@ def read_case(folder: PathLike) -> OcclusionCase:
     """Reads one case.
 
     Raises:
-        DeoccError: no image, no box, or files that are damaged or of different sizes.
+        DeoccError: no image, no box, files that are damaged or of different sizes, or masks that fit the
+            photo turned and unturned.
     """
     folder = Path(folder)
     facts = read_json(folder / "case.json")
@@ -83,15 +86,23 @@ def read_case(folder: PathLike) -> OcclusionCase:
                 f"{folder / file}: {array.shape[1]} x {array.shape[0]} pixels, but image.png has "
                 f"{image.shape[1]} x {image.shape[0]}; make them the same size"
             )
+    files = {*MASK_FILES.values(), "parsing.png", "target.png"}
+    refuse_unclear_turn(folder / "image.png", sorted(folder / f for f in files if (folder / f).exists()))
     case = OcclusionCase(
         folder.name,
         image,
-        person_id=str(facts.get("person_id") or ""),
-        true_sides=bool(facts.get("true_sides")),
+        person_id=person_of(facts),
+        true_sides=as_flag(facts.get("true_sides"), f"{folder / 'case.json'}: true_sides"),
         placement=str(facts.get("placement", "")),
         **parts,
     )
     return case if case.modal_mask is not None else _with_box(case, facts, folder)
+
+
+def person_of(facts: dict) -> str:
+    """The id of a case's person, of any type, as text; "" if case.json (`facts`) has none."""
+    value = facts.get("person_id")
+    return "" if value in (None, "") else soft_key(value) or str(value)
 
 
 def _with_box(case: OcclusionCase, facts: dict, folder: Path) -> OcclusionCase:

@@ -18,7 +18,7 @@ from deocc.occlusion.folder import case_name, make_case, write_case
 from deocc.occlusion.mix import NATURAL_PASTE
 from deocc.occlusion.priors import Placement
 from deocc.people import Occluder, PeopleFolder
-from deocc.people.folder import occluders_of
+from deocc.people.folder import named_file, occluders_of
 
 LOG = logging.getLogger("deocc")
 
@@ -69,8 +69,8 @@ def _digest(folder: Path, split: str | None) -> str:
 
 def _dates(people: PeopleFolder, name: str) -> float:
     """When the files of a person were last changed."""
-    paths = (people.path / kind / f"{name}{ending}" for kind, endings in _FILES for ending in endings)
-    return max((path.stat().st_mtime for path in paths if path.is_file()), default=0.0)
+    paths = (named_file(people.path / kind, name, endings) for kind, endings in _FILES)
+    return max((path.stat().st_mtime for path in paths if path is not None), default=0.0)
 
 
 _FILES = (("images", (".jpg", ".png", ".jpeg")), ("masks", (".png",)), ("parsing", (".png",)))

@@ -49,8 +49,10 @@ def _marker(folder: Path, file: RemoteFile) -> Path:
 
 
 def _is_done(folder: Path, file: RemoteFile) -> bool:
-    path = _marker(folder, file)
-    return read_facts(path).url == file.url
+    """Whether a file was fetched; one that is no archive must still be there."""
+    path = folder / file.into / file.name
+    there = is_archive(path) or (path.is_file() and path.stat().st_size > 0)
+    return there and read_facts(_marker(folder, file)).url == file.url
 
 
 def _space_for(folder: Path, files: list[RemoteFile], keep: bool) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from deocc.errors import DeoccError
 from deocc.io import (
@@ -22,12 +23,14 @@ from deocc.io import (
     read_mask,
     read_parsing,
     read_rgba,
+    refuse_unclear_turn,
     write_atomic,
     write_image,
     write_mask,
     write_parsing,
 )
 from deocc.io.begun import require_whole
+from deocc.io.pictures import has_alpha
 from deocc.paths import PEOPLE_MINI
 from deocc.people.texts import read_csv
 from deocc.people.values import as_flag, as_key
@@ -105,7 +108,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def _named(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
+def named_file(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
     """A picture of a folder by its id; "7.0", which a spreadsheet may make of 7, also finds 7."""
     for stem in dict.fromkeys((name, as_key(name, "id"))):
         for ending in (*endings, *(ending.upper() for ending in endings)):
@@ -113,6 +116,11 @@ def _named(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
             if path.is_file():
                 return path
     return None
+
+
+def _has_alpha(path: Path) -> bool:
+    with Image.open(path) as image:
+        return has_alpha(image)
 
 
 class Occluders(Sequence[Occluder]):
@@ -131,8 +139,11 @@ class Occluders(Sequence[Occluder]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         row = self.rows[index]
-        rgba = read_rgba(_named(self.path, row["id"], (".png",)) or self.path / f"{row['id']}.png")
+        path = named_file(self.path, row["id"], (".png",)) or self.path / f"{row['id']}.png"
+        rgba = read_rgba(path)
         alpha = rgba[..., 3]
+        if (alpha == 255).all() and not _has_alpha(path):
+            raise DeoccError(f"{path}: no alpha channel, all of it would cover; save it with transparency")
         if not (alpha >= 128).any():
             raise DeoccError(f"{self.path / row['id']}.png: the cut-out is fully transparent; remove its row")
         return Occluder(
@@ -183,7 +194,7 @@ class PeopleFolder(Sequence[Person]):
         return other
 
     def _path(self, kind: str, name: str, *endings: str) -> Path:
-        if (path := _named(self.path / kind, name, endings)) is not None:
+        if (path := named_file(self.path / kind, name, endings)) is not None:
             return path
         other = f" (nor {', '.join(endings[1:])})" if endings[1:] else ""
         raise DeoccError(
@@ -208,6 +219,7 @@ class PeopleFolder(Sequence[Person]):
                 raise DeoccError(
                     f"{path}: size {array.shape[::-1]} differs from the image's {image.shape[1::-1]}"
                 )
+        refuse_unclear_turn(image_path, [path for path, _ in sizes])
         if not mask.any():
             raise DeoccError(f"{mask_path}: the mask is empty; remove this person from people.csv")
         true_sides = row.get("true_sides") or str(row["source"] in SOURCES_WITH_TRUE_SIDES)

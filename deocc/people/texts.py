@@ -34,7 +34,7 @@ def read_lines(path: Path) -> Iterator[str]:
     except FileNotFoundError:
         raise DeoccError(f"{path}: no such file; it lists the dataset's pictures") from None
     except (UnicodeError, OSError) as error:
-        raise DeoccError(f"{path}: not a text file ({error}); fetch it again") from None
+        raise DeoccError(f"{path}: not a text file ({error}); fetch it again (--again)") from None
 
 
 def _header(lines: Iterator[str], columns: Sequence[str]) -> tuple[list[str], str]:

@@ -109,24 +109,26 @@ def segmented_mask(image: np.ndarray, box: Sequence[float], method: str) -> np.n
         return _filled_box(image, inside)
 
 
-def _check_name(method: str, others: Sequence[str] = ()) -> None:
-    known = ("auto", *others, *METHODS)
-    if method not in (*known, "box"):
-        raise DeoccError(f"segmenter {method!r} is unknown; use {', '.join(known)} or box")
+def _check_name(method: str, others: Sequence[str] = (), box: bool = True) -> None:
+    known = ("auto", *others, *METHODS, *(("box",) if box else ()))
+    if method not in known:
+        raise DeoccError(f"segmenter {method!r} is unknown; use {', '.join(known[:-1])} or {known[-1]}")
 
 
-def check_segmenter(method: str, others: Sequence[str] = ()) -> None:
+def check_segmenter(method: str, others: Sequence[str] = (), box: bool = True) -> None:
     """Raises DeoccError if a method is unknown, or if a named one is not available here.
 
     Args:
         method: as of `segment`.
         others: methods that the caller knows beside those of `segment`.
+        box: whether the caller takes the box itself for a mask.
     """
-    _check_name(method, others)
+    _check_name(method, others, box)
     try:
         _NEEDS.get(method, lambda: None)()
     except Unavailable as reason:
-        raise DeoccError(f"segmenter {reason}, or choose auto, grabcut or box") from None
+        choice = "auto, grabcut or box" if box else "auto or grabcut"
+        raise DeoccError(f"segmenter {reason}, or choose {choice}") from None
 
 
 def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tuple[np.ndarray, str]:

@@ -4,7 +4,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, fields, replace
 from functools import partial
 from hashlib import sha256
@@ -20,15 +20,15 @@ from deocc.io.locks import mark_worker
 from deocc.io.masks import BORDER, border_share
 from deocc.parallel import as_completed
 from deocc.people.filtering import REFINE, Assessment, assess, assess_box
-from deocc.people.sources.again import refuse_strangers, to_do
+from deocc.people.sources.again import forget_empty, refuse_strangers, to_do
 from deocc.people.sources.candidates import Entry, Source, Subject
-from deocc.people.sources.index import Index, open_index
-from deocc.people.sources.journal import BUILD, Journal, Record, remove_traces, write_tables
+from deocc.people.sources.database import BUILD
+from deocc.people.sources.index import VERSION, Index, open_index
+from deocc.people.sources.journal import Journal, Record, remove_traces, write_tables
 from deocc.people.sources.openimages import ShareBox
 from deocc.people.sources.options import BuildOptions, in_shard, label_of
-from deocc.people.sources.pixels import annotated_size, read_as_annotated
+from deocc.people.sources.pixels import annotated_size, read_as_annotated, shown_people
 from deocc.people.sources.problems import Unusable
-from deocc.people.sources.regions import BoxOnly
 from deocc.people.sources.seen import sign
 from deocc.people.sources.writing import Work, build_occluder, person_id, write_candidate, write_occluded
 
@@ -75,7 +75,7 @@ def _build_photo(source: Source, options: BuildOptions, out: Path, entry: Entry)
     if not people:
         return record
     try:
-        work.image = read_as_annotated(photo.path, annotated_size(photo))
+        work.image = read_as_annotated(photo.path, annotated_size(photo), partial(shown_people, photo))
     except Unusable as error:
         for subject in people:
             work.drop(subject, error.reason, error.words)
@@ -119,8 +119,8 @@ def _build_people(work: Work, people: list[Subject]) -> None:
             mask, maker = _mask(work, subject)
             if mask is None:  # dropped by its box
                 continue
-            region = _pixels(subject, work.shape)
-            own = region.mask(work.shape) if isinstance(region, BoxOnly) else mask
+            own_mask = work.source.has_masks and subject.modal is None
+            own = mask if own_mask else _covered_by(subject, work.shape)
         except Unusable as error:
             work.drop(subject, error.reason, error.words)
             continue
@@ -147,10 +147,18 @@ def _cover(work: Work) -> np.ndarray:
     for subject in work.photo.subjects:
         if subject.role != "object":
             try:
-                cover += subject.region.mask(work.shape)
+                cover += _covered_by(subject, work.shape)
             except Unusable:
                 continue
     return cover
+
+
+def _covered_by(subject: Subject, shape: tuple[int, int]) -> np.ndarray:
+    """The subject's visible part if known: who stands behind covers nobody. H x W bool. Raises: Unusable."""
+    if subject.modal is not None:
+        with suppress(Unusable):
+            return subject.modal.mask(shape)
+    return subject.region.mask(shape)
 
 
 def _mask(work: Work, subject: Subject) -> tuple[np.ndarray | None, str]:
@@ -199,8 +207,8 @@ def _about(options: BuildOptions) -> dict[str, Any]:
 
 
 def _index_path(source: Source, out: Path) -> Path:
-    """The index file; its name has a digest of the source, so that another root gets another index."""
-    digest = sha256(repr(source).encode()).hexdigest()[:12]
+    """The index file; its name has a digest of its version and the source: another root, another index."""
+    digest = sha256(f"{VERSION} {source!r}".encode()).hexdigest()[:12]
     return out / BUILD / f"index-{source.name}-{digest}"
 
 
@@ -243,7 +251,7 @@ def build_people(
             raise DeoccError(
                 "--segmenter box: a box is no mask; choose auto, or one of `deocc people segmenters`"
             )
-        check_segmenter(options.segmenter)
+        check_segmenter(options.segmenter, box=False)
     source = _absolute(source)
     path = _index_path(source, out)
     try:
@@ -251,6 +259,7 @@ def build_people(
             with closing(open_index(source, path)) as index:
                 keys = partial(_shard_keys, index, shard)
                 refuse_strangers(source, journal, index, keys(), partial(person_id, label))
+                forget_empty(source, journal, index, shard)
                 count = sum(1 for _ in keys())
                 with tqdm(desc=label, total=count, unit="photo", disable=not progress) as bar:
                     todo = to_do(source, journal, index, keys(), bar.update)

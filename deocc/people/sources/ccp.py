@@ -61,7 +61,7 @@ class ClothingCoParsing:
         try:
             class_names(base / "label_list.mat")
         except Unusable as error:
-            raise DeoccError(f"{base / 'label_list.mat'}: {error}; fetch the dataset again") from None
+            raise DeoccError(f"{base / 'label_list.mat'}: {error}; fetch it again (--again)") from None
         index.reads(folder)
         for path in matches(folder, "*.mat"):
             index.photo(path.stem, base=str(base))

@@ -1,5 +1,6 @@
 """COCO instances, and other datasets in COCO's annotation format."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import coco_region
 from deocc.people.values import as_flag, as_key, as_length, soft_key
 
+LOG = logging.getLogger("deocc")
 PEOPLE = frozenset({"person"})
 Scalar = str | int | float | bool | None
 
@@ -47,6 +49,11 @@ class Annotation(msgspec.Struct):
 def photo_folders(root: Path, images: Path | None, part: str) -> list[Path]:
     """Folders that may hold the photos of a part."""
     return [images] if images else [root / part, root / "images" / part, root / "images", root]
+
+
+def photo_file(root: Path, images: Path | None, facts: dict[str, Any]) -> Path:
+    """The file of a photo. Args: facts: of the photo. Raises: Unusable: it is not found."""
+    return picture(photo_folders(root, images, facts["part"]), facts["file"], facts.get("tail", 1))
 
 
 @dataclass(frozen=True)
@@ -121,15 +128,22 @@ def index_coco(
     licences = names_of(path, "licenses")
     for item in _objects(path, "images"):
         _index_image(item, part, licences, index)
-    found = Counter[str]()
+    found, run_lengths = Counter[str](), 0
     for number, item in enumerate(_objects(path, "annotations"), start=1):
         try:
-            found[_index_annotation(item, part, named, keep, objects, index)] += 1
+            role = _index_annotation(item, part, named, keep, objects, index)
+            found[role] += 1
+            run_lengths += role == "crowd" and isinstance(item.get("segmentation"), dict)
         except DeoccError as error:
             found["problem"] += 1
             index.problem(*_problem(item, part, number, error))
     if not set(found) & {"person", "crowd", "problem"}:
         raise DeoccError(f"{path}: {_nobody(path, found, named)}")
+    if run_lengths and not found["person"]:
+        LOG.warning(
+            "%s: all %d people are marked as crowds (iscrowd 1), as CVAT and Datumaro mark every mask; if "
+            "each mask is one person, set iscrowd to 0 in this file", path, found["crowd"],
+        )  # fmt: skip
 
 
 def names_of(path: Path, key: str) -> dict[str, str]:
@@ -261,7 +275,7 @@ class Coco:
 
     def photo(self, entry: Entry) -> Photo:
         facts = listed(entry)
-        path = picture(photo_folders(self.root, self.images, facts["part"]), facts["file"])
+        path = photo_file(self.root, self.images, facts)
         subjects, problems = read_subjects(entry, _subject)
         licence = facts["licence"] or ABOUT["coco"].licence
         return Photo(path, facts["split"], coco_identity(facts["file"]), licence, size_of(facts), subjects,

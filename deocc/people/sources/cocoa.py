@@ -12,11 +12,11 @@ from deocc.people.sources.coco import (
     coco_identity,
     find_parts,
     listed,
-    photo_folders,
+    photo_file,
     read_subjects,
     size_of,
 )
-from deocc.people.sources.files import picture, read_json_items
+from deocc.people.sources.files import read_json_items
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import Region, coco_region
 from deocc.people.values import soft_key
@@ -39,12 +39,12 @@ def is_person(name: str) -> bool:
     The noun that counts is the last word before a preposition or a verb that follows it.
     """
     words = re.findall(r"[a-z]+(?:['\u2019]s)?", name.lower())
-    if any(word in PARTS for word in words):
-        return False
     noun, seen = "", False
     for word in words:
         if word in AFTER or (seen and word.endswith("ing")):  # "sitting woman", but "woman sitting"
             break
+        if word in PARTS:  # "man in a shirt" is a man, "shirt of a man" is not
+            return False
         noun, seen = (noun if len(word) == 1 else word), seen or word in PERSON_WORDS
     return noun in PERSON_WORDS
 
@@ -61,7 +61,7 @@ class Cocoa:
     """People in COCOA: the unoccluded ones for a people folder, the occluded ones as natural cases.
 
     Attributes:
-        root: folder with ``annotations/COCO_amodal_*.json`` and COCO's photos of 2014.
+        root: folder with ``annotations/COCO_amodal_(train|val)2014.json`` and COCO's photos of 2014.
         annotations, images: one annotation file and its photos' folder, if elsewhere.
     """
 
@@ -73,19 +73,21 @@ class Cocoa:
     curated: bool = False
 
     def fill(self, index: Writer) -> None:
-        patterns = ("annotations/COCO_amodal_*.json", "COCO_amodal_*.json")
+        files = ("COCO_amodal_train2014.json", "COCO_amodal_val2014.json")  # others repeat their people
+        patterns = (*(f"annotations/{file}" for file in files), *files)
         for part in find_parts(self.root, self.annotations, "COCOA's annotations", *patterns):
             index.reads(part.annotations)
             places = _index_photos(part.annotations, part.name, part.split, index)
             annotated = _index_regions(part.annotations, part.name, index, places)
             if annotated != len(places):
                 raise DeoccError(
-                    f"{part.annotations}: {len(places)} images but {annotated} annotations; one each"
+                    f"{part.annotations}: {len(places)} images but {annotated} annotations, where COCOA has "
+                    "one each; name COCOA's own file with --annotations, such as COCO_amodal_val2014.json"
                 )
 
     def photo(self, entry: Entry) -> Photo:
         facts = listed(entry)
-        path = picture(photo_folders(self.root, self.images, facts["part"]), facts["file"])
+        path = photo_file(self.root, self.images, facts)
         subjects, problems = read_subjects(entry, _subject)
         licence = ABOUT["cocoa"].licence
         return Photo(path, facts["split"], coco_identity(facts["file"]), licence, size_of(facts), subjects,
@@ -121,20 +123,27 @@ def _index_regions(path: Path, part: str, index: Writer, places: list[str]) -> i
         for number, region in enumerate(regions, start=1):
             front = [regions[i - 1] for i in in_front(annotation.get("depth_constraint"), number)
                      if 0 < i <= len(regions)]  # fmt: skip
-            index.subject(key, f"{key}_{number}", **_facts(region, front))
+            if (facts := _facts(region, front)) is not None:
+                index.subject(key, f"{key}_{number}", **facts)
     return count
 
 
-def _facts(region: Any, front: list[Any]) -> dict[str, Any]:
+def _facts(region: Any, front: list[Any]) -> dict[str, Any] | None:
+    """The facts of a region; None for a thing of which no cut-out can be made."""
     if not isinstance(region, dict):
         return {"role": "person", "category": "", "segmentation": None}
     person = is_person(str(region.get("name", "")))
     facts = {"role": "person" if person else "object", "category": str(region.get("name", ""))[:200],
              "segmentation": region.get("segmentation")}  # fmt: skip
-    if person and region.get("visible_mask"):
+    visible = region.get("visible_mask")
+    if person and visible:
         fronts = [thing.get("segmentation") for thing in front if isinstance(thing, dict)]
-        facts |= {"visible_mask": region["visible_mask"], "front": fronts}
-    return facts
+        return facts | {"visible_mask": visible, "front": fronts}
+    if person:
+        return facts
+    if region.get("isStuff") in (1, "1") or (not visible and (front or region.get("occlude_rate"))):
+        return None  # a wall, a lawn; or what stands in front of the thing would be cut out with it
+    return facts | ({"segmentation": visible} if visible else {})
 
 
 def _subject(name: str, facts: dict[str, Any]) -> Subject:

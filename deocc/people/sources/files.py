@@ -3,9 +3,11 @@
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 from deocc.errors import DeoccError
@@ -16,6 +18,11 @@ from deocc.people.texts import read_lines
 
 PICTURES = (".jpg", ".png", ".jpeg")
 DEPTHS = (0, 1, 2)  # archives are often unpacked into a folder of their own name
+SPLITS = {
+    "train": "train|training|trainval",
+    "val": "val|valid|validation|minival|valminusminival",
+    "test": "test|testing|testdev",
+}
 LITTER = ("__macosx", "thumbs.db", "desktop.ini")
 
 
@@ -125,8 +132,12 @@ def _listing(folder: Path, changed: int) -> dict[str, list[str]]:
     return found
 
 
-def named(folder: Path, name: str) -> Path:
+def named(folder: Path, name: str, exact: bool = False) -> Path:
     """A file of a folder: the exact name, or the only one that differs in case or Unicode form.
+
+    Args:
+        folder, name: of the file.
+        exact: take the exact name only; the folder is not listed, which takes time and memory.
 
     Returns:
         Its path, even if there is no such file.
@@ -139,7 +150,7 @@ def named(folder: Path, name: str) -> Path:
     except DeoccError as error:
         raise Unusable("bad file name", str(error).replace(str(folder), folder.name)) from None
     try:
-        if not path.is_file() and path.parent.is_dir():
+        if not exact and not path.is_file() and path.parent.is_dir():
             changed = path.parent.stat().st_mtime_ns
             if len(alike := _listing(path.parent, changed).get(_alike(path.name), [])) == 1:
                 return path.with_name(alike[0])
@@ -148,37 +159,63 @@ def named(folder: Path, name: str) -> Path:
     return path
 
 
-def picture(folders: Sequence[Path], name: str) -> Path:
+def picture(folders: Sequence[Path], name: str, tail: int = 1) -> Path:
     """The file of a photo: `name` with or without suffix, unchanged or with fewer leading folders.
 
     Only these folders are searched. Of an absolute path, which belongs to another machine, the last parts are
     tried.
 
+    Args:
+        folders: to search.
+        name: of the photo.
+        tail: last parts of the name to keep at least, as `tails` gives them.
+
     Raises:
         Unusable: it is not found, or its name leads elsewhere; such photos are reported and left out.
     """
-    parts = [part for part in re.sub(r"\A[A-Za-z]:", "", name.replace("\\", "/")).split("/") if part]
+    parts = _parts(name)
     for folder in folders:
         if "\\" in name and (path := folder / name).parent == folder and path.is_file():
             return path  # it is really called so
-        for start in range(max(1, len(parts))):
+        for start in range(max(1, len(parts) - tail + 1)):
             given = "/".join(parts[start:])
-            for candidate in (given, *(given + ending for ending in PICTURES)):
-                path = named(folder, candidate)
+            candidates = given, *(given + ending for ending in PICTURES)
+            for exact, candidate in product((True, False), candidates):
+                path = named(folder, candidate, exact)
                 if path.suffix and path.is_file():
                     return path
     raise Unusable("photo missing", f"{name} is not in {', '.join(folder.name for folder in folders)}")
 
 
+def _parts(name: str) -> list[str]:
+    return [part for part in re.sub(r"\A[A-Za-z]:", "", name.replace("\\", "/")).split("/") if part]
+
+
+def base_name(name: str) -> str:
+    """The last part of a photo's name, the same for names that differ only in case or Unicode form."""
+    return "".join(_parts(_alike(name))[-1:])
+
+
+def tails(names: Sequence[str]) -> list[int]:
+    """How many last parts each of several names needs so that no other name ends like this."""
+    parts = [tuple(_parts(_alike(name))) for name in names]
+    ends = Counter(one[start:] for one in parts for start in range(len(one)))
+
+    def tail(one: tuple[str, ...]) -> int:
+        return next((n for n in range(1, len(one)) if ends[one[-n:]] == 1), max(1, len(one)))
+
+    return [tail(one) for one in parts]
+
+
 def split_of_name(name: str) -> str:
-    """The split in a file or folder name: "train", "val", "test" or ""."""
-    for word in ("train", "val", "test"):
-        if word in name.lower():
-            return word
+    """The split in a file or folder name, by whole words: "train", "val", "test" or ""."""
+    for split, word in SPLITS.items():
+        if re.search(rf"(?<![a-z])(?:{word})(?![a-z])", name.lower()):
+            return split
     return ""
 
 
 __all__ = [
-    "find", "is_litter", "matches", "named", "picture", "read_json_items", "read_list", "require",
-    "split_of_name", "stem_of",
+    "base_name", "find", "is_litter", "matches", "named", "picture", "read_json_items", "read_list",
+    "require", "split_of_name", "stem_of", "tails",
 ]  # fmt: skip

@@ -9,17 +9,23 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from deocc.errors import DeoccError
 from deocc.people.sources.candidates import Entry, Problem, Source
+from deocc.people.sources.files import base_name, tails
 
+VERSION = 2  # of the tables
 TABLES = """
 CREATE TABLE photos (key TEXT PRIMARY KEY, facts TEXT) WITHOUT ROWID;
 CREATE TABLE subjects (name TEXT PRIMARY KEY, photo TEXT, facts TEXT) WITHOUT ROWID;
 CREATE TABLE problems (photo TEXT, name TEXT, reason TEXT, words TEXT);
 CREATE TABLE files (path TEXT, size INTEGER, changed INTEGER);
+CREATE TABLE empty (key TEXT PRIMARY KEY, facts TEXT) WITHOUT ROWID;
+CREATE TEMP TABLE names (part TEXT, base TEXT, file TEXT, key TEXT);
 """
 
 
@@ -54,6 +60,9 @@ class IndexWriter:
 
     def _added(self, key: str, facts: dict[str, Any]) -> bool:
         row = (_text(key), json.dumps(facts))
+        if isinstance(file := facts.get("file"), str):
+            names = (_text(words) for words in (str(facts.get("part")), base_name(file), file, key))
+            self._base.execute("INSERT INTO names VALUES (?, ?, ?, ?)", tuple(names))
         return bool(self._base.execute("INSERT OR IGNORE INTO photos VALUES (?, ?)", row).rowcount)
 
     def subject(self, photo: str, name: str, **facts: Any) -> None:
@@ -65,6 +74,31 @@ class IndexWriter:
         row = tuple(_text(words) for words in (photo, *problem))
         self._base.execute("INSERT INTO problems VALUES (?, ?, ?, ?)", row)
 
+    def finish(self) -> None:
+        """Tells apart what has similar names. Raises: DeoccError: two people would get the same id."""
+        table, column = ("subjects", "name") if self._any("subjects") else ("photos", "key")
+        query = f"SELECT min({column}), max({column}) FROM {table} GROUP BY replace({column}, '/', '_')"
+        if alike := self._base.execute(f"{query} HAVING count(*) > 1 LIMIT 1").fetchone():
+            raise DeoccError(f"names {alike[0]} and {alike[1]} would give the same id; rename one of them")
+        rows = self._base.execute("SELECT part, base, file, key FROM names ORDER BY part, base")
+        for _, group in groupby(rows, itemgetter(0, 1)):
+            photos = list(group)
+            files = sorted({file for _, _, file, _ in photos})
+            if len(files) > 1:
+                tail = dict(zip(files, tails(files), strict=True))
+                for _, _, file, key in photos:
+                    self._keep_tail(key, tail[file])
+
+    def _keep_tail(self, key: str, tail: int) -> None:
+        """Notes how many last parts of a photo's file name tell it from others."""
+        if tail > 1:
+            (text,) = self._base.execute("SELECT facts FROM photos WHERE key = ?", (key,)).fetchone()
+            row = (json.dumps({**json.loads(text), "tail": tail}), key)
+            self._base.execute("UPDATE photos SET facts = ? WHERE key = ?", row)
+
+    def _any(self, table: str) -> bool:
+        return self._base.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
+
     def close(self) -> None:
         """Sorts and saves the index, without objects and photos that have no person."""
         self._base.execute(
@@ -73,11 +107,12 @@ class IndexWriter:
         )
         self._base.execute("CREATE INDEX by_photo ON subjects (photo)")
         self._base.execute("CREATE INDEX problems_by_photo ON problems (photo)")
-        if self._base.execute("SELECT 1 FROM subjects LIMIT 1").fetchone():
+        if self._any("subjects"):
             self._base.execute(
-                "DELETE FROM photos WHERE key NOT IN "
+                "INSERT INTO empty SELECT * FROM photos WHERE key NOT IN "
                 "(SELECT photo FROM subjects UNION SELECT photo FROM problems)"
             )
+            self._base.execute("DELETE FROM photos WHERE key IN (SELECT key FROM empty)")
         self._base.commit()
         self._base.close()
 
@@ -104,6 +139,11 @@ class Index:
         union = "SELECT key FROM photos UNION SELECT photo FROM subjects UNION SELECT photo FROM problems"
         for (key,) in self._base.execute(f"SELECT key FROM ({union}) ORDER BY key"):
             yield key
+
+    def empty(self, key: str) -> Entry | None:
+        """The entry of a photo that is listed, but has no person; else None."""
+        row = self._base.execute("SELECT facts FROM empty WHERE key = ?", (key,)).fetchone()
+        return Entry(key, json.loads(row[0])) if row else None
 
     def entry(self, key: str) -> Entry:
         """The entry of one photo."""
@@ -148,6 +188,7 @@ def _build(source: Source, path: Path) -> None:
     try:
         with closing(IndexWriter(temporary)) as writer:
             source.fill(writer)
+            writer.finish()
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ do not depend on the sharding, on the order of the work, or on interruptions.
 """
 
 import csv
+import filecmp
 import heapq
 import io
 import json
@@ -14,36 +15,22 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from deocc.errors import DeoccError
 from deocc.io import make_once, remove_temporaries, safe_name, write_atomic, write_json
 from deocc.io.locks import alone, is_held, wait_for_workers
 from deocc.paths import PEOPLE_MINI
+from deocc.people.sources.database import BUILD, TABLES, about_of, connect, damage, journals, reading, row_of
 from deocc.people.sources.seen import Seen
 
-BUILD = ".build"
 COLUMNS = ("id", "split", "source", "has_parsing", "true_sides", "licence", "photo", "region_xyxy", "scale",
            "proposal", "confidence", "reasons", "mask_from")  # fmt: skip
 OCCLUDER_FIELDS = ("id", "split", "category", "licence")
 EXAMPLES = 3  # of each reason, in the report
-TABLES = """
-CREATE TABLE IF NOT EXISTS about (about TEXT);
-CREATE TABLE IF NOT EXISTS photos (key TEXT PRIMARY KEY, people INTEGER, seen TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS people (id TEXT PRIMARY KEY, row TEXT, photo TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS occluders (id TEXT PRIMARY KEY, row TEXT, photo TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS drops (photo TEXT, id TEXT, reason TEXT, words TEXT);
-CREATE TABLE IF NOT EXISTS cases (id TEXT PRIMARY KEY, photo TEXT) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS people_of ON people (photo);
-CREATE INDEX IF NOT EXISTS occluders_of ON occluders (photo);
-CREATE INDEX IF NOT EXISTS drops_of ON drops (photo);
-CREATE INDEX IF NOT EXISTS cases_of ON cases (photo);
-"""
 KEPT = ("people", "occluders", "cases")
 FILES = {"people": ("images/{}.jpg", "masks/{}.png", "parsing/{}.png"), "occluders": ("occluders/{}.png",)}
 
@@ -87,7 +74,7 @@ class Journal:
             DeoccError: the folder's people were made otherwise or with other options, or another process
                 works on this shard.
         """
-        self.out, self._held = out, ExitStack()
+        self.out, self._cases, self._held = out, str(about.get("cases", "")), ExitStack()
         if (out / "people.csv").is_file() and not (out / BUILD).is_dir():
             raise DeoccError(f"{out}: its people were not made by this command; choose another folder")
         path = out / BUILD / f"{label}-{shard[0]}of{shard[1]}.sqlite"
@@ -97,15 +84,15 @@ class Journal:
             self._held.enter_context(alone(self.lock, busy))
             try:
                 self._agree(label, about)
-                self._base = _connect(path)
-                with _damage(path):
+                self._base = connect(path)
+                with damage(path):
                     self._base.executescript(
                         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + TABLES
                     )
-                    if _about(self._base) is None:
+                    if about_of(self._base) is None:
                         self._base.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
                     self._base.commit()
-                self._all = [self._base, *(_connect(p) for p in _journals(out, label) if p != path)]
+                self._all = [self._base, *(connect(p) for p in journals(out, label) if p != path)]
             except BaseException:
                 self._held.close()
                 raise
@@ -113,9 +100,9 @@ class Journal:
 
     def _agree(self, label: str, about: dict[str, Any]) -> None:
         """Refuses options that differ, unless nobody was kept with the old ones (a mistyped command)."""
-        for path in _journals(self.out, label):
+        for path in journals(self.out, label):
             with reading(path) as base:
-                before = _about(base)
+                before = about_of(base)
                 if before is not None and "cases" in about and "cases" not in before:
                     written = base.execute("SELECT 1 FROM cases LIMIT 1").fetchone()
                     if written:  # by an earlier version, which kept no path
@@ -147,6 +134,23 @@ class Journal:
                     return Seen.from_json(row[0])
         return None
 
+    def keys(self) -> Iterator[str]:
+        """The keys of all photos that are done, in any shard."""
+        for base in self._all:
+            for (key,) in base.execute("SELECT key FROM photos"):
+                yield key
+
+    def files_of(self, key: str) -> Iterator[Path]:
+        """The files that a photo's rows stand for; of a case, the one that marks it whole."""
+        for base in self._all:
+            for table, patterns in FILES.items():
+                query = f"""SELECT id, row LIKE '%"has_parsing": "1"%' FROM {table} WHERE photo = ?"""
+                for name, has_parsing in base.execute(query, (key,)):
+                    yield from (self.out / p.format(name) for p in patterns[: None if has_parsing else 2])
+            if self._cases:
+                for (name,) in base.execute("SELECT id FROM cases WHERE photo = ?", (key,)):
+                    yield Path(self._cases, safe_name(name, "case id"), "case.json")
+
     def photo_of(self, name: str) -> str | None:
         """The photo of an id."""
         for base in self._all:
@@ -162,7 +166,7 @@ class Journal:
                 continue
             names = {
                 table: [name for (name,) in base.execute(f"SELECT id FROM {table} WHERE photo = ?", (key,))]
-                for table in FILES
+                for table in KEPT
             }
             base.execute("DELETE FROM photos WHERE key = ?", (key,))
             for table in (*KEPT, "drops"):
@@ -171,6 +175,8 @@ class Journal:
             for table, patterns in FILES.items():
                 for path in (self.out / p.format(name) for name in names[table] for p in patterns):
                     path.unlink(missing_ok=True)
+            for name in names["cases"] if self._cases else ():
+                _remove_case(Path(self._cases, safe_name(name, "case id")))
 
     def add(self, record: Record) -> None:
         """Adds a photo after all its files are written."""
@@ -200,6 +206,14 @@ class Journal:
             self._held.close()
 
 
+def _remove_case(folder: Path) -> None:
+    """Removes a case that `write_natural_case` wrote; ``case.json``, which marks it whole, goes first."""
+    for path in (folder / "case.json", *sorted(folder.glob("*.png"))):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):  # it holds other files, which stay, or is gone already
+        folder.rmdir()
+
+
 def remove_traces(out: Path) -> None:
     """Removes the empty journals and folders of a command that failed before any result.
 
@@ -209,7 +223,7 @@ def remove_traces(out: Path) -> None:
         return
     with suppress(OSError, DeoccError):
         with alone(out / BUILD / "lock", "", wait=True):
-            for path in _journals(out):
+            for path in journals(out):
                 if is_held(path.with_suffix(".lock")):  # nobody takes it meanwhile: this needs the lock above
                     continue
                 with reading(path) as base:
@@ -217,59 +231,10 @@ def remove_traces(out: Path) -> None:
                 if not done:
                     for old in (out / BUILD).glob(f"{path.stem}.*"):
                         old.unlink()
-        if not _journals(out):
+        if not journals(out):
             (out / BUILD / "lock").unlink(missing_ok=True)
             (out / BUILD).rmdir()
             out.rmdir()
-
-
-def _journals(out: Path, source: str = "*") -> list[Path]:
-    return sorted((out / BUILD).glob(f"{source}-*of*.sqlite"))
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    with _damage(path):
-        return sqlite3.connect(path, timeout=60)
-
-
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """One error line for SQLite errors and damaged content."""
-    try:
-        yield
-    except (sqlite3.Error, msgspec.DecodeError, ValueError, RecursionError) as error:
-        if isinstance(error, DeoccError):
-            raise
-        words = " ".join(str(error).split())[:120]
-        raise DeoccError(f"{path}: damaged ({words}); remove it, and the run does its part again") from None
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Opens a journal. Raises: DeoccError: it is damaged, or of an earlier version."""
-    base = _connect(path)
-    try:
-        with _damage(path):
-            base.executescript(TABLES)
-            yield base
-    finally:
-        base.close()
-
-
-def _about(base: sqlite3.Connection) -> dict[str, Any] | None:
-    row = base.execute("SELECT about FROM about").fetchone()
-    return msgspec.json.decode(row[0], type=dict[str, Any]) if row else None
-
-
-def _row(path: Path, text: str) -> dict[str, str]:
-    """A table row from a journal. Raises: DeoccError: it is damaged."""
-    with _damage(path):
-        row = msgspec.json.decode(text or "", type=dict[str, str])
-        try:
-            safe_name(row.get("id"), "id")
-        except DeoccError as error:
-            raise ValueError(str(error)) from None
-        return row
 
 
 # ------------------------------------------------------------------ tables
@@ -289,7 +254,7 @@ def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
     Raises:
         DeoccError: there is no journal, or one is damaged.
     """
-    paths = _journals(out)
+    paths = journals(out)
     if not paths:
         raise DeoccError(f"{out}: nothing was built here; run `deocc people SOURCE ROOT --out {out}` first")
     with alone(out / BUILD / "lock", "", wait=True):  # shards that finish together take turns
@@ -302,6 +267,7 @@ def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
         if found:
             rows = _rows(paths, "occluders", OCCLUDER_FIELDS)
             _write_csv(out / "occluders" / "occluders.csv", OCCLUDER_FIELDS, rows)
+            _remove_bundled(out / "occluders")
         elif occluders and not (out / "occluders").exists():
             bundled = PEOPLE_MINI / "occluders"
             make_once(out / "occluders", lambda part: shutil.copytree(bundled, part, dirs_exist_ok=True))
@@ -309,6 +275,14 @@ def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
         report["occluders"] = "of the datasets" if found else "bundled" if there else "none"
         write_json(out / "report.json", report)
     return report
+
+
+def _remove_bundled(folder: Path) -> None:
+    """Removes the bundled occluders that an earlier run copied, now that the datasets have some."""
+    for path in (PEOPLE_MINI / "occluders").glob("*.png"):
+        copy = folder / path.name
+        if copy.is_file() and filecmp.cmp(path, copy, shallow=False):
+            copy.unlink()
 
 
 def _source(path: Path) -> str:
@@ -327,9 +301,9 @@ def _rows(paths: list[Path], table: str, columns: Iterable[str]) -> Iterator[dic
 
 
 def _sorted(path: Path, base: sqlite3.Connection, table: str) -> Iterator[tuple[str, str, dict[str, str]]]:
-    with _damage(path):
+    with damage(path):
         for name, text in base.execute(f"SELECT id, row FROM {table} ORDER BY id"):
-            yield str(name), str(path), _row(path, text)
+            yield str(name), str(path), row_of(path, text)
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
@@ -347,14 +321,16 @@ def _report(out: Path, source: str) -> dict[str, Any]:
     """Counts of one dataset over all of its shards; see `write_tables`."""
     total, dropped, examples = Counter[str](), Counter[str](), dict[str, list[tuple[str, str]]]()
     about: dict[str, Any] = {}
-    for path in _journals(out, source):
+    for path in journals(out, source):
         with reading(path) as base:
-            about = _about(base) or about
+            about = about_of(base) or about
             photos, people = base.execute("SELECT count(*), coalesce(sum(people), 0) FROM photos").fetchone()
             total.update(photos=photos, people=people)
             for table in ("people", "occluders", "cases"):
                 key = "kept" if table == "people" else table
                 total[key] += base.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            query = "SELECT count(*) FROM people WHERE json_extract(row, '$.proposal') = 'preserve'"
+            total["preserved"] += base.execute(query).fetchone()[0]
             for reason, count in base.execute("SELECT reason, count(*) FROM drops GROUP BY reason"):
                 dropped[reason] += count
                 query = "SELECT id, words FROM drops WHERE reason = ? ORDER BY id, words LIMIT ?"
@@ -362,7 +338,7 @@ def _report(out: Path, source: str) -> dict[str, Any]:
     return {
         "options": about,
         **{key: total[key] for key in ("photos", "people", "kept")},
-        "preserved_ratio": round(total["kept"] / total["people"], 4) if total["people"] else None,
+        "preserved_ratio": round(total["preserved"] / total["people"], 4) if total["people"] else None,
         "dropped": dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))),
         "examples": {r: [f"{n}: {w}" for n, w in sorted(examples[r])[:EXAMPLES]] for r in sorted(examples)},
         "occluders": total["occluders"],
@@ -375,7 +351,7 @@ def _sweep(out: Path) -> None:
     remove_temporaries(out, {"people.csv", "report.json"}.__contains__)
     remove_temporaries(out / "occluders", "occluders.csv".__eq__)
     with ExitStack() as held:
-        paths = _journals(out)
+        paths = journals(out)
         busy = {_source(path) for path in paths if not _is_idle(path, held)}
         idle = tuple(f"{label}_" for label in {_source(path) for path in paths} - busy)
         for folder in ("images", "masks", "parsing", "occluders"):

@@ -11,11 +11,10 @@ from deocc.people.sources.coco import (
     find_parts,
     index_coco,
     listed,
-    photo_folders,
+    photo_file,
     read_subjects,
     size_of,
 )
-from deocc.people.sources.files import picture
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import BoxOnly
 from deocc.people.values import as_flag, as_number
@@ -66,7 +65,7 @@ class Objects365:
 
     def photo(self, entry: Entry) -> Photo:
         facts = listed(entry)
-        path = picture(photo_folders(self.root, self.images, facts["part"]), facts["file"])
+        path = photo_file(self.root, self.images, facts)
         subjects, problems = read_subjects(entry, _subject)
         identity = f"objects365:{Path(facts['file']).stem}"
         return Photo(path, facts["split"], identity, ABOUT["objects365"].licence, size_of(facts), subjects,

@@ -127,7 +127,7 @@ def _index_boxes(path: Path, part: str, index: Writer) -> None:
     """Streams one CSV file with rows in any order. Raises: DeoccError: not CSV, or nobody in it."""
     last, people, rows = "", 0, 0
     index.reads(path)
-    for row in read_csv(path, COLUMNS, "fetch the file again", strict=False):
+    for row in read_csv(path, COLUMNS, "fetch the file again (--again)", strict=False):
         rows += 1
         category = PEOPLE.get(row["LabelName"])
         if category is None:

@@ -1,7 +1,7 @@
 """The options of building a people folder."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -42,6 +42,14 @@ class BuildOptions:
 def label_of(source: Source, options: BuildOptions) -> str:
     """The prefix of a dataset's ids, also the name of its journals."""
     return f"{source.name}.{options.export}" if options.export else source.name
+
+
+def refuse_filter(name: str, limits: Iterable[str], keep: str) -> None:
+    """Refuses options of the filter for a dataset that its makers filtered. Raises: DeoccError."""
+    given = [f"--{limit.replace('_', '-')}" for limit in limits] + (["--keep"] if keep != "preserve" else [])
+    if given:
+        words = "its makers filtered it, so nobody is filtered again; leave the option out"
+        raise DeoccError(f"{', '.join(given)}: {name} has no use for it: {words}")
 
 
 def in_shard(key: str, shard: tuple[int, int]) -> bool:

@@ -104,4 +104,4 @@ def read_json_items(path: Path, prefix: str) -> Iterator[Any]:
         if isinstance(error, DeoccError):  # the caller's own
             raise
         words = " ".join(str(error).split())[:120]
-        raise DeoccError(f"{path}: broken JSON ({words}); fetch it again") from None
+        raise DeoccError(f"{path}: broken JSON ({words}); fetch it again (--again)") from None

@@ -12,16 +12,21 @@ from deocc.people.sources.files import find, named, picture, read_list, require,
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import LabelPicture, labels_of, mat_variable
 
+CLASSES = (
+    "background", "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "dining table", "dog", "horse", "motorcycle", "person", "potted plant", "sheep", "couch", "train", "tv",
+)  # fmt: skip
+"""VOC's classes by number, under COCO's names, which `occlusion.priors` knows."""
 PERSON, VOID = 15, 255
 VOID_WIDTH = 6  # pixels of the unlabelled band around everything in VOC; SBD has none
 
 
-def _instances(objects: np.ndarray, classes: np.ndarray) -> dict[int, bool]:
-    """Instance number -> whether it is a person, by the class of most of its pixels."""
+def _instances(objects: np.ndarray, classes: np.ndarray) -> dict[int, int]:
+    """Instance number -> the class of most of its pixels."""
     if objects.shape != classes.shape:
         raise Unusable("sizes differ", f"instances {objects.shape}, classes {classes.shape}")
     numbers = [int(number) for number in np.unique(objects) if number not in (0, VOID)]
-    return {n: int(np.bincount(classes[objects == n]).argmax()) == PERSON for n in numbers}
+    return {n: int(np.bincount(classes[objects == n]).argmax()) for n in numbers}
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Voc:
                     known.add(stem)  # 2,913 names: VOC's segmentation does not grow
                     index.photo(stem, base=str(base), split=split, kind="voc")
         if not known:
-            raise DeoccError(f"{lists}: neither train.txt nor val.txt names a photo; fetch VOC again")
+            raise DeoccError(f"{lists}: train.txt and val.txt name no photo; fetch it again (--again)")
         if (sbd := self._sbd()) is not None:
             for split in ("train", "val"):
                 index.reads(require(sbd, f"SBD's list ({split})", f"{split}.txt"))
@@ -85,11 +90,7 @@ class Voc:
 def _voc_subjects(base: Path, stem: str) -> tuple[Subject, ...]:
     objects, classes = (named(base / f"Segmentation{kind}", f"{stem}.png") for kind in ("Object", "Class"))
     found = _instances(labels_of(objects), labels_of(classes))
-    return tuple(
-        Subject(f"{stem}_{n}", LabelPicture(objects, (n,)), "person" if person else "object",
-                "person" if person else "thing")
-        for n, person in found.items()
-    )  # fmt: skip
+    return tuple(_subject(stem, n, LabelPicture(objects, (n,)), number) for n, number in found.items())
 
 
 def _sbd_subjects(base: Path, stem: str) -> tuple[Subject, ...]:
@@ -98,8 +99,12 @@ def _sbd_subjects(base: Path, stem: str) -> tuple[Subject, ...]:
     if categories.dtype.kind not in "uif" or len(categories) > 255:
         raise Unusable("annotation damaged", f"{path.name} has no readable GTinst.Categories")
     return tuple(
-        Subject(f"{stem}_{n}", LabelPicture(path, (n,), "GTinst.Segmentation"),
-                "person" if category == PERSON else "object",
-                "person" if category == PERSON else "thing")
-        for n, category in enumerate(categories, start=1)
-    )  # fmt: skip
+        _subject(stem, n, LabelPicture(path, (n,), "GTinst.Segmentation"), number)
+        for n, number in enumerate(categories, start=1)
+    )
+
+
+def _subject(stem: str, n: int, region: LabelPicture, number: float) -> Subject:
+    """Instance n of a photo. Args: number: of its class; an unknown one is a thing."""
+    name = CLASSES[int(number)] if 0 < number < len(CLASSES) else "thing"
+    return Subject(f"{stem}_{n}", region, "person" if number == PERSON else "object", name)
