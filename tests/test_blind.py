@@ -9,7 +9,7 @@ import pytest
 from deocc import metrics as M
 from deocc.cli.main import main
 from deocc.errors import DeoccError
-from deocc.io import read_image, write_image, write_json
+from deocc.io import read_image, read_json, write_image, write_json
 from deocc.occlusion import OcclusionCase, write_case
 from deocc.studies import blind, sheets
 
@@ -188,6 +188,16 @@ def test_sheets_of_another_contest_are_drawn_anew_unless_they_have_answers(folde
     write_image(picture, 255 - read_image(picture))  # A is predicted again, with other weights
     code, _, error = run(capsys, "compare", first, second, cases, "--out", out, "--seed", 1)
     assert code == 2 and "judgements of other folders" in error
+
+
+def test_a_person_called_0_is_one_person(folders) -> None:  # type: ignore[no-untyped-def]
+    first, second, cases = folders
+    for file in cases.glob("*/case.json"):
+        person = int(file.parent.name[-1]) // 4  # two people: 0 and 1
+        write_json(file, {**read_json(file), "person_id": person})
+    for seed in range(6):  # each comes once before anyone comes twice
+        pairs = blind.open_contest(first, second, cases, count=2, seed=seed).pairs
+        assert {int(pair.id[-1]) // 4 for pair in pairs} == {0, 1}
 
 
 def test_judgements_without_a_digest_of_the_pictures_are_read(folders, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -414,6 +414,20 @@ def test_recovered_pixels_outside_the_invisible_mask_stay(cases: list[OcclusionC
             assert (answer.recovered[~case.invisible_mask] == case.image[~case.invisible_mask]).all()
 
 
+def test_hidden_pixels_outside_the_person_frame_are_not_black(cases: list[OcclusionCase]) -> None:
+    """The frame follows the visible mask alone: of a person of whom little shows it misses much."""
+    from deocc.evaluation.predictors import as_predictor
+
+    case = cases[0]
+    modal, amodal = np.zeros((2, SIZE, SIZE), bool)
+    modal[2:7, 2:7], amodal[2 : SIZE - 2, 2 : SIZE - 2] = True, True
+    image = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    far = replace(case, image=image, target=image, modal_mask=modal, amodal_mask=amodal)
+    answer = as_predictor(Oracle(), 32).recover_pixels([far], [far], "modal")[0]
+    assert answer.recovered is not None and far.invisible_mask is not None
+    assert (answer.recovered[far.invisible_mask] > 150).all()
+
+
 def test_pasted_masks_contain_the_visible_person(cases: list[OcclusionCase]) -> None:
     case = cases[2]
     frame = person_frame(case.modal_mask)

@@ -20,6 +20,7 @@ from deocc.people.sources.coco import Coco
 from deocc.people.synth import render_people
 from deocc.tables.rows import TABLE_2
 from deocc.tables.runs import TableMaker, TableOptions
+from deocc.training.loop import LOCK
 
 FOREIGN = (".DS_Store", ".keep", ".notes.txt", ".a.b.c", ".rendered_0.jpg.i_ksgzo", ".x.jpg.I_KSGZO_")
 
@@ -185,7 +186,7 @@ def test_train(tmp_path: Path) -> None:
     leave(tmp_path / "checkpoints", "step_00000005.tmp")
     leave(tmp_path, "log.tmp", ".config.json.abcdefgh", ".weights.safetensors.12.part", ".keep")
     run(tmp_path, resume=True)
-    assert hidden(tmp_path) == [".keep"] and not list(tmp_path.rglob("*.tmp"))
+    assert hidden(tmp_path) == [".keep", LOCK] and not list(tmp_path.rglob("*.tmp"))
 
 
 def test_folders_of_the_tables(tmp_path: Path) -> None:

@@ -247,6 +247,29 @@ def test_paint_does_not_mix_with_what_lies_beside_the_hole() -> None:
     assert (out[hidden] == (255, 0, 0)).all() and not out[~hidden].any()
 
 
+def test_hidden_pixels_outside_the_frame_get_the_nearest_painted_colour() -> None:
+    image = np.full((80, 120, 3), 9, np.uint8)
+    recovered = np.full((8, 8, 3), [1, 0, 0], np.float32)
+    recovered[4:] = 0, 0, 1  # the lower half is painted blue
+    filled = np.ones((8, 8), np.float32)
+    hidden = np.zeros((80, 120), bool)
+    hidden[10:70, 30:110] = True  # the frame ends at column 80
+    out = paste_pixels(image, recovered, filled, Frame(0, 0, 80), hidden)
+    assert (out[10:30, 80:110] == (255, 0, 0)).all() and (out[50:70, 80:110] == (0, 0, 255)).all()
+    assert (out[~hidden] == 9).all()
+
+
+def test_a_hole_wholly_outside_the_frame_gets_the_mean_colour_of_the_visible_person() -> None:
+    image = np.full((80, 120, 3), 9, np.uint8)
+    hidden, modal = np.zeros((80, 120), bool), np.zeros((80, 120), bool)
+    hidden[10:70, 90:110], modal[10:70, 10:20] = True, True
+    image[modal] = 40, 80, 120
+    blank = np.full((8, 8, 3), 0.5, np.float32)
+    for seen, colour in ((modal, (40, 80, 120)), (None, (128, 128, 128)), (modal & False, (128, 128, 128))):
+        out = paste_pixels(image, blank, np.zeros((8, 8), np.float32), Frame(0, 0, 60), hidden, seen)
+        assert (out[hidden] == colour).all() and (out[~hidden] == image[~hidden]).all()
+
+
 def test_parsing_takes_the_likeliest_part_and_fills_the_mask() -> None:
     logits = np.zeros((4, 4, 20), np.float32)
     logits[..., 0] = 9  # background never wins inside the mask

@@ -94,12 +94,15 @@ def test_occlude_goes_on_where_it_was_cut_off(
     assert len(made) == 4 and content(tmp_path / "cut") == content(tmp_path / "one")
 
 
-def test_a_case_of_a_corrected_photo_is_made_again(people: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("loud", [False, True])
+def test_a_case_of_a_corrected_photo_is_made_again(loud: bool, people: Path, tmp_path: Path) -> None:
     import shutil
 
     mine = Path(shutil.copytree(people, tmp_path / "people"))
+    if loud:
+        (mine / "images/a.jpg").rename(mine / "images/a.JPG")
     write_cases(mine, tmp_path / "cases", CaseOptions(per_person=1), shard=(1, 2), progress=False)
-    image = mine / "images/a.jpg"
+    image = mine / ("images/a.JPG" if loud else "images/a.jpg")
     write_image(image, np.full((64, 64, 3), 255, np.uint8))
     os.utime(image, (time.time() + 5, time.time() + 5))
     write_cases(mine, tmp_path / "cases", CaseOptions(per_person=1), shard=(1, 2), progress=False)

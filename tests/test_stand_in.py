@@ -128,6 +128,15 @@ def test_a_run_on_the_cpu_after_one_on_a_gpu(tmp_path):
     assert not isinstance(next(found.result.ema.parameters()), StandIn)
 
 
+def test_a_system_trained_on_a_gpu_comes_back_on_the_cpu_as_a_whole(tmp_path):
+    with stand_in("cuda"):
+        found = train_system(
+            "mask/ours", [PEOPLE_MINI], "tiny", tmp_path, changes=MASK | ALL_TERMS, steps=1, device="cuda"
+        ).system
+    for module in (found.network, found.discriminator, found.features):
+        assert {type(p.data) for p in module.parameters()} == {torch.Tensor}
+
+
 def test_a_run_of_a_gpu_resumes_on_the_cpu(tmp_path):
     trained("cuda", tmp_path, "mask/ours", MASK)
     train_system(

@@ -21,13 +21,14 @@ from deocc.experiments.presets import PRESETS, get_preset
 from deocc.experiments.registry import SYSTEMS
 from deocc.experiments.run import train_system
 from deocc.experiments.tuning import FIXED, fixed_batches
+from deocc.io.locks import alone
 from deocc.models import load_weights, read_metadata
 from deocc.occlusion import OcclusionDataset
 from deocc.people import Occluder, Person, write_people
 from deocc.training.checkpoints import checkpoints
 from deocc.training.config import TrainConfig, from_dict
 from deocc.training.loader import EndlessBatches
-from deocc.training.loop import train
+from deocc.training.loop import LOCK, train
 from deocc.training.mask import MaskSystem
 from deocc.training.optimisers import lr_factor, make_optimizer, update_ema
 from deocc.training.processes import make_accelerator
@@ -358,6 +359,72 @@ def test_a_resumed_run_is_bit_for_bit_the_same(data, tmp_path):
     assert losses[0] == losses[1] and len(losses[0]) == 6
 
 
+def test_a_second_process_does_not_train_in_the_same_folder(data, tmp_path):
+    train(make_system(data), data, config(steps=2), tmp_path, device="cpu")
+    half_written = tmp_path / "checkpoints/step_00000004.tmp"
+    half_written.write_text("of the other process")
+    code = (
+        "import sys, time; from pathlib import Path; from deocc.io.locks import alone\n"
+        "with alone(Path(sys.argv[1]), ''):\n    print('held', flush=True); time.sleep(60)\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / LOCK)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        log = (tmp_path / "log.jsonl").read_bytes()
+        with pytest.raises(DeoccError, match="another process trains here; wait until it is done, or choose"):
+            train(make_system(data), data, config(steps=4), tmp_path, resume=True, device="cpu")
+        other.kill()
+    assert half_written.is_file() and (tmp_path / "log.jsonl").read_bytes() == log
+    assert train(make_system(data), data, config(steps=4), tmp_path, resume=True, device="cpu").steps == 4
+
+
+def test_the_processes_of_one_run_share_its_lock(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    with alone(tmp_path / LOCK, "process 0"):
+        assert train(make_system(data), data, config(steps=1), tmp_path, device="cpu").steps == 1
+
+
+def test_a_run_that_goes_on_with_other_people_says_so(data, tmp_path, caplog):
+    def go_on(steps: int, resume: bool = True, **facts) -> list[dict]:
+        run = config(steps=steps, checkpoint_every=1)
+        facts = facts and {"data": "ann", "mix.cut": 0.5, "command": str(steps), **facts}
+        caplog.clear()
+        return train(
+            make_system(data), data, run, tmp_path, resume, device="cpu", facts=facts or None
+        ).stretches
+
+    first = {"step": 0, "data": "ann", "mix.cut": 0.5, "command": "1"}
+    assert go_on(1, resume=False, data="ann") == [first]
+    assert go_on(2, data="ann") == [{**first, "command": "2"}] and "other people" not in caplog.text
+    second = {**first, "step": 2, "data": "bea", "command": "3"}
+    assert go_on(2, data="bea") == [{**first, "command": "2"}], "nothing was trained on bea"
+    assert go_on(3, data="bea") == [{**first, "command": "2"}, second]
+    assert "resuming on other people, or with other settings: data ann -> bea" in caplog.text
+    assert go_on(3) == [{**first, "command": "2"}, second]
+    assert len(go_on(4, data="bea", **{"mix.cut": 0.7})) == 3 and "mix.cut 0.5 -> 0.7" in caplog.text
+
+
+def test_a_checkpoint_that_does_not_say_what_it_was_trained_on_resumes(data, tmp_path, caplog):
+    train(make_system(data), data, config(steps=2), tmp_path, device="cpu")
+    newest = checkpoints(tmp_path)[-1]
+    state = torch.load(newest)
+    for name in ("stretches", "images_per_second"):
+        del state[name]
+    torch.save(state, newest)
+    facts = {"data": "ann"}
+    result = train(make_system(data), data, config(steps=3), tmp_path, True, device="cpu", facts=facts)
+    assert result.steps == 3 and result.stretches == [{"step": 0, **facts}]
+    assert "other people" not in caplog.text
+
+
+def test_a_finished_run_keeps_its_checkpoint_and_its_speed(data, tmp_path):
+    speed = train(make_system(data), data, config(steps=2), tmp_path, device="cpu").images_per_second
+    written = checkpoints(tmp_path)[-1].stat().st_mtime_ns
+    again = train(make_system(data), data, config(steps=2), tmp_path, resume=True, device="cpu")
+    assert again.images_per_second == speed > 0
+    assert checkpoints(tmp_path)[-1].stat().st_mtime_ns == written
+
+
 @pytest.mark.parametrize(
     ("every", "steps"), [({"eval_every": 4}, [4, 6]), ({"eval_every": 0}, [6]), ({"eval_every": 3}, [3, 6])]
 )
@@ -522,6 +589,19 @@ def test_training_can_start_from_weights(folder, stage1, tmp_path):
     with pytest.raises(DeoccError, match="same preset"):
         wider = {**CHANGES, "mask.settings.width": 5}
         train_system("mask/ours", [folder], "tiny", tmp_path / "b", changes=wider, init=stage1, device="cpu")
+
+
+def test_the_card_lists_all_people_that_a_run_was_trained_on(folder, tmp_path, caplog):
+    words = ("mask/ours", [folder], "tiny", tmp_path)
+    options = {"changes": CHANGES, "device": "cpu"}
+    train_system(*words, steps=1, **options)
+    found = train_system(*words, steps=2, resume=True, holdout=False, **options)
+    assert "resuming on other people" in caplog.text
+    card = json.loads((tmp_path / "model_card.json").read_text())
+    assert card["data"].startswith("from step 0: ") and "; from step 1: 40 people" in card["data"]
+    assert "--steps 1" in card["command"] and "--all-people" in card["command"]
+    assert [one["step"] for one in card["stretches"]] == [0, 1]
+    assert read_metadata(found.weights)["data"] == card["data"] in (tmp_path / "model_card.md").read_text()
 
 
 def test_every_preset_has_every_stage():

@@ -325,7 +325,7 @@ def paste_masks(
 
 def _painted(known: OcclusionCase, picture: np.ndarray, hole: np.ndarray, frame: Frame) -> CasePrediction:
     assert known.invisible_mask is not None
-    recovered = paste_pixels(known.image, picture, hole, frame, known.invisible_mask)
+    recovered = paste_pixels(known.image, picture, hole, frame, known.invisible_mask, known.modal_mask)
     return CasePrediction(known.modal_mask, known.amodal_mask, None, recovered)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import sys
@@ -14,9 +15,11 @@ import torch
 
 from deocc.experiments.people import TrainingPeople
 from deocc.experiments.presets import Preset, Stage
+from deocc.inference.weights import file_digest
 from deocc.io import write_atomic, write_json
 from deocc.models import count_parameters, save_weights
 from deocc.training.config import TrainConfig
+from deocc.training.history import told
 from deocc.training.loop import TrainResult
 
 
@@ -46,7 +49,8 @@ def command_line(
 
 LICENCE = (
     "Apache-2.0, as the code, if all training people were rendered; research use only if photos of real "
-    "people were among them, since those are licensed for research: Apache-2.0 then holds for the code alone"
+    "people were among them, since those are licensed for research or state no licence: Apache-2.0 then "
+    "holds for the code alone"
 )
 
 
@@ -63,6 +67,28 @@ def model_card(
     return card_of_run(
         name, preset.name, preset.size, people.description, stage.settings, config, stage.mix, result, command
     )
+
+
+def run_facts(
+    stage: Stage, people_dirs: Sequence[Path | str], people: TrainingPeople, stage1: Path | None, command: str
+) -> dict[str, Any]:
+    """What a run is trained on, for its checkpoints: JSON values by name.
+
+    Args:
+        stage: its settings and mix.
+        people_dirs, people: the folders, and who of them trains.
+        stage1: the weights of stage 1, for stage 2.
+        command: that trains it.
+    """
+    tables = hashlib.sha256(b"".join(Path(d, "people.csv").read_bytes() for d in people_dirs))
+    values = {"settings": asdict(stage.settings), "mix": asdict(stage.mix)}
+    return {
+        "data": people.description,
+        "people": tables.hexdigest()[:16],
+        "stage1": "" if stage1 is None else file_digest(stage1),
+        **{f"{kind}.{key}": v for kind, fields in values.items() for key, v in _jsonable(fields).items()},
+        "command": command,
+    }
 
 
 def card_of_run(
@@ -84,9 +110,12 @@ def card_of_run(
         size: side of the network's input, pixels.
         data: what it was trained on, in words.
         settings, mix: dataclasses of what was trained and drawn.
-        config, result: of the training.
+        config, result: of the training. Of a run with stretches, their data and commands count.
         command: that made it.
     """
+    stretches = result.stretches
+    if stretches:
+        data, command = told(stretches, "data"), told(stretches, "command")
     return {
         "system": name,
         "preset": preset,
@@ -100,6 +129,7 @@ def card_of_run(
         "settings": _jsonable(asdict(settings)),
         "training": _jsonable(asdict(config)),
         "mix": _jsonable(asdict(mix)),
+        **({"stretches": stretches} if len(stretches) > 1 else {}),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "licence": LICENCE,

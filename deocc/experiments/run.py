@@ -14,7 +14,7 @@ from accelerate import PartialState
 from deocc.baselines.masks.registry import NETWORKS as MASK_NETWORKS
 from deocc.baselines.pixels.registry import NETWORKS as PIXEL_NETWORKS
 from deocc.errors import DeoccError
-from deocc.experiments.card import command_line, export, model_card
+from deocc.experiments.card import command_line, export, model_card, run_facts
 from deocc.experiments.people import TrainingPeople, load_people
 from deocc.experiments.presets import Preset, Stage
 from deocc.experiments.registry import SYSTEMS, bundled_stage1, preset_of
@@ -114,13 +114,15 @@ def train_system(
         place = where or next(trained.network.parameters()).device
         return recipe.evaluate(trained, batches, place)
 
-    result = train(system, data, config, out, resume, evaluate if batches else None, device)
     options = {"max_minutes": max_minutes, "steps": steps, "seed": seed, "stage1": stage1, "init": init}
     command = command_line(name, people_dirs, repeats, preset.name, changes, holdout, options)
+    facts = run_facts(stage, people_dirs, people, None if stage1 is None else Path(stage1), command)
+    result = train(system, data, config, out, resume, evaluate if batches else None, device, facts)
     card = model_card(name, preset, stage, config, people, result, command)
     if PartialState().is_main_process:
         export(result, card, out)
     system.network = result.ema
+    system.to(torch.device("cpu"))
     return TrainedSystem(out / "weights.safetensors", result, card, system)
 
 

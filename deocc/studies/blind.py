@@ -20,6 +20,7 @@ from deocc.errors import DeoccError
 from deocc.inference.predictions import cases_digest, prediction_files
 from deocc.io import PathLike, read_image, read_json, write_atomic
 from deocc.occlusion import CaseFolder
+from deocc.occlusion.folder import person_of
 from deocc.people.texts import read_lines
 
 SCHEMA = "deocc.blind/1"
@@ -134,8 +135,7 @@ def open_contest(
     for path in (first, second):
         if "recovered.png" not in prediction_files(path, folder.ids):
             raise DeoccError(f"{path}: holds no recovered.png; compare predictions that have pictures")
-    facts = {name: read_json(folder.path / name / "case.json") for name in folder.ids}
-    people = [str(fact.get("person_id") or name) for name, fact in facts.items()]
+    people = [person_of(read_json(folder.path / name / "case.json")) or name for name in folder.ids]
     pairs: list[Pair] = []
     equal = 0
     for name in drawn_order(folder.ids, people, seed):

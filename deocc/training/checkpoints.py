@@ -31,7 +31,10 @@ MISFIT = (
     AttributeError,
     ArithmeticError,
 )  # of other content
-OPTIONAL: dict[str, type] = {"discriminator": dict, "optimizer_d": dict, "scaler": dict, "since_log": dict}
+OPTIONAL: dict[str, type] = {
+    "discriminator": dict, "optimizer_d": dict, "scaler": dict, "since_log": dict, "images_per_second": float,
+    "stretches": list,
+}  # fmt: skip
 
 
 def rng_state() -> dict[str, Any]:
@@ -149,6 +152,9 @@ def _wrong_field(state: Any) -> str:
         for key, value in state[name].items():
             if not isinstance(value, str | int | float | None):
                 return f"{name}.{key} is a {type(value).__name__}"
+    for one in state.get("stretches", []):
+        if not isinstance(one, dict) or not isinstance(one.get("step"), int):
+            return "stretches are no objects with a step"
     if state["step"] < 0 or not state["minutes"] >= 0:
         return f"step {state['step']}, minutes {state['minutes']}"
     return ""

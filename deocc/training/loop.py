@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tqdm.auto import tqdm
 
 from deocc.errors import DeoccError
 from deocc.io import write_atomic
+from deocc.io.locks import alone
 from deocc.memory import keep_freed_memory
 from deocc.occlusion.batch import Batch
 from deocc.training.checkpoints import (
@@ -39,11 +41,13 @@ from deocc.training.checkpoints import (
     set_rng_state,
 )
 from deocc.training.config import TrainConfig
+from deocc.training.history import Stretch, changed, continued, trained
 from deocc.training.loader import EpochDataset, make_loader
 from deocc.training.optimisers import lr_factor, make_optimizer, set_lr, update_ema
 from deocc.training.processes import (
     agreed,
     averaged,
+    is_first,
     make_accelerator,
     of_every_process,
     synchronised_norms,
@@ -51,6 +55,8 @@ from deocc.training.processes import (
 from deocc.training.system import System, network_swapped
 
 _log = logging.getLogger("deocc")
+
+LOCK = ".train.lock"  # in the folder of a run
 
 
 @dataclass
@@ -60,9 +66,11 @@ class TrainResult:
     Attributes:
         steps: steps done in all.
         minutes: training time in all.
-        images_per_second: of this call, data and all losses included, evaluation and checkpoints not.
+        images_per_second: of the last call that made a step, data and all losses included, evaluation and
+            checkpoints not.
         evaluation: the last evaluation, of the averaged weights.
         ema: the averaged network, on the training device, in evaluation mode.
+        stretches: what the run was trained on, see `deocc.training.history`.
     """
 
     steps: int
@@ -70,6 +78,7 @@ class TrainResult:
     images_per_second: float
     evaluation: dict[str, float]
     ema: nn.Module = field(repr=False)
+    stretches: list[Stretch] = field(default_factory=list)
 
 
 Evaluate = Callable[[System], dict[str, float]]
@@ -83,6 +92,7 @@ def train(
     resume: bool = False,
     evaluate: Evaluate | None = None,
     device: str | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> TrainResult:
     """Trains a system until `config.steps` or `config.max_minutes`, whichever comes first.
 
@@ -97,15 +107,21 @@ def train(
         resume: continue from the last checkpoint in `out`; without one, a warning says so and step 0 starts.
         evaluate: called every `config.eval_every` steps and at the end.
         device: "cpu", "cuda", ...; None takes a GPU where there is one.
+        facts: what the run is trained on, as JSON values by name. Checkpoints keep them, and a run that is
+            resumed with other ones says so.
 
     Returns:
         `TrainResult` with the averaged network.
 
     Raises:
-        DeoccError: `out` holds another run and `resume` is off; a loss is not finite.
+        DeoccError: `out` holds another run and `resume` is off; another process trains in it; a loss is not
+            finite.
     """
     keep_freed_memory()
-    return _Run(system, data, config, Path(out), resume, evaluate, device).run()
+    out = Path(out)
+    own = alone(out / LOCK, f"{out}: another process trains here") if is_first() else nullcontext()
+    with own:
+        return _Run(system, data, config, out, resume, evaluate, device, facts).run()
 
 
 class _Run:
@@ -120,6 +136,7 @@ class _Run:
         resume: bool,
         evaluate: Evaluate | None,
         device: str | None,
+        facts: dict[str, Any] | None,
     ) -> None:
         self.system, self.data, self.config, self.out, self.evaluate = system, data, config, out, evaluate
         if config.threads:
@@ -130,8 +147,10 @@ class _Run:
         self.step, self.minutes, self.evaluation = 0, 0.0, {}  # type: ignore[var-annotated]
         self.evaluated_step = -1
         self.sums, self.summed = {}, 0  # type: ignore[var-annotated]  # of losses since the last log line
+        self.facts, self.stretches, self.speed = facts, continued([], facts, 0)[0], 0.0
         self._prepare()
         state = self._find_checkpoint(resume)
+        self.saved_step = -1 if state is None else self.step
         self._start_log(state)
         self.loader = iter(make_loader(data, config, self.step, rank, world))
         if state is not None:
@@ -182,6 +201,8 @@ class _Run:
             "config": asdict(self.config),
             "evaluation": self.evaluation,
             "evaluated_step": self.evaluated_step,
+            "images_per_second": self.speed,
+            "stretches": self.stretches,
             "network": self.network.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -195,11 +216,12 @@ class _Run:
         return state
 
     def _load_state(self, state: dict[str, Any]) -> None:
-        changed = _changed(state["config"], asdict(self.config))
-        if changed:
-            _log.warning("resuming with other settings: %s", changed)
+        if words := changed(state["config"], asdict(self.config)):
+            _log.warning("resuming with other settings: %s", words)
+        self.speed = state.get("images_per_second", 0.0)
         self.step, self.minutes, self.evaluation = state["step"], state["minutes"], state["evaluation"]
         self.evaluated_step = state.get("evaluated_step", -1)
+        self._go_on(state.get("stretches", []))
         try:
             self._load_tensors(state)
         except MISFIT as error:
@@ -208,6 +230,14 @@ class _Run:
             ) from error
         if self.accelerator.scaler is not None and "scaler" in state:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def _go_on(self, stretches: list[Stretch]) -> None:
+        if self._finished():  # this call adds nothing
+            self.stretches = stretches or self.stretches
+            return
+        self.stretches, words = continued(stretches, self.facts, self.step)
+        if words:
+            _log.warning("resuming on other people, or with other settings: %s", words)
 
     def _load_tensors(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
@@ -246,7 +276,6 @@ class _Run:
     def run(self) -> TrainResult:
         self.seconds, self.images = 0.0, 0  # of this call, without evaluation and checkpoints
         logged_step, logged_seconds = self.step, 0.0
-        saved_step = -1
         with self._progress() as bar:
             while not self._finished():
                 begun = time.perf_counter()
@@ -264,14 +293,13 @@ class _Run:
                     self._evaluate()
                 if self.step % self.config.checkpoint_every == 0:
                     self._save()
-                    saved_step = self.step
         if self.evaluate is not None and self.evaluated_step != self.step:
             self._evaluate()
-            saved_step = -1  # the checkpoint lacks the evaluation
-        if saved_step != self.step:
+            self.saved_step = -1  # the checkpoint lacks the evaluation
+        if self.saved_step != self.step:
             self._save()
-        speed = self.images / self.seconds if self.seconds else 0.0
-        return TrainResult(self.step, self.minutes, speed, self.evaluation, self.ema)
+        stretches = trained(self.stretches, self.step)
+        return TrainResult(self.step, self.minutes, self.speed, self.evaluation, self.ema, stretches)
 
     @property
     def _global_batch(self) -> int:
@@ -281,6 +309,7 @@ class _Run:
         self.seconds += seconds
         self.minutes = self._agreed(self.minutes + seconds / 60)
         self.images += self._global_batch
+        self.speed = self.images / self.seconds
 
     def _agreed(self, minutes: float) -> float:
         """The time of process 0, so that all processes stop at the same step."""
@@ -362,8 +391,5 @@ class _Run:
         self.sums = averaged(self.accelerator, self.sums)
         if self.accelerator.is_main_process:
             save_checkpoint(self.out, self._state() | {"rng": generators}, self.config.keep_checkpoints)
+        self.saved_step = self.step
         self.accelerator.wait_for_everyone()
-
-
-def _changed(old: dict[str, Any], new: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {old.get(key)} -> {new[key]}" for key in new if old.get(key) != new[key])

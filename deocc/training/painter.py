@@ -217,7 +217,7 @@ class PainterSystem(ContentSystem):
         return terms
 
     def _share(self, maps: Tensor) -> Tensor:
-        """The hole's share of each patch, N x 1 x h x w."""
+        """1 where the hole reaches a patch, else 0; N x 1 x h x w."""
         return F.adaptive_max_pool2d(self._hole, maps.shape[-2:])
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:

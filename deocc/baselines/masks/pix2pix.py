@@ -11,12 +11,12 @@ GROWTH = (1, 2, 4, 8, 8, 8)  # channels of each level in units of the width
 
 
 class TranslationUNet(nn.Module):
-    """Pix2Pix's generator: 4x4 convolutions of stride 2 down to a grid of 2 x 2, skips, deconvolutions up.
+    """Pix2Pix's generator: 4x4 convolutions of stride 2, skips, deconvolutions up.
 
     Args:
         inputs, outputs: channels.
         width: channels of the first level (64 in the original).
-        levels: halvings of the resolution.
+        levels: halvings of the resolution, 1 to 6 (eight at 256 pixels in the original, down to 1 x 1).
     """
 
     def __init__(self, inputs: int, outputs: int, width: int, levels: int) -> None:
@@ -57,15 +57,16 @@ class TranslationUNet(nn.Module):
 class Pix2Pix(MaskNetwork):
     """U-Net of 4x4 convolutions from (image, M_i) to the whole person's mask; M_i passes through for M_m.
 
-    The original's: levels of 4x4 convolutions of stride 2 down to a grid of 2 x 2, batch normalisation, leaky
-    ReLU on the way down, skips, transposed convolutions and dropout in the innermost levels on the way up, a
-    conditional PatchGAN and L1 at a hundred times its weight. Adapted: two mask channels beside the picture,
-    one map of log-odds in place of a picture, and the cross-entropy that every system of the table has.
-    Dropout acts in training only (the original keeps it, as its noise).
+    The original's: levels of 4x4 convolutions of stride 2, batch normalisation, leaky ReLU on the way down,
+    skips, transposed convolutions and dropout in the innermost levels on the way up, a conditional PatchGAN
+    and L1 at a hundred times its weight. Adapted: at most six levels, so 256 pixels end at a grid of 4 x 4
+    (the original has eight and ends at 1 x 1); two mask channels beside the picture, one map of log-odds in
+    place of a picture, and the cross-entropy that every system of the table has. Dropout acts in training
+    only (the original keeps it, as its noise).
 
     Args:
         width: channels of the first level (64 in the original).
-        levels: halvings of the resolution.
+        levels: halvings of the resolution, 1 to 6.
     """
 
     def __init__(self, width: int = 32, levels: int = 6) -> None:

@@ -32,7 +32,7 @@ class MaskBaselineRecipe:
     Attributes:
         widths: of the network at preset tiny, small and paper: at small a training step takes 20 to 49 ms
             of one CPU thread an image (ours 32 without its pretrained trunk, 70 with it); paper is the
-            original's size.
+            original's width. Pix2Pix has at most six levels there, two fewer than its original.
         build: (settings, input's side) -> system.
         own: fields of `BaselineSettings` that are not those of all systems.
         pretrained: its original starts from ImageNet; so does it, but at preset tiny.

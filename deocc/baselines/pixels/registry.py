@@ -31,7 +31,8 @@ class PainterRecipe:
 
     Attributes:
         widths: of the network at preset tiny, small and paper: small costs a training step about as long as
-            ours, paper is the original's size.
+            ours, paper is the original's width. Pix2Pix and SeGAN have at most six levels there, two fewer
+            than their originals' U-Net.
         build: (settings, input's side, stage 1) -> system.
         terms: names of the preset's losses beside both L1 that its original has: "perceptual", "style".
         adversary: fields of `AdversarySettings` that are its own; weight and rhythm are the preset's.
