@@ -4,7 +4,7 @@
 # With GPU libraries: docker build --build-arg TORCH= -t deocc . and docker run --gpus all ...
 FROM python:3.11-slim AS base
 RUN apt-get update \
- && apt-get install -y --no-install-recommends git make \
+ && apt-get install -y --no-install-recommends build-essential git \
  && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 --shell /bin/bash learner
 

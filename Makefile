@@ -36,7 +36,8 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "deocc needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.12"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+	  { echo "no virtual environment could be made in $(VENV); on Debian and Ubuntu: sudo apt install python3-venv"; exit 2; }
 	@echo "Installing what deocc needs into $(VENV), once: some minutes, and about 7 GB of disk, most of it PyTorch's"
 	@echo "GPU libraries (TORCH=cpu leaves them out). The last step unpacks them: it is quiet for a minute or two."
 	$(if $(filter cpu,$(TORCH)),$(PIP) $(CPU_ONLY))

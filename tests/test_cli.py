@@ -19,7 +19,8 @@ from deocc.inference.views import preferred_segmenter
 from deocc.io import read_image, read_json, read_mask, read_parsing, write_image, write_mask
 from deocc.occlusion import CaseFolder
 from deocc.occlusion.making import CaseOptions, write_cases
-from deocc.people import Occluder, Person, write_people
+from deocc.paths import PEOPLE_MINI
+from deocc.people import Occluder, PeopleFolder, Person, write_people
 
 COMMANDS = ("demo", "deocclude", "predict", "evaluate", "bench", "render", "occlude", "train", "table")
 HEIGHT, WIDTH = 70, 52
@@ -162,6 +163,12 @@ def test_no_answer_to_a_question_ends_like_ctrl_c(
     assert ran.status == 130 and "Accept the licence" in ran.out and "Traceback" not in ran.err
 
 
+def test_no_help_types_its_default_in_brackets() -> None:
+    """Rich takes "[default: ...]" inside a text for a style, and shows nothing; `show_default` shows it."""
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        assert "[default" not in path.read_text(encoding="utf-8"), path.name
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_seed_and_device(deocc: Callable[..., Ran], command: str) -> None:
     ran = deocc(command, "--help")
@@ -208,6 +215,12 @@ def test_unwritable_folder(deocc, words, photo, people, cases, tiny_weights, tmp
     error = deocc(*(paths.get(word, word) for word in words), "--out", out).error
     assert str(out) in error and "is a file; choose another folder" in error
     assert (tmp_path / "file").read_text() == "a file, not a folder"
+
+
+def test_rendered_people_are_not_the_bundled_ones(deocc, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    deocc("render", "--count", 1, "--size", 32, "--out", tmp_path / "people")
+    assert PeopleFolder(tmp_path / "people").ids == ["rendered_100000"]
+    assert "rendered_100000" not in PeopleFolder(PEOPLE_MINI).ids
 
 
 @pytest.mark.parametrize("words", [["evaluate", "C", "C"], ["bench", "--count", "1"]])

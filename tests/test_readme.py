@@ -48,7 +48,7 @@ SMALLER = (  # pattern, what stands for it; on every `deocc` line
     (r"--count \d+", "--count 6"),
     (r" --precision bf16", ""),  # slow where the processor emulates it
     (r"--workers \d+", "--workers 1"),
-    (r"^deocc people (ahp|coco|lip)", r"deocc people \1 --min-side 50"),
+    (r"^deocc people (coco|lip)", r"deocc people \1 --min-side 50"),
     (r"^deocc bench", "deocc bench --count 1"),
     (r"^deocc render", "deocc render --size 64"),
     (r"^deocc (occlude .*)", r"deocc \1 --per-person 1"),

@@ -94,11 +94,21 @@ def test_bench_prints_every_way():
     assert all(f"alone, {way}" in text for way in WAYS) and text.count("1.00-2.00") == len(WAYS)
 
 
+def imported(source: str) -> list[str]:
+    """The packages that the unindented imports of a source name, in their order."""
+    lines = [line for line in source.splitlines() if line.startswith(("import ", "from "))]
+    return [line.split()[1].split(".")[0] for line in lines]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
 def test_notebooks_import_the_package_before_torch(path):
     """Otherwise `import torch` has loaded OpenMP before its variables are set."""
     source = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
-    lines = [line for line in source.splitlines() if line.startswith(("import ", "from "))]
-    ours = next(i for i, line in enumerate(lines) if line.split()[1].split(".")[0] == "deocc")
-    heavy = ("torch", "torchvision", "cv2", "accelerate")
-    assert all(line.split()[1].split(".")[0] not in heavy for line in lines[:ours])
+    modules = imported(source)
+    assert not {"torch", "torchvision", "cv2", "accelerate"} & set(modules[: modules.index("deocc")])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tools").glob("*.py")), ids=lambda p: p.stem)
+def test_tools_import_the_package_before_torch(path):
+    modules = [*imported(path.read_text()), "deocc"]
+    assert not {"torch", "torchvision", "accelerate"} & set(modules[: modules.index("deocc")])

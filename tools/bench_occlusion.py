@@ -12,6 +12,9 @@ import resource
 import time
 from pathlib import Path
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import cv2
 import torch
 from torch.utils.data import DataLoader, Subset
@@ -77,7 +80,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     result = {
         "command": f"python tools/bench_occlusion.py --count {args.count}",
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",
         "size": args.size,
         "cases": args.count,

@@ -75,7 +75,7 @@ def main() -> None:
         compile_seconds = cold_start(cache)
     result = {
         "command": f"python tools/bench_renderer.py --count {args.count}",
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",
         "size": 256,
         "first_person_with_compilation_s": round(compile_seconds, 1),

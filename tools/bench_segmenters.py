@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import cv2
 import numpy as np
 import torch

@@ -18,6 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import numpy as np
 import torch
 

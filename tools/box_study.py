@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 from unittest import mock
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import numpy as np
 import torch
 import typer

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import numpy as np
 import torch
 import typer

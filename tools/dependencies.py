@@ -19,7 +19,7 @@ name: deocc
 channels:
   - conda-forge
 dependencies:
-  - python>=3.11
+  - python>=3.11,<3.15
   - pip
   - pip:
 """

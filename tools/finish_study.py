@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import patch
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import numpy as np
 import torch
 import typer

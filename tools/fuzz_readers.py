@@ -33,6 +33,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import cv2
 import numpy as np
 import torch

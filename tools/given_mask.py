@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import torch
 import typer
 

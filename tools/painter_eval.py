@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, cast
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import cv2
 import numpy as np
 import torch

@@ -14,6 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import numpy as np
 import torch
 import typer

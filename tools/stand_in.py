@@ -16,6 +16,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import torch
 import torch._dynamo  # before anything is patched: PyTorch loads it when a mode is first at work
 from torch import Tensor

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import deocc  # noqa: F401  # before torch
+
+# isort: split
 import torch
 import typer
 

@@ -45,18 +45,16 @@ Texture = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="Share of the visible parts' fine detail added to hidden body parts.  [default: depends on the "
-        "weights]",
-        show_default=False,
+        help="Share of the visible parts' fine detail added to hidden body parts.",
+        show_default="depends on the weights",
     ),
 ]
 Exemplar = Annotated[
     bool | None,
     typer.Option(
         "--exemplar/--no-exemplar",
-        help="Continue hidden clothes with patches of visible ones, and calm those that show nowhere.  "
-        "[default: depends on the weights; off with --texture]",
-        show_default=False,
+        help="Continue hidden clothes with patches of visible ones, and calm those that show nowhere.",
+        show_default="depends on the weights; off with --texture",
     ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Cases per batch.")]

@@ -65,7 +65,8 @@ def compare(
         Path, typer.Option("--out", help="Folder of sheets and judgements.", metavar="DIR")
     ] = Path("comparison"),
     count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Most pairs to judge.  [default: all that differ]")
+        int | None,
+        typer.Option("--count", min=1, help="Most pairs to judge.", show_default="all that differ"),
     ] = None,
     answers: Annotated[
         Path | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +18,7 @@ from deocc.io import (
     PathLike,
     Photo,
     check_polarity,
+    read_json,
     read_mask_file,
     read_photo,
     refuse_overwriting,
@@ -96,8 +97,10 @@ def deocclude_photo(
         "frame": asdict(answer.frame),
         "occlusion_ratio": round(answer.occlusion_ratio, 4),
         "weights": deoccluder.identity,
+        "samples": len(answer.samples),
         "notes": [*notes, *answer.notes],
     }
+    earlier = _samples_of(out / "result.json")
     with whole_folder(out, sweep=True) as folder, ThreadPoolExecutor(1) as pool:
         invisible = pool.submit(write_mask, folder / "invisible.png", answer.invisible_mask)
         overview = pool.submit(_write_overview, folder / "overview.png", image, answer)
@@ -105,7 +108,8 @@ def deocclude_photo(
         write_json(folder / "result.json", result)
         for job in (invisible, overview):
             job.result()
-    _remove_old_samples(out, keep=len(answer.samples), spared=[photo, *([] if mask is None else [mask])])
+    inputs = [photo, *([] if mask is None else [mask])]
+    _remove_samples(out, range(len(answer.samples) + 1, earlier + 1), inputs)
     return result
 
 
@@ -116,9 +120,18 @@ def _warm_up() -> None:
     warm_up()
 
 
-def _remove_old_samples(out: Path, keep: int, spared: Sequence[PathLike]) -> None:
-    """Removes samples of an earlier photo in the same folder, beyond the first `keep`."""
-    for number in range(keep + 1, MOST_SAMPLES + 1):
+def _samples_of(path: Path) -> int:
+    """How many samples the result.json of an earlier call names; 0 if it is missing or not ours."""
+    try:
+        count = read_json(path)["samples"]
+    except (DeoccError, LookupError, TypeError):
+        return 0
+    return min(count, MOST_SAMPLES) if isinstance(count, int) else 0
+
+
+def _remove_samples(out: Path, numbers: Iterable[int], spared: Sequence[PathLike]) -> None:
+    """Removes samples of an earlier call; other files of such names are the user's."""
+    for number in numbers:
         path = out / f"recovered_{number}.png"
         if path.is_file() and not any(path.samefile(other) for other in spared):
             path.unlink()

@@ -22,6 +22,15 @@ from deocc.cli.app import (
     load_deoccluder,
     seed_everything,
 )
+from deocc.device import check_device_name
+from deocc.errors import DeoccError
+
+
+def _check_choices(device: str, texture: float | None, exemplar: bool | None) -> None:
+    """Refuses wrong options before PyTorch is loaded."""
+    check_device_name(device)
+    if texture and exemplar:
+        raise DeoccError(f"--texture {texture:g} and --exemplar: hidden clothes get one of them; choose")
 
 
 @app.command(rich_help_panel=USE)
@@ -38,6 +47,7 @@ def demo(
     from deocc.cli.commands import run_demo
     from deocc.io import require_writable
 
+    _check_choices(device, texture, exemplar)
     require_writable(out)
     seed_everything(seed)
     metrics = run_demo(load_deoccluder(weights, device, flip, texture, exemplar), out, seed=seed)
@@ -49,7 +59,7 @@ def demo(
 
 @app.command(rich_help_panel=USE)
 def deocclude(
-    photo: Annotated[Path, typer.Argument(help="PNG or JPEG of any size.", metavar="PHOTO")],
+    photo: Annotated[Path, typer.Argument(help="A picture of at most 64 million pixels.", metavar="PHOTO")],
     out: Out,
     mask: Annotated[
         Path | None,
@@ -105,6 +115,7 @@ def deocclude(
     from deocc.cli.photo import deocclude_photo
     from deocc.inference.weights import find_weights
 
+    _check_choices(device, texture, exemplar)
     find_weights(weights)
 
     def load() -> Any:
@@ -144,6 +155,7 @@ def predict(
     from deocc.occlusion import CaseFolder
     from deocc.people.sources.options import parse_shard
 
+    _check_choices(device, texture, exemplar)
     part, count = parse_shard(shard)
     require_writable(out)
     folder = CaseFolder(cases)
