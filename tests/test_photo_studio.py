@@ -126,14 +126,29 @@ class TestQuestion:
         brushed = studio.session.question.mask
         studio.act("point", x=60, y=30, is_person=False)
         now = studio.session.question
-        assert now.exact and studio.exact.value and len(now.points) == 1
+        assert now.exact and studio.exact.value and len(now.clicks) == 1
         np.testing.assert_array_equal(now.mask, brushed)
         assert not now.hidden[30, 60]
         answer = studio.session.deocclude()
         np.testing.assert_array_equal(answer.modal_mask, brushed)
         assert not answer.amodal_mask[30, 60]
+        studio.act("stroke", **line((20, 10), (20, 20), width=4))
+        assert studio.session.question.clicks == now.clicks, "a stroke elsewhere keeps it"
         studio.act("point", x=60, y=30, is_person=True)
         assert not studio.session.question.exact, "a yes there mends the mask"
+
+    def test_noes_to_a_rough_mask_say_nothing_of_an_exact_one(self, studio):
+        studio.act("box", **BOX)
+        studio.act("point", x=40, y=30, is_person=False)  # not visible; who knows what is behind
+        studio.exact.value = True
+        now = studio.session.question
+        assert now.exact and not now.clicks and len(now.points) == 1
+        studio.session.deocclude()
+
+    def test_a_click_outside_the_photo_is_refused(self, studio):
+        studio.act("stroke", **line((30, 10), (30, 50), width=16))
+        with pytest.raises(DeoccError, match="outside the 80 x 60 photo"):
+            studio.session.click(30, 500, False)
 
     def test_clicks_on_a_rough_mask_add_up(self, studio):
         mask = np.zeros((HEIGHT, WIDTH), bool)

@@ -1,5 +1,6 @@
 """Given masks: stray pieces, the limit on what is given up, exact masks, clicks."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,6 +123,16 @@ def test_no_gap_parts_a_tightly_drawn_exact_mask_from_what_is_hidden() -> None:
     assert not answer[60:130, 90:100].any() and not answer[:50].any(), "elsewhere the rim is left out"
 
 
+@pytest.mark.parametrize("ring", [0, 1, 2, 3])
+def test_what_the_whole_mask_sticks_out_makes_no_hidden_rim(ring: int) -> None:
+    true = body((300, 300))
+    drawn = np.zeros_like(true)
+    drawn[53:247, 63:137] = True
+    whole = cv2.dilate(true.astype(np.uint8), np.ones((2 * ring + 1,) * 2, np.uint8)) > 0
+    _, answer = follow_exactly(drawn, true, whole, 300)
+    assert not (answer & true & ~drawn).any(), "visible body beside a tight mask is not painted"
+
+
 def test_borders_take_little_of_a_carefully_drawn_mask() -> None:
     given_mask, whole = np.zeros((100, 100), bool), np.zeros((100, 100), bool)
     given_mask[:50] = whole[:90] = True
@@ -157,6 +168,17 @@ def test_a_no_takes_the_invented_part_away_and_what_it_parts() -> None:
     assert np.count_nonzero(after((90, 95), (67, 95), (112, 95))) < 0.5 * slab
     few = np.count_nonzero(whole & ~visible & ~after((62, 86)))
     assert 0 < few <= spot(Click(62, 86, False), frame, visible.shape).sum(), "at the rim: a spot, no more"
+
+
+@pytest.mark.parametrize("side", [200, 230, 300, 400, 512])
+@pytest.mark.parametrize("wide", [1, 3, 8])
+def test_a_no_on_a_strip_takes_its_far_end(side: float, wide: int) -> None:
+    visible, whole = np.zeros((200, 200), bool), np.zeros((200, 200), bool)
+    visible[20:80, 60:120] = True
+    whole[20:80, 60:120] = whole[80:160, 90 : 90 + wide] = True
+    click = Click(90 + wide // 2, 120, False)
+    _, amodal = honoured(visible, whole, [Verdict(click, True)], Frame(0, 0, side))
+    assert not amodal[120:].any() and amodal[80:90, 90].all()
 
 
 def test_a_no_without_a_visible_person_leaves_the_rest() -> None:

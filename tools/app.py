@@ -42,7 +42,7 @@ def is_free(port: int) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--port", type=int, choices=range(1, 65536), default=PORT, metavar="N")
     parser.add_argument("--no-browser", action="store_true", help="only serve; open the page yourself")
     arguments = parser.parse_args()
     if importlib.util.find_spec("voila") is None:

@@ -86,7 +86,8 @@ def deocclude(
         list[str] | None,
         typer.Option(
             "--point",
-            help="A click that corrects the answer: is pixel X Y the person? May be repeated.",
+            help="A click that corrects the answer: is pixel X Y the person? May be repeated. With --exact, "
+            "only X,Y,no outside the mask: nobody is hidden there.",
             metavar="X,Y,yes|no",
         ),
     ] = None,

@@ -226,7 +226,9 @@ def render_photo(
 
 def blurred(picture: np.ndarray) -> np.ndarray:
     """The photo out of focus, as a background; H x W x 3 uint8."""
-    return cv2.GaussianBlur(picture, (0, 0), max(picture.shape[:2]) / 40)
+    small = fit_within(picture, 1024)  # a blur has no detail to lose, and takes long on a large photo
+    soft = cv2.GaussianBlur(small, (0, 0), max(small.shape[:2]) / 40)
+    return cv2.resize(soft, picture.shape[1::-1]) if soft.shape != picture.shape else soft
 
 
 def _small_labels(parsing: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

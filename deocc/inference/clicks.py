@@ -109,7 +109,7 @@ def honoured(
             continue
         modal &= ~here
         if nothing_there:
-            amodal = without_invented(modal, amodal & ~here, click, frame)
+            amodal = without_invented(modal, amodal, click, frame)
     return modal, amodal | modal
 
 
@@ -140,11 +140,10 @@ def without_invented(
     """
     rows, columns = np.ogrid[: modal_mask.shape[0], : modal_mask.shape[1]]
     away = np.square(columns - int(click.x)) + np.square(rows - int(click.y))
-    border = modal_mask | ~amodal_mask
-    border[spot(click, frame, border.shape)] = False
+    here = spot(click, frame, modal_mask.shape)
+    border = (modal_mask | ~amodal_mask) & ~here
     nearest = float(np.sqrt(away[border].min())) if border.any() else np.inf
-    radius = np.clip(nearest, SPOT * frame.side, REACH * frame.side)
-    disc = away <= radius**2
+    disc = here | (away <= min(nearest, REACH * frame.side) ** 2)
     kept = amodal_mask & ~(disc & ~modal_mask)
     if not modal_mask.any():
         return kept

@@ -17,7 +17,7 @@ MOST_GIVEN_UP = 0.5  # share of M_i that may be given up where stage 1 is not su
 SURE = 2.2  # log-odds of 9 to 1
 MUCH = 0.25  # share of M_i that is worth a note when it was given up
 CAREFUL = 0.045  # share of M_i; where stage 1 takes less of it for hidden, finer borders take no more in all
-FRINGE = 0.02  # width of the rim of an exact mask that is not painted, in sides of the frame
+FRINGE = 0.02  # width of the rim of an exact mask that is left out of hidden parts, in sides of the frame
 
 
 def without_strays(mask: np.ndarray) -> tuple[np.ndarray, int]:
@@ -109,7 +109,7 @@ def follow_exactly(
 
     Pixels that stage 1 takes for visible just outside the exact mask are border errors, not hidden parts, so
     a rim of `FRINGE` is left out. Farther out, they belong to the occluder, and the whole person may
-    continue; there the rim stays, so that no gap parts the person.
+    continue. Where the rim would part such a piece from the person on all sides, it stays beside it.
 
     Args:
         mask: H x W bool, the exact visible mask.
@@ -127,9 +127,17 @@ def follow_exactly(
         window = np.s_[y0:y1, x0:x1]
         reach = np.ones((width, width), np.uint8)
         rim[window] = (cv2.dilate(as_bytes(mask[window]), reach) > 0) & modal_mask[window]
-        hidden = beyond[window] & ~rim[window]
-        rim[window] &= cv2.dilate(as_bytes(hidden), reach) == 0
+        parted = _parted(mask[window], beyond[window] & ~rim[window], width // 2)
+        rim[window] &= cv2.dilate(as_bytes(parted), reach) == 0
     return mask.copy(), mask | (beyond & ~rim)
+
+
+def _parted(mask: np.ndarray, hidden: np.ndarray, thickness: int) -> np.ndarray:
+    """The thick parts of hidden pieces that touch the mask nowhere; slivers are errors of the border."""
+    _, pieces = cv2.connectedComponents(as_bytes(hidden), connectivity=8)
+    touching = pieces[hidden & (cv2.dilate(as_bytes(mask), np.ones((3, 3), np.uint8)) > 0)]
+    apart = as_bytes(hidden & ~np.isin(pieces, np.unique(touching)))
+    return cv2.morphologyEx(apart, cv2.MORPH_OPEN, np.ones((thickness | 1,) * 2, np.uint8)) > 0
 
 
 def share_given_up(initial_mask: np.ndarray, modal_mask: np.ndarray) -> float:

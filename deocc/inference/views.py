@@ -136,14 +136,14 @@ def make_view(
     if mask is not None:
         check_mask(mask, image)
     clicks = check_points(points, image)
-    if exact and mask is not None:
-        _check_beside(clicks, mask)
     if mask is None:
         assert box is not None
         cut, notes = check_box(box, image)
         view = _boxed_view(image, cut, segmenter)
     else:
         inside, notes = (mask, ()) if box is None else _inside_box(mask, *check_box(box, image))
+        if exact:
+            _check_beside(clicks, inside)
         view = _masked_view(image, inside, exact)
     for click in clicks:
         _check_in_frame(click, view.frame)

@@ -292,7 +292,7 @@ class PhotoStudio(Display):
             self.canvas.mask = figures.fit_within(now.mask, SIDE)
             box = None if now.box is None else np.divide(now.box, (self._across, self._down) * 2)
             self.canvas.set_trait("box", None if box is None else tuple(np.rint(box).astype(int).tolist()))
-        clicks = [(x / self._across, y / self._down, yes) for x, y, yes in now.points]
+        clicks = [(x / self._across, y / self._down, yes) for x, y, yes in now.clicks]
         self.canvas.set_overlay(figures.question_layer(figures.fit_within(now.hidden, SIDE), clicks))
         with self._silently():
             self.exact.value = now.exact

@@ -36,6 +36,7 @@ class Question:
         start: H x W bool, a mask that clicks start from; None: they start from the box.
         points: clicks (x, y, is_person) since box or mask changed.
         exact: the mask is the visible person, bit for bit.
+        beside: clicks "no" beside an exact mask: nobody is there.
         notes: stage 1's, one sentence each.
     """
 
@@ -45,7 +46,18 @@ class Question:
     start: np.ndarray | None = None
     points: Points = ()
     exact: bool = False
+    beside: Points = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def clicks(self) -> Points:
+        """Those that count for the present mask."""
+        return self.beside if self.exact else self.points
+
+    def is_beside(self, x: float, y: float) -> bool:
+        """Whether a place lies outside the mask, in the photo."""
+        height, width = self.mask.shape
+        return 0 <= x < width and 0 <= y < height and not self.mask[int(y), int(x)]
 
 
 @dataclass(frozen=True)
@@ -105,10 +117,11 @@ class PhotoSession:
         now = self.question
         if now.box is None and not now.mask.any():
             raise DeoccError("draw a box around the person first, or paint them with the brush")
-        beside = now.exact and not is_person and not now.mask[int(y), int(x)]
-        if not beside and (now.exact or (now.box is None and now.start is None)):
-            # the brushed mask is what the clicks mend
-            now = replace(now, start=now.mask, points=(), exact=False)
+        if now.exact and not is_person and now.is_beside(x, y):
+            self._look(replace(now, beside=(*now.beside, (x, y, False))))
+            return
+        if now.exact or (now.box is None and now.start is None):  # the brushed mask is what the clicks mend
+            now = replace(now, start=now.mask, points=now.beside, exact=False, beside=())
         self._look(replace(now, points=(*now.points, (x, y, is_person))))
 
     def brush(self, stroke: Stroke) -> None:
@@ -116,7 +129,8 @@ class PhotoSession:
         mask = paint_stroke(self.question.mask, stroke)
         hidden = self.question.hidden & ~mask
         changed = replace(self.question, mask=mask, hidden=hidden, start=mask, points=(), exact=True)
-        self._take(replace(changed, notes=()))  # they were of the rough mask
+        beside = tuple(p for p in changed.beside if changed.is_beside(*p[:2]))
+        self._take(replace(changed, beside=beside, notes=()))  # the notes were of the rough mask
 
     def give_mask(self, mask: np.ndarray, exact: bool = True) -> None:
         """A visible mask from elsewhere, H x W bool. Raises: DeoccError: it has another size."""
@@ -198,7 +212,7 @@ class PhotoSession:
 
 def _is_same(one: Question, other: Question) -> bool:
     """Whether two questions ask for the same; masks are compared as objects, since no step changes one."""
-    values = ("box", "points", "exact")
+    values = ("box", "clicks", "exact")
     return (
         one.mask is other.mask
         and one.start is other.start
@@ -209,8 +223,7 @@ def _is_same(one: Question, other: Question) -> bool:
 def _asked(question: Question) -> dict[str, Any]:
     """Arguments of `Deoccluder.deocclude`."""
     if question.exact:
-        beside = [p for p in question.points if not p[2] and not question.mask[int(p[1]), int(p[0])]]
-        return {"mask": question.mask, "exact": True, "points": beside}
+        return {"mask": question.mask, "exact": True, "points": question.beside}
     if question.start is not None:
         return {"mask": question.start, "points": question.points}
     return {"box": question.box, "points": question.points}
