@@ -12,6 +12,7 @@ from test_sources import HEIGHT, OPTIONS, WIDTH, build, drawn, make_cocoa, packe
 from deocc.errors import DeoccError
 from deocc.io import write_image
 from deocc.people import PeopleFolder
+from deocc.people.sources.coco import find_parts
 from deocc.people.sources.cocoa import Cocoa, is_person
 
 SOFA = [10.0, 20.0, 84.0, 20.0, 84.0, 105.0, 10.0, 105.0]
@@ -37,12 +38,27 @@ def region(name: str, points: list[float], **more: Any) -> dict[str, Any]:
     return {"name": name, "segmentation": points, **more}
 
 
-@pytest.mark.parametrize("words", ["man in blue shirt", "woman wearing a shirt", "man with long hair"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "man in blue shirt",
+        "woman wearing a shirt",
+        "man with long hair",
+        "boy in clothes",
+        "man with bare legs",
+    ],
+)
 def test_clothes_and_hair_of_a_person_are_no_objection(words: str) -> None:
     assert is_person(words)
 
 
-@pytest.mark.parametrize("words", ["man's shirt", "hand of man", "picture of man", "reflection of a woman"])
+@pytest.mark.parametrize("words", [
+        "man's shirt", "hand of man", "picture of man", "reflection of a woman", "man in picture",
+        "woman in the picture", "person in reflection", "person in statue", "baby in picture frame",
+        "man on poster", "girl in the mirror", "man on right arm", "man in red's hand",
+        "woman in blue\u2019s legs",
+    ],
+)  # fmt: skip
 def test_parts_and_pictures_of_a_person_are_no_person(words: str) -> None:
     assert not is_person(words)
 
@@ -95,7 +111,21 @@ def test_other_files_of_cocoa_are_not_read_beside_its_own(tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(DeoccError, match="COCO_amodal_train2014.json.*--annotations"):
         build(source, tmp_path / "new")
-    assert build(Cocoa(tmp_path, other), tmp_path / "named")["photos"] == 1
+    assert build(Cocoa(tmp_path, other), tmp_path / "named")["kept"] == 1
+    assert list(table(tmp_path / "named")) == ["cocoa_train2014_000001_3"]
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("instances_train2017", "train2017"), ("person_keypoints_val2017", "val2017"),
+        ("COCO_amodal_train2014", "train2014"), ("COCO_amodal_train2014_with_classes", "train2014"),
+        ("test_set_train2017", "train2017"), ("_annotations.coco", "annotations.coco"), ("mine", "mine"),
+    ],
+)  # fmt: skip
+def test_parts_of_named_annotation_files(file: str, part: str) -> None:
+    (found,) = find_parts(Path(), Path(f"{file}.json"), "")
+    assert found.name == part
 
 
 def test_a_file_with_an_annotation_for_each_region_names_the_option(tmp_path: Path) -> None:

@@ -465,6 +465,45 @@ def test_a_photo_that_masks_fit_both_ways_is_refused(
         refuse_unclear_turn(tmp_path / "p.jpg", [tmp_path / "turned.png", tmp_path / "m.png"])
 
 
+@pytest.mark.parametrize("place", ["none", "before", "behind"])
+def test_a_png_s_orientation_is_read_without_its_pixels(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    Image.new("RGB", (20, 30)).save(tmp_path / "p.jpg", exif=tags)
+    Image.new("L", (20, 30)).save(tmp_path / "m.png", exif=b"" if place == "none" else tags)
+    if place == "behind":
+        move_exif_behind_the_pixels(tmp_path / "m.png")
+    else:
+        monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda *_: pytest.fail("decoded"))
+    if place == "none":
+        with pytest.raises(DeoccError, match="m.png fits it turned and unturned"):
+            refuse_unclear_turn(tmp_path / "p.jpg", [tmp_path / "m.png"])
+    else:
+        refuse_unclear_turn(tmp_path / "p.jpg", [tmp_path / "m.png"])
+
+
+def move_exif_behind_the_pixels(path: Path) -> None:
+    raw = path.read_bytes()
+    start, end = raw.index(b"eXIf") - 4, raw.index(b"IEND") - 4
+    length = 12 + int.from_bytes(raw[start : start + 4], "big")
+    chunk, rest = raw[start : start + length], raw[start + length : end]
+    path.write_bytes(raw[:start] + rest + chunk + raw[end:])
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".webp"])
+def test_every_format_with_an_orientation_of_its_own_is_not_refused(ending: str, tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    for name in ("p", "m"):
+        Image.new("RGB", (20, 30)).save(tmp_path / (name + ending), exif=tags)
+    Image.new("L", (20, 30)).save(tmp_path / "plain.png")
+    refuse_unclear_turn(tmp_path / f"p{ending}", [tmp_path / f"m{ending}"])
+    with pytest.raises(DeoccError, match="orientation 3 turns it, and plain.png"):
+        refuse_unclear_turn(tmp_path / f"p{ending}", [tmp_path / "plain.png"])
+
+
 def test_raw_files_of_cameras_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "p.dng", COLOURS, format="TIFF", tiffinfo={50706: b"\x01\x04\0\0"})
     with pytest.raises(DeoccError, match=r"p.dng: a raw or thumbnail file"):

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -40,7 +40,7 @@ from deocc.people import PeopleFolder
 from deocc.people.filtering import Thresholds
 from deocc.people.sources.coco import Coco
 from deocc.people.sources.cocoa import Cocoa
-from deocc.people.sources.journal import Journal, Record, write_tables
+from deocc.people.sources.journal import CASE_FILES, Journal, Record, write_tables
 from deocc.people.sources.pennfudan import PennFudan
 
 
@@ -379,6 +379,149 @@ def test_a_person_whose_annotation_was_deleted_goes(shards: int, tmp_path: Path)
     reports = [build(source, out, shard=(part, shards)) for part in range(1, shards + 1)]
     assert list(table(out)) == ["coco_train2017_900", "coco_train2017_902"]
     assert reports[-1]["photos"] == 2 and len(list((out / "masks").iterdir())) == 2
+
+
+def rewrite(source: Coco, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Changes a dataset's annotation file in place."""
+    path = source.root / "annotations/instances_train2017.json"
+    raw = json.loads(path.read_text())
+    change(raw)
+    path.write_text(json.dumps(raw))
+
+
+def forget_annotation_files(out: Path) -> None:
+    """Makes a journal as earlier versions wrote it: without the annotation file of each photo."""
+    with closing(sqlite3.connect(out / ".build/coco-1of1.sqlite")) as base:
+        base.execute("UPDATE photos SET seen = json_remove(seen, '$.annotations')")
+        base.commit()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_how_many_people_went_with_their_annotations_is_said(
+    old: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, out = coco(tmp_path / "data"), tmp_path / "people"
+    build(source, out)
+    if old:
+        forget_annotation_files(out)
+    rewrite(source, lambda raw: raw["annotations"].pop())
+    build(source, out)
+    said = [r.message for r in caplog.records if r.levelname == "WARNING" and "removed" in r.message]
+    assert said == ([] if old else ["removed 1 people of 1 photos whose annotations are gone"])
+    assert len(table(out)) == (3 if old else 2)
+
+
+def test_a_second_annotation_file_of_the_same_photos_removes_nobody(tmp_path: Path) -> None:
+    raw = json.loads((coco(tmp_path / "data", 4).root / "annotations/instances_train2017.json").read_text())
+    out = tmp_path / "people"
+    for name, part in (("a", slice(0, 2)), ("b", slice(2, 4))):
+        path = tmp_path / name / "instances_train2017.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps({**raw, "annotations": raw["annotations"][part]}))
+        build(Coco(tmp_path / "data", path), out)
+    assert len(table(out)) == len(list((out / "images").iterdir())) == 4
+
+
+def test_results_of_photos_that_are_missing_now_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, cases, out = make_cocoa(tmp_path / "data"), tmp_path / "cases", tmp_path / "people"
+    cases_of(source, out, cases)
+    before = {path: path.stat().st_mtime_ns for path in (*out.rglob("*.*g"), *cases.rglob("*.*"))}
+    (tmp_path / "data/train2014").rename(tmp_path / "unmounted")
+    report = cases_of(source, out, cases)
+    assert (report["kept"], report["cases"]) == (1, 1) and "photo missing" not in report["dropped"]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    said = [r.message for r in caplog.records if r.levelname == "WARNING" and "missing now" in r.message]
+    assert said == [
+        "1 photos of an earlier run, or their labels, are missing now; what was made of them stays"
+    ]
+
+
+@pytest.mark.parametrize(("shards", "workers"), [(1, 1), (1, 2), (2, 1), (3, 1)])
+def test_ids_that_move_to_other_photos_keep_their_files(shards: int, workers: int, tmp_path: Path) -> None:
+    source, out = coco(tmp_path / "data", 6), tmp_path / "people"
+    for part in range(1, shards + 1):
+        build(source, out, shard=(part, shards))
+
+    def renumber(raw: dict[str, Any]) -> None:
+        raw["annotations"] = [{**a, "id": 900 + n} for n, a in enumerate(raw["annotations"][1:])]
+
+    rewrite(source, renumber)
+    for part in range(1, shards + 1):
+        build(source, out, shard=(part, shards), workers=workers)
+    ids = [f"coco_train2017_{900 + n}" for n in range(5)]
+    assert list(table(out)) == sorted(path.stem for path in (out / "images").iterdir()) == ids
+    assert sorted(path.stem for path in (out / "masks").iterdir()) == ids
+    assert [row["photo"] for row in table(out).values()] == [f"{n:012d}.jpg" for n in range(2, 7)]
+
+
+def test_all_old_results_go_before_the_first_new_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deocc.people.sources import build as B
+
+    source, out = coco(tmp_path / "data"), tmp_path / "people"
+    build(source, out)
+    rewrite(source, lambda raw: [a.update(segmentation=[ring(60, 30)]) for a in raw["annotations"]])
+    done: list[str] = []
+    forget, build_photo = Journal.forget, B.build_photo
+    monkeypatch.setattr(Journal, "forget", lambda self, key: done.append("forget") or forget(self, key))
+    monkeypatch.setattr(B, "build_photo", lambda *more: done.append("build") or build_photo(*more))
+    build(source, out)
+    assert done == ["forget"] * 3 + ["build"] * 3
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_an_annotation_that_moves_to_another_photo_takes_its_id_along(left: int, tmp_path: Path) -> None:
+    """Args: left: people that stay in the photo."""
+    writer, out = CocoWriter(tmp_path / "data"), tmp_path / "people"
+    writer.people(3)
+    for _ in range(left):
+        writer.add(1, [ring(85, 40)])
+    writer.image(9, drawn(ring(30, 20)))
+    writer.save()
+    source = Coco(tmp_path / "data")
+    build(source, out)
+    move = {"image_id": 9, "segmentation": [ring(30, 20)]}
+    rewrite(source, lambda raw: raw["annotations"][0].update(move))
+    build(source, out)
+    assert table(out)["coco_train2017_900"]["photo"] == "000000000009.jpg"
+    assert sorted(table(out)) == sorted(path.stem for path in (out / "images").iterdir())
+
+
+def test_the_table_of_occluders_loses_those_that_are_gone(tmp_path: Path) -> None:
+    source, out = make_coco(tmp_path / "data"), tmp_path / "people"
+    build(source, out)
+    assert [row["id"] for row in PeopleFolder(out).occluders().rows] == ["coco_train2017_907"]
+    rewrite(Coco(tmp_path / "data"), lambda raw: raw["annotations"].pop())  # the cat
+    assert build(source, out)["occluders"] == 0
+    found = PeopleFolder(out).occluders()
+    assert len(found) == len([thing.id for thing in found]) > 1, "the bundled ones"
+
+
+def test_a_user_s_own_occluders_stay_in_the_table(tmp_path: Path) -> None:
+    source, out = make_coco(tmp_path / "data"), tmp_path / "people"
+    build(source, out)
+    with (out / "occluders/occluders.csv").open("a") as file:
+        file.write("mine,train,cat,\n")
+    rewrite(Coco(tmp_path / "data"), lambda raw: raw["annotations"].pop())
+    build(source, out)
+    assert [row["id"] for row in PeopleFolder(out).occluders().rows] == ["mine"]
+
+
+def test_a_user_s_own_picture_in_a_case_stays(tmp_path: Path) -> None:
+    source, cases = make_cocoa(tmp_path / "data"), tmp_path / "cases"
+    cases_of(source, tmp_path / "people", cases)
+    (case,) = cases.iterdir()
+    assert sorted(path.name for path in case.iterdir()) == sorted(CASE_FILES)
+    (case / "mine.png").write_bytes(b"a sketch")
+    path = tmp_path / "data/annotations/COCO_amodal_train2014.json"
+    raw = json.loads(path.read_text())
+    del raw["annotations"][0]["regions"][1]["visible_mask"]
+    path.write_text(json.dumps(raw))
+    cases_of(source, tmp_path / "people", cases)
+    assert [path.name for path in case.iterdir()] == ["mine.png"]
 
 
 def test_another_part_of_the_dataset_removes_nobody(tmp_path: Path) -> None:

@@ -38,11 +38,12 @@ from deocc.people.folder import read_rows
 from deocc.people.sources import files
 from deocc.people.sources.ahp import Ahp
 from deocc.people.sources.coco import Coco
-from deocc.people.sources.files import named, picture, split_of_name, tails
+from deocc.people.sources.files import named, picture, read_json_items, split_of_name, tails
 from deocc.people.sources.openimages import OpenImages
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import coco_region
 from deocc.people.sources.voc import Voc
+from deocc.people.texts import read_lines
 from deocc.people.values import as_flag, as_key
 
 
@@ -251,11 +252,13 @@ def test_last_parts_that_tell_names_apart() -> None:
 @pytest.mark.parametrize("split", ["train", "val", "test", ""])
 def test_a_split_is_a_word_of_a_name(split: str) -> None:
     names = {
-        "train": ["train2017", "instances_Train", "trainval", "objv2_train"],
-        "val": ["val", "minival2014", "valminusminival2014", "validation", "valid-1"],
-        "test": ["test2014", "image_info_test-dev2017"],
-        "": ["latest", "interval_3", "contest", "retrained", "upvalue"],
-    }
+        "train": ["train2017", "instances_Train", "trainval", "objv2_train", "trainset", "traindata",
+                  "trainimages", "train_full"],
+        "val": ["val", "minival2014", "valminusminival2014", "validation", "valid-1", "valset",
+                "validationset"],
+        "test": ["test2014", "image_info_test-dev2017", "testset", "testsplit"],
+        "": ["latest", "interval_3", "contest", "retrained", "upvalue", "trainsets", "interval"],
+    }  # fmt: skip
     assert {split_of_name(name) for name in names[split]} == {split}
 
 
@@ -537,6 +540,31 @@ def test_a_photo_whose_masks_fit_no_way_up_clearly_better_is_left_out(tmp_path: 
     source = make_ahp(tmp_path / "data")
     exif(tmp_path / "data/train/JPEGImages/a1.jpg", photo(), 3)
     assert build(source, tmp_path / "people")["dropped"] == {"orientation unknown": 1}
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_boxes_lie_on_the_stored_pixels_of_a_photo_that_keeps_its_size(
+    orientation: int, tmp_path: Path
+) -> None:
+    source = make_objects365(tmp_path / "data")
+    before = build(source, tmp_path / "before")
+    (person,) = PeopleFolder(tmp_path / "before")
+    path = tmp_path / "data/train/patch0" / table(tmp_path / "before")[person.id]["photo"]
+    exif(path, read_image(path), orientation)
+    assert build(source, tmp_path / "people")["dropped"] == before["dropped"]
+    assert [one.id for one in PeopleFolder(tmp_path / "people")] == [person.id]
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"), [(b"{", r"own copy"), (b"\xe4\xf6", "UTF-8 text"), (None, "no such file")]
+)
+def test_what_to_do_about_a_damaged_file_of_ones_own(raw: bytes | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    if raw is not None:
+        path.write_bytes(raw)
+    with pytest.raises(DeoccError, match=words) as error:
+        list(read_json_items(path, "images.item") if raw == b"{" else read_lines(path))
+    assert "fetch it again" not in str(error.value)
 
 
 def test_where_no_annotation_says_which_way_up_the_photo_is_left_out(tmp_path: Path) -> None:

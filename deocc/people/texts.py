@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deocc.errors import DeoccError
 
+RESTORE = "restore it (`deocc people fetch NAME --again`, or your own copy)"
 SEPARATORS = (",", ";", "\t")
 
 
@@ -33,8 +34,10 @@ def read_lines(path: Path) -> Iterator[str]:
                     yield words
     except FileNotFoundError:
         raise DeoccError(f"{path}: no such file; it lists the dataset's pictures") from None
-    except (UnicodeError, OSError) as error:
-        raise DeoccError(f"{path}: not a text file ({error}); fetch it again (--again)") from None
+    except UnicodeError as error:
+        raise DeoccError(f"{path}: not a text file ({error}); save it as UTF-8 text") from None
+    except OSError as error:
+        raise DeoccError(f"{path}: not readable ({error}); {RESTORE}") from None
 
 
 def _header(lines: Iterator[str], columns: Sequence[str]) -> tuple[list[str], str]:

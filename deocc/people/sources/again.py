@@ -10,10 +10,11 @@ from deocc.people.sources.index import Index
 from deocc.people.sources.journal import Journal
 from deocc.people.sources.options import in_shard
 from deocc.people.sources.problems import Unusable
-from deocc.people.sources.seen import Seen, holds
+from deocc.people.sources.seen import Seen, annotations_of, files_of, holds
 
 LOG = logging.getLogger("deocc")
 MEND = "give --export WORD, which becomes part of the ids, or another --out"
+MISSING = ("photo missing", "annotation missing")
 
 
 def _photo(source: Source, entry: Entry) -> Photo | None:
@@ -26,6 +27,34 @@ def _photo(source: Source, entry: Entry) -> Photo | None:
 def _is_another(seen: Seen, photo: Photo) -> bool:
     """Whether a photo is not the file that was seen, which is still there."""
     return str(photo.path.absolute()) != seen.place and Path(seen.place).exists()
+
+
+def _is_missing(source: Source, entry: Entry) -> bool:
+    """Whether a file of a photo is not there, such as on a drive that is not mounted."""
+    try:
+        photo = source.photo(entry)
+    except Unusable as error:
+        return error.reason in MISSING
+    return not all(path.is_file() for path in files_of(photo, opened=True))
+
+
+def _is_emptied(source: Source, journal: Journal, entry: Entry) -> bool:
+    """Whether the annotation file that gave a photo its people still lists it, now without anybody.
+
+    Another file, which annotates less, does not empty it.
+    """
+    seen, photo = journal.seen(entry.key), _photo(source, entry)
+    if seen is None or photo is None or _is_another(seen, photo):
+        return False
+    return bool(seen.annotations) and seen.annotations == annotations_of(entry)
+
+
+def _lets_go(source: Source, journal: Journal, index: Index, key: str) -> bool:
+    """Whether this run takes a photo's ids away that its annotations do not name any more."""
+    if (entry := index.empty(key)) is not None:
+        return _is_emptied(source, journal, entry)
+    entry = index.entry(key)
+    return entry.facts is not None and not _is_missing(source, entry)
 
 
 def still_holds(source: Source, journal: Journal, entry: Entry) -> bool:
@@ -48,7 +77,7 @@ def refuse_strangers(
 
     Raises:
         DeoccError: a different photo with the same key is done already, or an id belongs to a person in
-            another photo.
+            another photo and stays there.
     """
     if journal.empty():
         return
@@ -61,28 +90,40 @@ def refuse_strangers(
                 raise DeoccError(f"{photo.path}: {other}; {MEND}")
             continue
         for name in map(name_of, entry.subjects):
-            if (taken := journal.photo_of(name)) not in (None, key):
+            taken = journal.photo_of(name)
+            if taken not in (None, key) and not _lets_go(source, journal, index, taken):
                 raise DeoccError(f"{journal.out}: id {name} is taken, by photo {taken}, not {key}; {MEND}")
 
 
 def forget_empty(source: Source, journal: Journal, index: Index, shard: tuple[int, int]) -> None:
-    """Removes the old results of photos that are still listed, but have no person any more."""
+    """Removes the old results of photos that are still listed, but have no person any more; says how many."""
     mine = (key for key in journal.keys() if in_shard(key, shard))
     entries = [entry for entry in map(index.empty, mine) if entry is not None]
-    for entry in entries:
-        seen, photo = journal.seen(entry.key), _photo(source, entry)
-        if photo is not None and (seen is None or not _is_another(seen, photo)):
-            LOG.info("%s: nobody is annotated in it any more; its people are removed", entry.key)
-            journal.forget(entry.key)
+    emptied = [entry.key for entry in entries if _is_emptied(source, journal, entry)]
+    if removed := [people for key in emptied if (people := journal.forget(key))]:
+        LOG.warning("removed %d people of %d photos whose annotations are gone", sum(removed), len(removed))
 
 
-def to_do(source: Source, journal: Journal, index: Index, keys: Iterator[str],
+def to_do(source: Source, journal: Journal, index: Index, keys: Callable[[], Iterator[str]],
           skipped: Callable[[], object]) -> Iterator[Entry]:  # fmt: skip
-    """The photos that are new or have changed; removes the old results of the changed ones."""
-    for key in keys:
-        entry = index.entry(key)
+    """The photos that are new or have changed; removes the old results of the changed ones.
+
+    All old results go before the first new one comes, so that nothing new is removed where an id has moved
+    from one photo to another. Results of photos that are not there now stay.
+    """
+    missing = 0
+    for entry in map(index.entry, filter(journal.knows, keys())):
         if still_holds(source, journal, entry):
-            skipped()
             continue
-        journal.forget(key)
-        yield entry
+        if journal.seen(entry.key) is not None and _is_missing(source, entry):
+            missing += 1
+        else:
+            journal.forget(entry.key)
+    if missing:
+        words = "%d photos of an earlier run, or their labels, are missing now; what was made of them stays"
+        LOG.warning(words, missing)
+    for key in keys():
+        if journal.knows(key):
+            skipped()
+        else:
+            yield index.entry(key)

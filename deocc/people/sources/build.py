@@ -262,7 +262,7 @@ def build_people(
                 forget_empty(source, journal, index, shard)
                 count = sum(1 for _ in keys())
                 with tqdm(desc=label, total=count, unit="photo", disable=not progress) as bar:
-                    todo = to_do(source, journal, index, keys(), bar.update)
+                    todo = to_do(source, journal, index, keys, bar.update)
                     task = partial(build_photo, source, options, out)
                     for record in as_completed(task, todo, workers, partial(mark_worker, journal.lock)):
                         journal.add(record)

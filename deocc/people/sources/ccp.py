@@ -14,6 +14,7 @@ from deocc.people.sources.ccp_labels import LABEL_OF, lip_parsing
 from deocc.people.sources.files import matches, named, picture, require
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import LabelPicture, labels_of, mat_variable
+from deocc.people.texts import RESTORE
 
 FIELD = "groundtruth"
 MAX_CARRIED = 0.25  # share of the figure that a carried thing may take: more hides the body's shape
@@ -61,7 +62,7 @@ class ClothingCoParsing:
         try:
             class_names(base / "label_list.mat")
         except Unusable as error:
-            raise DeoccError(f"{base / 'label_list.mat'}: {error}; fetch it again (--again)") from None
+            raise DeoccError(f"{base / 'label_list.mat'}: {error}; {RESTORE}") from None
         index.reads(folder)
         for path in matches(folder, "*.mat"):
             index.photo(path.stem, base=str(base))

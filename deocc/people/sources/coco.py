@@ -68,6 +68,12 @@ class Part:
         return split_of_name(self.name)
 
 
+def part_name(path: Path) -> str:
+    """The part that an annotation file is named after: its last word, or else the first one with a split."""
+    *others, last = path.stem.split("_")
+    return next((word for word in (last, *others) if split_of_name(word)), last)
+
+
 def find_parts(root: Path, annotations: Path | None, what: str, *patterns: str) -> list[Part]:
     """The annotation files below a folder, or the named one. Raises: DeoccError: there is none."""
     if annotations is not None:
@@ -86,7 +92,7 @@ def find_parts(root: Path, annotations: Path | None, what: str, *patterns: str) 
             paths += [
                 path for p in patterns if p.startswith(other.name) for path in matches(other, Path(p).name)
             ]
-    short = [path.stem.rsplit("_", 1)[-1] for path in paths]
+    short = [part_name(paths[0])] if annotations else [path.stem.rsplit("_", 1)[-1] for path in paths]
     return [Part(p, name if short.count(name) == 1 else p.stem) for p, name in zip(paths, short, strict=True)]
 
 
@@ -176,7 +182,8 @@ def _index_image(item: dict[str, Any], part: Part, licences: dict[str, str], ind
         return  # what is in it will be "photo not listed"
     licence = licences.get(soft_key(image.license), "")
     index.photo(f"{part.name}/{key}", file=image.file_name, size=[image.height, image.width],
-                split=part.split, part=part.name, licence=licence)  # fmt: skip
+                split=part.split, part=part.name, licence=licence,
+                annotations=str(part.annotations))  # fmt: skip
 
 
 def _index_annotation(item: dict[str, Any], part: Part, named: dict[str, str],

@@ -25,7 +25,12 @@ PERSON_WORDS = frozenset(
     "person man woman boy girl child kid baby lady guy player batter catcher pitcher umpire skier surfer "
     "snowboarder skateboarder rider pedestrian worker chef waiter human".split()
 )
-PARTS = frozenset("shirt hand hands arm leg head face hair shadow reflection statue picture clothes".split())
+LIMBS = frozenset("hand hands arm arms leg legs head face foot feet finger fingers".split())
+PARTS = LIMBS | frozenset("shirt hair clothes".split())
+DEPICTIONS = frozenset(
+    "shadow shadows reflection reflections reflected statue statues picture pictures photo photos photograph "
+    "painting paintings poster posters portrait drawing mirror mirrors doll dolls mannequin sculpture".split()
+)
 AFTER = frozenset(  # what follows a noun and says more about it
     "of in on at with without by near behind under over and next from to that who is has holds wears rides "
     "carries far left right front back middle center centre background foreground top bottom "
@@ -36,9 +41,12 @@ AFTER = frozenset(  # what follows a noun and says more about it
 def is_person(name: str) -> bool:
     """Whether an annotator's free text names a whole person: "man in red" does, "man's hat" does not.
 
-    The noun that counts is the last word before a preposition or a verb that follows it.
+    The noun that counts is the last word before a preposition or a verb that follows it. A depiction is no
+    person, wherever its word stands: "man in picture".
     """
     words = re.findall(r"[a-z]+(?:['\u2019]s)?", name.lower())
+    if DEPICTIONS & set(words) or _ends_in_limb(words):
+        return False
     noun, seen = "", False
     for word in words:
         if word in AFTER or (seen and word.endswith("ing")):  # "sitting woman", but "woman sitting"
@@ -47,6 +55,13 @@ def is_person(name: str) -> bool:
             return False
         noun, seen = (noun if len(word) == 1 else word), seen or word in PERSON_WORDS
     return noun in PERSON_WORDS
+
+
+def _ends_in_limb(words: list[str]) -> bool:
+    """Whether words end in somebody's limb: "man on right arm", "man in red's hand"."""
+    if len(words) < 2 or words[-1] not in LIMBS:
+        return False
+    return words[-2] in ("left", "right") or not words[-2].isalpha()
 
 
 def in_front(depth_constraint: Any, number: int) -> list[int]:
@@ -100,7 +115,8 @@ def _index_photos(path: Path, part: str, split: str, index: Writer) -> list[str]
     for count, item in enumerate(read_json_items(path, "images.item"), start=1):
         image = item if isinstance(item, dict) else {}
         size = [image.get("height"), image.get("width")]
-        index.photo(f"{part}/{count:06d}", file=image.get("file_name"), size=size, split=split, part=part)
+        index.photo(f"{part}/{count:06d}", file=image.get("file_name"), size=size, split=split, part=part,
+                    annotations=str(path))  # fmt: skip
         places.append(soft_key(image.get("id")))
     return places
 

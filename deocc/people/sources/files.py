@@ -23,6 +23,7 @@ SPLITS = {
     "val": "val|valid|validation|minival|valminusminival",
     "test": "test|testing|testdev",
 }
+BEHIND = "set|data|images|split|full"  # may follow such a word without a gap: "trainset"
 LITTER = ("__macosx", "thumbs.db", "desktop.ini")
 
 
@@ -210,7 +211,7 @@ def tails(names: Sequence[str]) -> list[int]:
 def split_of_name(name: str) -> str:
     """The split in a file or folder name, by whole words: "train", "val", "test" or ""."""
     for split, word in SPLITS.items():
-        if re.search(rf"(?<![a-z])(?:{word})(?![a-z])", name.lower()):
+        if re.search(rf"(?<![a-z])(?:{word})(?:{BEHIND})?(?![a-z])", name.lower()):
             return split
     return ""
 

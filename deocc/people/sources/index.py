@@ -18,7 +18,7 @@ from deocc.errors import DeoccError
 from deocc.people.sources.candidates import Entry, Problem, Source
 from deocc.people.sources.files import base_name, tails
 
-VERSION = 2  # of the tables
+VERSION = 3  # of the tables
 TABLES = """
 CREATE TABLE photos (key TEXT PRIMARY KEY, facts TEXT) WITHOUT ROWID;
 CREATE TABLE subjects (name TEXT PRIMARY KEY, photo TEXT, facts TEXT) WITHOUT ROWID;

@@ -5,10 +5,7 @@ The journals of all shards and datasets of a people folder are in its ``.build``
 do not depend on the sharding, on the order of the work, or on interruptions.
 """
 
-import csv
-import filecmp
 import heapq
-import io
 import json
 import shutil
 import sqlite3
@@ -21,17 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from deocc.errors import DeoccError
-from deocc.io import make_once, remove_temporaries, safe_name, write_atomic, write_json
+from deocc.io import make_once, remove_temporaries, safe_name, write_json
 from deocc.io.locks import alone, is_held, wait_for_workers
 from deocc.paths import PEOPLE_MINI
 from deocc.people.sources.database import BUILD, TABLES, about_of, connect, damage, journals, reading, row_of
 from deocc.people.sources.seen import Seen
+from deocc.people.sources.tables import remove_bundled, remove_gone, write_csv
 
 COLUMNS = ("id", "split", "source", "has_parsing", "true_sides", "licence", "photo", "region_xyxy", "scale",
            "proposal", "confidence", "reasons", "mask_from")  # fmt: skip
 OCCLUDER_FIELDS = ("id", "split", "category", "licence")
 EXAMPLES = 3  # of each reason, in the report
 KEPT = ("people", "occluders", "cases")
+CASE_FILES = ("case.json", "image.png", "modal.png", "amodal.png", "occluder.png")  # of a natural case
 FILES = {"people": ("images/{}.jpg", "masks/{}.png", "parsing/{}.png"), "occluders": ("occluders/{}.png",)}
 
 
@@ -159,24 +158,41 @@ class Journal:
                     return row[0]
         return None
 
-    def forget(self, key: str) -> None:
-        """Removes the old results of a photo. Table rows go first, so that no table lists a missing file."""
+    def knows(self, key: str) -> bool:
+        """Whether a photo is done, in any shard."""
+        query = "SELECT 1 FROM photos WHERE key = ?"
+        return any(base.execute(query, (key,)).fetchone() for base in self._all)
+
+    def forget(self, key: str) -> int:
+        """Removes the old results of a photo. Table rows go first, so that no table lists a missing file.
+
+        Files of an id stay if another photo has it by now, in any shard.
+
+        Returns:
+            The number of its people.
+        """
+        names: dict[str, set[str]] = {table: set() for table in KEPT}
         for base in self._all:
             if not base.execute("SELECT 1 FROM photos WHERE key = ?", (key,)).fetchone():
                 continue
-            names = {
-                table: [name for (name,) in base.execute(f"SELECT id FROM {table} WHERE photo = ?", (key,))]
-                for table in KEPT
-            }
+            for table in KEPT:
+                rows = base.execute(f"SELECT id FROM {table} WHERE photo = ?", (key,))
+                names[table].update(name for (name,) in rows)
             base.execute("DELETE FROM photos WHERE key = ?", (key,))
             for table in (*KEPT, "drops"):
                 base.execute(f"DELETE FROM {table} WHERE photo = ?", (key,))
             base.commit()
-            for table, patterns in FILES.items():
-                for path in (self.out / p.format(name) for name in names[table] for p in patterns):
-                    path.unlink(missing_ok=True)
-            for name in names["cases"] if self._cases else ():
-                _remove_case(Path(self._cases, safe_name(name, "case id")))
+        left = {table: [name for name in names[table] if not self._has(table, name)] for table in KEPT}
+        for table, patterns in FILES.items():
+            for path in (self.out / p.format(name) for name in left[table] for p in patterns):
+                path.unlink(missing_ok=True)
+        for name in left["cases"] if self._cases else ():
+            _remove_case(Path(self._cases, safe_name(name, "case id")))
+        return len(names["people"])
+
+    def _has(self, table: str, name: str) -> bool:
+        query = f"SELECT 1 FROM {table} WHERE id = ?"
+        return any(base.execute(query, (name,)).fetchone() for base in self._all)
 
     def add(self, record: Record) -> None:
         """Adds a photo after all its files are written."""
@@ -208,8 +224,8 @@ class Journal:
 
 def _remove_case(folder: Path) -> None:
     """Removes a case that `write_natural_case` wrote; ``case.json``, which marks it whole, goes first."""
-    for path in (folder / "case.json", *sorted(folder.glob("*.png"))):
-        path.unlink(missing_ok=True)
+    for file in CASE_FILES:
+        (folder / file).unlink(missing_ok=True)
     with suppress(OSError):  # it holds other files, which stay, or is gone already
         folder.rmdir()
 
@@ -259,30 +275,24 @@ def write_tables(out: Path, occluders: bool = True) -> dict[str, Any]:
         raise DeoccError(f"{out}: nothing was built here; run `deocc people SOURCE ROOT --out {out}` first")
     with alone(out / BUILD / "lock", "", wait=True):  # shards that finish together take turns
         _sweep(out)
-        _write_csv(out / "people.csv", COLUMNS, _rows(paths, "people", COLUMNS))
+        write_csv(out / "people.csv", COLUMNS, _rows(paths, "people", COLUMNS))
         report: dict[str, Any] = {
             "sources": {name: _report(out, name) for name in sorted({_source(path) for path in paths})}
         }
         found = sum(facts["occluders"] for facts in report["sources"].values())
         if found:
             rows = _rows(paths, "occluders", OCCLUDER_FIELDS)
-            _write_csv(out / "occluders" / "occluders.csv", OCCLUDER_FIELDS, rows)
-            _remove_bundled(out / "occluders")
-        elif occluders and not (out / "occluders").exists():
-            bundled = PEOPLE_MINI / "occluders"
-            make_once(out / "occluders", lambda part: shutil.copytree(bundled, part, dirs_exist_ok=True))
+            write_csv(out / "occluders" / "occluders.csv", OCCLUDER_FIELDS, rows)
+            remove_bundled(out / "occluders")
+        else:
+            remove_gone(out / "occluders", {_source(path) for path in paths})
+            if occluders and not (out / "occluders").exists():
+                bundled = PEOPLE_MINI / "occluders"
+                make_once(out / "occluders", lambda part: shutil.copytree(bundled, part, dirs_exist_ok=True))
         there = (out / "occluders" / "occluders.csv").is_file()
         report["occluders"] = "of the datasets" if found else "bundled" if there else "none"
         write_json(out / "report.json", report)
     return report
-
-
-def _remove_bundled(folder: Path) -> None:
-    """Removes the bundled occluders that an earlier run copied, now that the datasets have some."""
-    for path in (PEOPLE_MINI / "occluders").glob("*.png"):
-        copy = folder / path.name
-        if copy.is_file() and filecmp.cmp(path, copy, shallow=False):
-            copy.unlink()
 
 
 def _source(path: Path) -> str:
@@ -304,17 +314,6 @@ def _sorted(path: Path, base: sqlite3.Connection, table: str) -> Iterator[tuple[
     with damage(path):
         for name, text in base.execute(f"SELECT id, row FROM {table} ORDER BY id"):
             yield str(name), str(path), row_of(path, text)
-
-
-def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
-    def write(file: Any) -> None:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        text.detach()
-
-    write_atomic(path, write)
 
 
 def _report(out: Path, source: str) -> dict[str, Any]:

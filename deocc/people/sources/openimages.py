@@ -13,7 +13,7 @@ from deocc.people.sources.coco import read_subjects
 from deocc.people.sources.files import matches, picture, require, split_of_name
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import BoxOnly
-from deocc.people.texts import read_csv
+from deocc.people.texts import RESTORE, read_csv
 from deocc.people.values import as_flag, as_number
 
 PEOPLE = {"/m/01g317": "person", "/m/04yx4": "man", "/m/03bt1vf": "woman", "/m/01bl7v": "boy",
@@ -127,7 +127,7 @@ def _index_boxes(path: Path, part: str, index: Writer) -> None:
     """Streams one CSV file with rows in any order. Raises: DeoccError: not CSV, or nobody in it."""
     last, people, rows = "", 0, 0
     index.reads(path)
-    for row in read_csv(path, COLUMNS, "fetch the file again (--again)", strict=False):
+    for row in read_csv(path, COLUMNS, RESTORE, strict=False):
         rows += 1
         category = PEOPLE.get(row["LabelName"])
         if category is None:

@@ -60,7 +60,7 @@ def read_as_annotated(
         size: height and width according to the annotations. If the stored pixels have this size, they are
             used, as in most annotation tools; else the turned ones.
         people: makes their mask, which decides if EXIF turns the photo and both orientations have this size.
-            Without it, the stored pixels are used.
+            Without it, as in datasets of boxes, the stored pixels are used.
 
     Returns:
         H x W x 3 uint8.
@@ -92,11 +92,10 @@ def read_as_annotated(
 def _which_fits(
     path: Path, stored: np.ndarray, turned: np.ndarray, people: Callable[[], np.ndarray | None]
 ) -> np.ndarray:
-    """Of two orientations, the one whose edges the people's mask follows clearly better."""
-    if stored.shape != turned.shape:
+    """The pixels whose edges the people's mask follows clearly better; the stored ones without a mask."""
+    if stored.shape != turned.shape or (mask := people()) is None:
         return stored
-    mask = people()
-    fits = [0.0, 0.0] if mask is None else [edge_agreement(image, mask) for image in (stored, turned)]
+    fits = [edge_agreement(image, mask) for image in (stored, turned)]
     if abs(fits[0] - fits[1]) < CLEARLY:
         words = f"EXIF turns {path.name}, and its annotations fit it turned and unturned"
         raise Unusable("orientation unknown", words)

@@ -36,11 +36,13 @@ class Seen:
         place: the photo's file.
         entry: digest of its entry in lists and annotations.
         files: label files and, if it was opened, the photo.
+        annotations: path of the annotation file that lists it; "" if unknown.
     """
 
     place: str
     entry: str
     files: tuple[FileSign, ...]
+    annotations: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -49,7 +51,13 @@ class Seen:
     def from_json(cls, text: str) -> "Seen":
         """Raises: ValueError, TypeError, KeyError: damaged."""
         raw = json.loads(text)
-        return cls(raw["place"], raw["entry"], tuple(FileSign(*file) for file in raw["files"]))
+        files = tuple(FileSign(*file) for file in raw["files"])
+        return cls(raw["place"], raw["entry"], files, raw.get("annotations", ""))
+
+
+def annotations_of(entry: Entry) -> str:
+    """The path of the annotation file that lists a photo; "" if its reader does not say it."""
+    return str((entry.facts or {}).get("annotations", ""))
 
 
 def entry_digest(entry: Entry) -> str:
@@ -85,7 +93,7 @@ def sign(photo: Photo, entry: Entry, opened: bool) -> Seen | None:
         files = tuple(_sign(path) for path in files_of(photo, opened))
     except OSError:
         return None
-    return Seen(str(photo.path.absolute()), entry_digest(entry), files)
+    return Seen(str(photo.path.absolute()), entry_digest(entry), files, annotations_of(entry))
 
 
 def holds(seen: Seen, photo: Photo, entry: Entry) -> bool:

@@ -10,7 +10,7 @@ import ijson
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.people.texts import encoding_of
+from deocc.people.texts import RESTORE, encoding_of
 
 DEPTH = 40  # levels of nesting; COCO's masks lie 6 deep
 TOKEN = 1 << 24  # bytes of one word, number or text
@@ -104,4 +104,4 @@ def read_json_items(path: Path, prefix: str) -> Iterator[Any]:
         if isinstance(error, DeoccError):  # the caller's own
             raise
         words = " ".join(str(error).split())[:120]
-        raise DeoccError(f"{path}: broken JSON ({words}); fetch it again (--again)") from None
+        raise DeoccError(f"{path}: broken JSON ({words}); {RESTORE}") from None

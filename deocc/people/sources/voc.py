@@ -11,6 +11,7 @@ from deocc.people.sources.candidates import Entry, Photo, Subject, Writer
 from deocc.people.sources.files import find, named, picture, read_list, require, stem_of
 from deocc.people.sources.problems import Unusable
 from deocc.people.sources.regions import LabelPicture, labels_of, mat_variable
+from deocc.people.texts import RESTORE
 
 CLASSES = (
     "background", "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -69,7 +70,7 @@ class Voc:
                     known.add(stem)  # 2,913 names: VOC's segmentation does not grow
                     index.photo(stem, base=str(base), split=split, kind="voc")
         if not known:
-            raise DeoccError(f"{lists}: train.txt and val.txt name no photo; fetch it again (--again)")
+            raise DeoccError(f"{lists}: train.txt and val.txt name no photo; {RESTORE}")
         if (sbd := self._sbd()) is not None:
             for split in ("train", "val"):
                 index.reads(require(sbd, f"SBD's list ({split})", f"{split}.txt"))
