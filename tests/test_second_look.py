@@ -123,8 +123,14 @@ def test_one_look_is_enough_for_good_exact_and_clicked_masks(deoccluder):
     assert len(deoccluder.mask_net.asked) == 1
     deoccluder.deocclude(image, half(mask), exact=True, paint=False)
     assert len(deoccluder.mask_net.asked) == 2
+    deoccluder.deocclude(image, half(mask), points=[(100, 80, 0)], paint=False)
+    assert len(deoccluder.mask_net.asked) == 4  # the click asks once itself, and changes the mask
+
+
+def test_a_click_that_confirms_the_answer_leaves_the_second_look(deoccluder):
+    image, mask = scene()
     deoccluder.deocclude(image, half(mask), points=[(100, 80, 1)], paint=False)
-    assert len(deoccluder.mask_net.asked) == 4  # the click asks once itself
+    assert len(deoccluder.mask_net.asked) == 3
 
 
 def test_a_batch_gives_what_each_gives_alone(deoccluder):

@@ -80,8 +80,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     result = {
         "command": f"python tools/bench_occlusion.py --count {args.count}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "size": args.size,
         "cases": args.count,
         "workers": args.workers,

@@ -75,8 +75,7 @@ def main() -> None:
         compile_seconds = cold_start(cache)
     result = {
         "command": f"python tools/bench_renderer.py --count {args.count}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "size": 256,
         "first_person_with_compilation_s": round(compile_seconds, 1),
         "first_person_compiled_s": round(cold_start(None), 1),

@@ -283,7 +283,7 @@ def _needs_width(known: Sequence[dict[str, Any]], comparisons: int) -> str:
     if ratio > 10:
         return f"A longer budget: {where} differs so little in its interval that more seeds are little use."
     if ratio > 1:
-        times = f"{ratio**2:.1f} times as many people and seeds"
+        times = f"{ratio**2:.{0 if ratio > 3 else 1}f} times as many people and seeds"
         return f"An interval {ratio:.1f} times as narrow ({where}): {times}."
     return "A few more seeds: single intervals exclude 0, corrected for their number they do not."
 
