@@ -12,13 +12,13 @@ from deocc.errors import DeoccError
 from deocc.io import read_json, write_json
 from deocc.paths import PEOPLE_MINI
 from deocc.tables import runs as table_runs
-from deocc.tables.campaign import CURVES, Campaign, _best
+from deocc.tables.campaign import Campaign, _best
 from deocc.tables.collection import collect
 from deocc.tables.configuration import configure
 from deocc.tables.curves import curve_points, curves_page
 from deocc.tables.rates import FILE, Rates, read_rates, scaled
 from deocc.tables.report import table_json
-from deocc.tables.rows import PLANS, TABLE_2, TABLE_4
+from deocc.tables.rows import CURVES, PLANS, TABLE_2, TABLE_4
 from deocc.tables.runs import TableMaker, TableOptions
 from deocc.tables.stored import read_results
 from deocc.training.checkpoints import checkpoints

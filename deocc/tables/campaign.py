@@ -27,7 +27,7 @@ from deocc.io import read_json, write_json
 from deocc.tables.cases import fixed_cases
 from deocc.tables.configuration import IMAGES, configure, in_any_precision, people_digest
 from deocc.tables.rates import FILE, SCHEMA, scaled
-from deocc.tables.rows import TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_6, TablePlan, TableRow
+from deocc.tables.rows import CURVES, TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_6, TablePlan, TableRow
 from deocc.tables.runs import TableMaker, TableOptions
 from deocc.tables.stored import Result, read_result
 
@@ -36,11 +36,6 @@ _log = logging.getLogger("deocc")
 FACTORS = (1 / 3, 1.0, 3.0)  # of the protocol's rate
 SEEDS = (0, 1, 2)
 POINTS = (2_500, 5_000, 10_000, 20_000, 40_000)  # images
-CURVES: dict[str, tuple[str, ...]] = {
-    "2": ("ours_plain", "ours", "transformer", "deeplab", "maskrcnn", "pix2pix", "pcnets"),
-    "3": ("ours", "segan", "pcnets"),
-}
-"""Rows of the budget curves by table, in the order in which they are made."""
 
 
 @dataclass(frozen=True)

@@ -265,6 +265,11 @@ TABLE_6 = TablePlan(
 )  # fmt: skip
 
 PLANS: dict[str, TablePlan] = {plan.number: plan for plan in (TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_6)}
+CURVES: dict[str, tuple[str, ...]] = {
+    "2": ("ours_plain", "ours", "transformer", "deeplab", "maskrcnn", "pix2pix", "pcnets"),
+    "3": ("ours", "segan", "pcnets"),
+}
+"""Rows of the budget curves by table, in the order in which they are made."""
 
 
 def get_plan(number: str) -> TablePlan:

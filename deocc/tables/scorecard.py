@@ -12,13 +12,12 @@ from scipy.stats import beta, norm
 from deocc.evaluation.report import METRICS
 from deocc.io import read_json
 from deocc.paths import RESULTS
-from deocc.tables.campaign import CURVES
 from deocc.tables.claims import CHECKS, ClaimCheck, Comparison
 from deocc.tables.collection import Setup, TableResult, collect
 from deocc.tables.configuration import row_name
 from deocc.tables.rates import read_rates
 from deocc.tables.report import comparable, difference, metric_of
-from deocc.tables.rows import PLANS
+from deocc.tables.rows import CURVES, PLANS
 from deocc.tables.statistics import Difference, compare_seeds, holm
 from deocc.tables.stored import Result, read_results
 
