@@ -23,14 +23,14 @@ from deocc.cli.app import (
     seed_everything,
 )
 from deocc.device import check_device_name
-from deocc.errors import DeoccError
 
 
 def _check_choices(device: str, texture: float | None, exemplar: bool | None) -> None:
     """Refuses wrong options before PyTorch is loaded."""
+    from deocc.inference.views import check_detail
+
     check_device_name(device)
-    if texture and exemplar:
-        raise DeoccError(f"--texture {texture:g} and --exemplar: hidden clothes get one of them; choose")
+    check_detail(texture, exemplar)
 
 
 @app.command(rich_help_panel=USE)

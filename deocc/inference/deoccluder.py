@@ -19,7 +19,7 @@ from deocc.inference.samples import check_samples, paint_answer
 from deocc.inference.second_look import closer, mean_of_looks, share_of_second
 from deocc.inference.shrink import enlarged
 from deocc.inference.user_mask import hold_on
-from deocc.inference.views import View, make_view
+from deocc.inference.views import View, check_detail, make_view
 from deocc.inference.weights import default_detail, file_digest, find_weights, input_size, require_class
 from deocc.inference.window import on_whole_photo
 from deocc.io import PathLike
@@ -72,12 +72,7 @@ class Deoccluder:
         Raises:
             DeoccError: the device is not available, `texture` is out of range, or `exemplar` is on, too.
         """
-        if not 0 <= texture <= 1:
-            raise DeoccError(f"texture is {texture}; expected a share from 0 to 1; 0 leaves it out")
-        if texture and exemplar:
-            raise DeoccError(
-                f"texture is {texture} and exemplar is on: hidden clothes get one of them; choose"
-            )
+        check_detail(texture, exemplar)
         self.device = pick_device(device)
         self.mask_net = mask_net.to(self.device).eval()
         self.content_net = content_net.to(self.device).eval()

@@ -66,6 +66,14 @@ def check_count(samples: int) -> None:
         raise DeoccError(f"samples is {samples}; expected 1 to {MOST_SAMPLES}")
 
 
+def check_detail(texture: float | None, exemplar: bool | None) -> None:
+    """Raises DeoccError if the texture is no share, or patches are wanted beside it."""
+    if texture is not None and not 0 <= texture <= 1:
+        raise DeoccError(f"texture is {texture:g}; expected a share from 0 to 1; 0 leaves it out")
+    if texture and exemplar:
+        raise DeoccError(f"texture is {texture:g} and exemplar is on: hidden clothes get one of them; choose")
+
+
 def check_choice(segmenter: str) -> None:
     """Raises DeoccError if a segmenter is unknown, or a named one is not available here."""
     check_segmenter(segmenter, others=(STAGE1,))
