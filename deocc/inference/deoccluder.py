@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from deocc.device import pick_device
-from deocc.errors import DeoccError
 from deocc.inference.answers import Completion, Deocclusion, as_array, completion_of
 from deocc.inference.photo import masks_on_photo, to_photo
 from deocc.inference.prepared import Prepared, prepare
