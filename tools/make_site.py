@@ -144,7 +144,7 @@ def widget_note(source: str, stills: dict[str, str]) -> str:
         return ""
     name = made[-1]
     picture = f"\n\n![Still picture of {name}]({stills[name]})" if name in stills else ""
-    seen = "It looks like this:" if picture else "The figures beside this cell are its still twin."
+    seen = "It looks like this:" if picture else "The figures beside this cell are a static copy of it."
     about = (
         f"`{name}` is a widget: it needs a running notebook (`make lab`; [all widgets](../docs/widgets.md))."
     )
