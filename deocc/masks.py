@@ -13,6 +13,7 @@ import numpy as np
 from deocc.errors import DeoccError
 
 Box = tuple[int, int, int, int]
+SEEN = 0.5  # share of a mask's area; where a crop has less of it, the mask is too thin for the grid
 
 
 def as_bytes(mask: np.ndarray) -> np.ndarray:
@@ -132,6 +133,24 @@ class Frame:
     def crop_labels(self, parsing: np.ndarray, size: int) -> np.ndarray:
         """Resamples labels (H x W uint8) by nearest neighbour; size x size uint8, 0 outside the photo."""
         return self._crop(parsing, size, cv2.INTER_NEAREST)
+
+    def misses(self, mask: np.ndarray, size: int) -> bool:
+        """Whether `crop_mask` loses most of a mask (H x W bool): it is thinner than a step of the grid."""
+        step = self.side / size
+        if step <= 1:
+            return False
+        area = np.count_nonzero(mask[self.inside((mask.shape[0], mask.shape[1]))])
+        return bool(step**2 * np.count_nonzero(self.crop_mask(mask, size)) < SEEN * area)
+
+    def crop_rough_mask(self, mask: np.ndarray, size: int) -> np.ndarray:
+        """`crop_mask`; but a mask that it misses is resampled by areas, so that none falls through the grid.
+
+        Such a mask gets thicker: pixels that hold half as much of it as the fullest one are inside.
+        """
+        if not self.misses(mask, size):
+            return self.crop_mask(mask, size)
+        share = self.crop_image(mask.astype(np.float32), size)
+        return (share > 0) & (share >= share.max() / 2)
 
     def photo_mask(self, shape: tuple[int, int], size: int) -> np.ndarray:
         """Which of the size x size frame pixels lie inside a photo of (height, width); bool."""

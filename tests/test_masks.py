@@ -157,6 +157,36 @@ def test_masks_warp_together_as_each_alone(shape: tuple[int, int, int], count: i
         assert together.dtype == bool and (together == frame.crop_mask(mask, 16)).all()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_thin_stroke_falls_through_the_grid(turned: bool) -> None:
+    for left in range(495, 505):
+        mask = np.zeros((1000, 1000), bool)
+        mask[200:800, left : left + 3] = True
+        mask = mask.T.copy() if turned else mask
+        frame = person_frame(mask)
+        seen = frame.crop_rough_mask(mask, 192)
+        assert frame.misses(mask, 192) != frame.crop_mask(mask, 192).any()
+        assert (
+            80 <= np.count_nonzero(seen) <= 200
+            and frame.paste(seen.astype(np.float32), mask.shape)[mask].all()
+        )
+    slanted = np.eye(1000, dtype=bool)
+    seen = person_frame(slanted).crop_rough_mask(slanted, 64)
+    assert seen[16:48, 16:48].diagonal().mean() > 0.9
+
+
+@given(shapes, st.floats(4, 40))
+def test_masks_that_are_no_thinner_than_the_grid_are_cropped_as_ever(
+    shape: tuple[int, int, int], radius: float
+) -> None:
+    centre = np.random.default_rng(shape[2]).uniform(0, 100, 2)
+    mask = disc((100, 100), tuple(centre), radius)
+    frame = person_frame(mask)
+    assert not frame.misses(mask, 32)
+    assert np.array_equal(frame.crop_rough_mask(mask, 32), frame.crop_mask(mask, 32))
+    assert not frame.misses(np.zeros_like(mask), 32), "of nothing, nothing is lost"
+
+
 def test_the_window_around_a_mask_ends_at_the_pictures_border() -> None:
     mask = np.zeros((20, 30), bool)
     mask[2:5, 10:12] = True

@@ -340,7 +340,7 @@ def test_soft_parts_come_from_the_persons_frame(monkeypatch):
     answers = deoccluder.deocclude_views(views)
     for (maps, frame), view, answer in zip(seen, views, answers, strict=True):
         one = prepare(view)
-        assert frame == follow_prompts(one.worked, deoccluder._ask, one.guesses).frame
+        assert frame == follow_prompts(one.worked, deoccluder._ask, deoccluder._show, one.guesses).frame
         assert maps.shape == (NUM_CLASSES, SIZE, SIZE) and answer.frame.side > 0
 
 

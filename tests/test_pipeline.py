@@ -18,12 +18,13 @@ from deocc.inference.borders import restore_detail
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.photo import paste_parsing, paste_pixels
 from deocc.inference.predictions import predict_cases
-from deocc.inference.views import make_view
+from deocc.inference.views import STAGE1, make_view
 from deocc.io import read_image, read_mask, read_parsing
 from deocc.labels import parsing_onehot
 from deocc.masks import Frame, person_frame
 from deocc.models import MaskCompletionNet, MaskLogits, save_weights
 from deocc.occlusion import CaseFolder, OcclusionCase, write_case
+from deocc.segmenters.pretrained import MASKRCNN_FILE
 
 SIZE = 32
 PAINT = 0.6  # the colour that `Painter` paints everywhere
@@ -320,6 +321,65 @@ def test_a_bad_answer_is_noted(known: Deoccluder) -> None:
     answer = known.deocclude(image, mask)
     assert len(answer.notes) == 2 and "no visible person" in answer.notes[0]
     assert np.array_equal(answer.recovered, image) and answer.occlusion_ratio == 0
+
+
+class Lower(nn.Module):
+    """Stage 1 that takes a bottom strip of the frame for the visible person, whatever it is given."""
+
+    def forward(self, image: Tensor, initial_mask: Tensor, photo: Tensor) -> MaskLogits:
+        visible = torch.zeros_like(initial_mask)
+        visible[:, :, 20:] = 1
+        parsing = torch.zeros(len(image), 20, SIZE, SIZE)
+        return MaskLogits(_logits(visible), _logits(visible), parsing, parsing)
+
+
+def test_the_note_on_what_was_given_up_is_for_masks_that_the_user_gave() -> None:
+    image, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), bool)
+    mask[16:48, 20:44] = True
+    deoccluder = Deoccluder(Lower(), Painter(), SIZE, "cpu")
+    notes = deoccluder.deocclude(image, mask).notes
+    assert any("given up: stage 1 does not take it for the visible person" in note for note in notes)
+    notes = deoccluder.deocclude(image, box=(20, 16, 44, 48), segmenter="box").notes
+    assert notes[0].startswith("the whole box") and not any("given up" in note for note in notes)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_mask_thinner_than_the_grid_is_noted_and_seen(known: Deoccluder, exact: bool) -> None:
+    image, thin = np.zeros((400, 400, 3), np.uint8), "thinner than the networks can see"
+    for left in range(190, 206):
+        mask = np.zeros((400, 400), bool)
+        mask[100:300, left : left + 4] = True
+        view = make_view(image, mask, exact=exact)
+        answer = known.deocclude_views([view], paint=False)[0]
+        assert known.tensors([view])[1].any() and answer.modal_mask.any()
+        assert any(thin in note for note in answer.notes) == view.frame.misses(mask, SIZE)
+    mask[100:300, 150:250] = True
+    assert not any(thin in note for note in known.deocclude(image, mask, exact=exact, paint=False).notes)
+
+
+def test_a_default_segmenter_that_does_not_run_leaves_the_box_to_stage_1(
+    known: Deoccluder, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "hub" / "checkpoints" / MASKRCNN_FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK half a file")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    image, box = photo_and_mask(60, 50)[0], (5, 3, 30, 59)
+    answer = known.deocclude(image, box=box)
+    assert "maskrcnn does not run" in answer.notes[0] and "stage 1" in answer.notes[1]
+    plain = known.deocclude(image, box=box, segmenter=STAGE1)
+    assert np.array_equal(answer.modal_mask, plain.modal_mask)
+    with pytest.raises(DeoccError, match="damaged weights.*or choose another"):
+        known.deocclude(image, box=box, segmenter="maskrcnn")
+    with pytest.raises(DeoccError, match="damaged weights"):  # predictions say which segmenter they are of
+        predict_cases(known, cases, tmp_path / "out", "box", progress=False)
+
+
+def test_no_views_have_no_answers_and_seeds_are_not_negative(known: Deoccluder) -> None:
+    assert known.deocclude_views([]) == []
+    image, mask = photo_and_mask(30, 30)
+    with pytest.raises(DeoccError, match="seed is -1; expected 0 or more"):
+        known.deocclude(image, mask, seed=-1)
 
 
 BLANK = np.zeros((20, 30, 3), np.uint8)

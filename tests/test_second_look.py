@@ -124,13 +124,13 @@ def test_one_look_is_enough_for_good_exact_and_clicked_masks(deoccluder):
     deoccluder.deocclude(image, half(mask), exact=True, paint=False)
     assert len(deoccluder.mask_net.asked) == 2
     deoccluder.deocclude(image, half(mask), points=[(100, 80, 0)], paint=False)
-    assert len(deoccluder.mask_net.asked) == 4  # the click asks once itself, and changes the mask
+    assert len(deoccluder.mask_net.asked) == 5  # the answer that the click corrects takes two; it changes M_i
 
 
 def test_a_click_that_confirms_the_answer_leaves_the_second_look(deoccluder):
     image, mask = scene()
     deoccluder.deocclude(image, half(mask), points=[(100, 80, 1)], paint=False)
-    assert len(deoccluder.mask_net.asked) == 3
+    assert len(deoccluder.mask_net.asked) == 4  # two for the answer that it confirms, two for its own
 
 
 def test_a_batch_gives_what_each_gives_alone(deoccluder):

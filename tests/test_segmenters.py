@@ -135,6 +135,30 @@ def test_deeplab_runs_on_a_file_of_its_own_kind(monkeypatch, tmp_path) -> None: 
     path.unlink()
 
 
+def test_networks_get_large_crops_reduced(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Mask R-CNN gets at most `LONGEST` pixels a side, and its mask comes back in place."""
+    import torch
+
+    monkeypatch.setattr(P, "checkpoint_file", lambda name: None)
+    asked: list[tuple[int, ...]] = []
+
+    def model(images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        asked.append(tuple(images[0].shape[1:]))
+        x0, y0, x1, y1 = (round(v * P.LONGEST / 3000) for v in (200, 500, 1000, 2500))  # in the crop
+        masks = torch.zeros(1, 1, *asked[-1])
+        masks[0, 0, y0:y1, x0:x1] = 0.9
+        boxes = torch.tensor([[x0, y0, x1, y1]], dtype=torch.float32)
+        return [{"boxes": boxes, "masks": masks, "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}]
+
+    monkeypatch.setattr(P, "_maskrcnn_model", lambda path: model)
+    image = np.zeros((3000, 1600, 3), np.uint8)
+    mask, name = S.segment(image, (400, 500, 1200, 2500), "maskrcnn")
+    true = np.zeros(image.shape[:2], bool)
+    true[500:2500, 400:1200] = True
+    assert name == "maskrcnn" and asked == [(P.LONGEST, round(P.LONGEST * 1200 / 3000))]
+    assert mask.shape == true.shape and mask_iou(mask, true) > 0.995
+
+
 def test_auto_takes_the_first_that_finds_somebody(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     def nobody(image: np.ndarray, box: object) -> np.ndarray:
         return np.zeros(image.shape[:2], bool)

@@ -75,6 +75,27 @@ def test_an_exact_mask_gets_no_false_rim(image: np.ndarray, person: np.ndarray) 
     assert np.array_equal(found.recovered, image)
 
 
+def test_unpainted_answers_have_the_photo_itself(
+    image: np.ndarray, person: np.ndarray, tiny_weights: Path
+) -> None:
+    answer = Deoccluder.from_pretrained(tiny_weights).deocclude(image, person, exact=True, paint=False)
+    assert answer.invisible_mask.any() and np.array_equal(answer.recovered, image)
+
+
+@pytest.mark.parametrize("factor", [1.5, 3, 4.3])
+def test_hidden_parts_get_no_rim_of_what_is_in_front(factor: float) -> None:
+    small, hidden = np.full((60, 50, 3), (255, 0, 0), np.uint8), np.zeros((60, 50), bool)
+    hidden[20:40, 10:30] = hidden[0, 45] = hidden[44:46, 7] = True
+    small[hidden] = 0, 0, 255
+    shape = round(60 * factor), round(50 * factor)
+    photo, seen = np.full((*shape, 3), (255, 0, 0), np.uint8), np.zeros((60, 50), bool)
+    view = make_view(photo, np.ones(shape, bool))
+    answer = Deocclusion(seen, hidden, hidden, hidden.astype(np.uint8), small, seen, view.frame)
+    found = enlarged(answer, view)
+    assert (found.recovered[found.invisible_mask] == (0, 0, 255)).all() and found.invisible_mask.any()
+    assert np.array_equal(found.recovered[~found.invisible_mask], photo[~found.invisible_mask])
+
+
 def test_a_thin_mask_does_not_vanish(image: np.ndarray) -> None:
     mask = np.zeros((ROWS, COLUMNS), bool)
     mask[100, 80] = True

@@ -85,7 +85,7 @@ def test_a_box_is_asked_of_stage_1(small, case) -> None:
         asked.append(one.initial_mask.sum())
         return small._ask(one)
 
-    found = follow_prompts(view, ask)
+    found = follow_prompts(view, ask, None)
     assert len(asked) == 3 and asked[0] > asked[2] and not found.boxed  # the box, GrabCut, an ellipse
     box_area = view.initial_mask.sum()
     assert 0 < found.initial_mask.sum() < box_area
@@ -109,7 +109,7 @@ def test_answers_that_fill_the_box_count_more(case) -> None:
         seen = view.frame.crop_mask(view.initial_mask if whole else half, 64)
         return np.where(seen, np.float32(3), np.float32(-3)), np.zeros((64, 64), np.float32)
 
-    found = follow_prompts(view, ask).initial_mask
+    found = follow_prompts(view, ask, None).initial_mask
     assert (found & view.initial_mask).sum() > 0.9 * view.initial_mask.sum()
 
 
@@ -140,6 +140,17 @@ def test_clicks_are_honoured_and_change_the_answer(small, case) -> None:
     gone = small.deocclude(case.image, case.initial_mask, points=[(x, y, False)])
     assert not gone.amodal_mask[y, x], "a no to a hidden part: nobody is there at all"
     assert (gone.recovered[~gone.invisible_mask] == case.image[~gone.invisible_mask]).all()
+
+
+def test_a_no_to_any_pixel_shown_as_hidden_takes_it_away(small, case) -> None:
+    before = small.deocclude(case.image, case.initial_mask, paint=False)
+    hidden, seen = before.invisible_mask, small._ask(make_view(case.image, case.initial_mask))[0]
+    raw = before.frame.paste(seen, hidden.shape)
+    for doubtful in (hidden & (raw > 0), hidden & (raw < -1)):  # the first look took some for visible
+        rows, columns = np.nonzero(doubtful)
+        x, y = int(columns[len(rows) // 2]), int(rows[len(rows) // 2])
+        after = small.deocclude(case.image, case.initial_mask, points=[(x, y, False)], paint=False)
+        assert not after.amodal_mask[y, x] and after.invisible_mask.sum() < hidden.sum()
 
 
 def test_a_no_beside_an_exact_mask_takes_invented_body_and_no_given_pixel(small, case) -> None:

@@ -11,7 +11,7 @@ from deocc.inference.clicks import Click, Verdict, amended, check_points, honour
 from deocc.inference.painting import PaintingTask
 from deocc.inference.photo import paste_parsing
 from deocc.inference.prompts import follow_prompts
-from deocc.inference.samples import _varied
+from deocc.inference.samples import SCALE, SHIFT, _varied
 from deocc.inference.user_mask import (
     CAREFUL,
     MOST_GIVEN_UP,
@@ -193,12 +193,34 @@ def test_an_earlier_click_decides_what_a_later_one_means() -> None:
     mask[10:60, 20:60] = True
     view = make_view(image, mask, points=[(40, 30, False), (40, 30, False), (40, 30, True)])
 
-    def ask(asked):  # insists that all of it is visible
-        odds = np.full((32, 32), 9.0, np.float32)
-        return odds, odds
+    def show(shown):  # stage 1 insists that all of it is visible
+        assert not shown.points
+        everything = np.ones_like(mask)
+        return honoured(everything, everything, shown.verdicts, shown.frame)
 
-    verdicts = follow_prompts(view, ask).verdicts
+    verdicts = follow_prompts(view, None, show).verdicts
     assert [v.nothing_there for v in verdicts] == [False, True, False]
+
+
+def test_a_click_is_judged_by_the_answer_that_is_shown() -> None:
+    image, mask = np.zeros((80, 80, 3), np.uint8), np.zeros((80, 80), bool)
+    mask[10:60, 20:60] = True
+    visible = mask.copy()
+    visible[40:] = False  # the rest of M_i is shown as hidden
+
+    def after(x: int, y: int, is_person: bool):
+        return follow_prompts(
+            make_view(image, mask, points=[(x, y, is_person)]), None, lambda _: (visible, mask)
+        )
+
+    for x, y in [(40, 41), (40, 59), (20, 50)]:
+        view = after(x, y, False)
+        assert view.verdicts[0].nothing_there and not view.amended and view.initial_mask is mask
+    for x, y, is_person in [(40, 39, False), (40, 41, True), (5, 5, True)]:
+        assert after(x, y, is_person).amended, "the answer says the contrary"
+    for x, y, is_person in [(40, 39, True), (5, 5, False)]:
+        view = after(x, y, is_person)
+        assert not view.verdicts[0].nothing_there and not view.amended, "it says so already"
 
 
 def test_an_exact_mask_takes_only_noes_beside_it() -> None:
@@ -207,7 +229,7 @@ def test_an_exact_mask_takes_only_noes_beside_it() -> None:
     for point in [(30, 20, False), (30, 60, True)]:
         with pytest.raises(DeoccError, match="takes only points outside it that are not the person"):
             make_view(image, mask, exact=True, points=[point])
-    view = follow_prompts(make_view(image, mask, exact=True, points=[(30, 60, False)]), None)
+    view = follow_prompts(make_view(image, mask, exact=True, points=[(30, 60, False)]), None, None)
     assert view.verdicts == (Verdict(Click(30, 60, False), True),) and view.initial_mask is mask
 
 
@@ -250,6 +272,27 @@ def test_stray_pixels_of_an_exact_mask_change_no_frame_and_get_a_near_part() -> 
     logits[..., 9] = 1
     parts = paste_parsing(logits, Frame(0, 0, 280), stray)
     assert (parts[stray] == 9).all() and not parts[~stray].any()
+
+
+@pytest.mark.parametrize("box", [(150, 100, 650, 1000), (0, 0, 800, 1000)])
+def test_samples_of_a_person_who_fills_the_photo_differ_in_their_frame(box: tuple[int, ...]) -> None:
+    image, mask = np.zeros((1000, 800, 3), np.uint8), np.zeros((1000, 800), bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    view, rng = make_view(image, mask), np.random.default_rng(0)
+    frames = [_varied(view, rng).frame for _ in range(8)]
+    assert len(set(frames)) == 8 and view.frame not in frames
+    for frame in frames:
+        middles = [(f.x0 + f.side / 2, f.y0 + f.side / 2) for f in (frame, view.frame)]
+        away = np.abs(np.subtract(*middles)) / frame.side
+        assert away.max() <= SHIFT + 1e-9 and abs(np.log(frame.side / view.frame.side)) <= SCALE + 1e-9
+
+
+def test_samples_of_other_people_have_the_frame_of_a_person() -> None:
+    image, mask = np.zeros((900, 900, 3), np.uint8), np.zeros((900, 900), bool)
+    mask[350:550, 400:480] = True
+    shift, scale = (rng := np.random.default_rng(0)).uniform(-SHIFT, SHIFT, 2), rng.uniform(-SCALE, SCALE)
+    frame = person_frame(mask, float(2 * np.exp(scale)), tuple(map(float, shift)), mask.shape)
+    assert _varied(make_view(image, mask), np.random.default_rng(0)).frame == frame
 
 
 def test_a_click_follows_its_surface() -> None:

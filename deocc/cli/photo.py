@@ -74,11 +74,11 @@ def deocclude_photo(
         DeoccError: bad input as of `Deoccluder.deocclude` or `fitting_mask`, or an `out` that is not
             writable or where the photo or the mask would be overwritten.
     """
-    check_count(samples)
+    check_count(samples, seed)
     if mask_fits is not None and mask is None:
         raise DeoccError(f"mask_fits is {mask_fits!r}, but no mask came; give one, or leave mask_fits out")
     out = require_writable(out)
-    drawn = [f"recovered_{number}.png" for number in range(1, samples + 1)]
+    drawn = [f"recovered_{number}.png" for number in range(1, samples + 1) if samples > 1]
     refuse_overwriting(out, [*PHOTO_FILES, *drawn], [photo] if mask is None else [photo, mask])
     read = read_photo(photo)
     image, prompt_mask, notes = read.pixels, None, [f"photo: {note}" for note in read.notes]

@@ -50,8 +50,8 @@ def finish_masks(
         Visible and whole mask, H x W bool; the whole one contains the visible one.
     """
     size, shape = len(modal), initial_mask.shape
-    seen = frame.crop_mask(initial_mask, size)
-    agreement = 0.0 if own else mask_iou(seen, modal > 0)
+    seen = frame.crop_rough_mask(initial_mask, size)
+    agreement = 0.0 if own or not seen.any() else mask_iou(seen, modal > 0)
     if own:
         photo = frame.photo_mask(shape, size)
         modal, amodal = settle(frame.crop_image(image, size), modal, amodal, photo)
@@ -126,7 +126,8 @@ def restore_detail(
     Returns:
         Both masks, H x W bool; amodal contains modal.
     """
-    seen = frame.paste(frame.crop_mask(initial_mask, size).astype(np.float32), initial_mask.shape) > 0.5
+    coarse = frame.crop_rough_mask(initial_mask, size).astype(np.float32)
+    seen = frame.paste(coarse, initial_mask.shape) > 0.5
     gained = initial_mask & ~seen & ~modal_mask
     lost = ~initial_mask & seen & modal_mask
     better = (modal_mask | gained) & ~lost

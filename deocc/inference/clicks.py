@@ -113,14 +113,6 @@ def honoured(
     return modal, amodal | modal
 
 
-def decided(verdicts: Sequence[Verdict], click: Click, frame: Frame) -> tuple[bool, bool] | None:
-    """Whether earlier verdicts made a click's pixel visible, and part of the whole person; None: none did."""
-    for (x, y, is_person), nothing_there in reversed(verdicts):
-        if np.hypot(x - click.x, y - click.y) <= max(1.0, SPOT * frame.side):
-            return is_person, is_person or not nothing_there
-    return None
-
-
 def without_invented(
     modal_mask: np.ndarray, amodal_mask: np.ndarray, click: Click, frame: Frame
 ) -> np.ndarray:

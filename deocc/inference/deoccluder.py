@@ -148,21 +148,24 @@ class Deoccluder:
 
         Args:
             image: H x W x 3 uint8 RGB, any size.
-            mask: H x W bool, the visible person, roughly unless `exact`. Stage 1 may drop only a limited
-                share of a rough mask if it is unsure (`deocc.inference.user_mask`).
-            box: (x0, y0, x1, y1) around the visible person, half-open pixels. Without a mask, a segmenter
-                finds the rough mask inside the box; with one, the mask counts only inside the box.
+            mask: H x W bool, the visible person, roughly unless `exact`. On the network's grid, stage 1 may
+                drop only a limited share of a rough mask if it is unsure (`deocc.inference.user_mask`); fine
+                borders come after that.
+            box: (x0, y0, x1, y1) around the visible person, half-open pixels. Without a mask, `segmenter`
+                finds the rough mask: stage 1 near the box, others inside it. With one, the mask counts only
+                inside the box.
             segmenter: how to find a mask in a box: "auto", "stage1" (stage 1 runs on first guesses, then on
                 its own visible mask), or one of `deocc.segmenters.segment`.
             exact: the mask is the visible person, bit for bit. Hidden parts lie outside it; none of its
                 pixels is painted.
-            points: clicks (x, y, is_person) in photo pixels, in order. The answer around a click follows it.
-                A "no" to a hidden part means that the person is not there at all: as much of it goes as
-                `deocc.inference.clicks.without_invented` says. An exact mask takes only such clicks.
+            points: clicks (x, y, is_person) in photo pixels, in order, each on the answer to those before
+                it, and followed around it. A "no" to a part shown as hidden means that the person is not
+                there at all: as much of it goes as `deocc.inference.clicks.without_invented` says. An exact
+                mask takes only such clicks.
             paint: False leaves stage 2 out; `recovered` is the photo itself then.
             samples: number of different completions (`deocc.inference.samples`); more than 1 needs weights
                 that can.
-            seed: of the second and later completions.
+            seed: of the second and later completions, at least 0.
 
         Returns:
             Masks, body parts and the recovered photo at full resolution. Outside the predicted invisible
@@ -171,7 +174,7 @@ class Deoccluder:
         Raises:
             DeoccError: neither mask nor box; an empty mask or one of another size; a box or a point outside
                 the photo; `exact` without a mask, or with other points; more samples than the weights can
-                paint.
+                paint; a negative seed.
         """
         view = make_view(image, mask, box, segmenter, exact, points)
         return self.deocclude_views([view], paint, samples, seed)[0]
@@ -189,24 +192,28 @@ class Deoccluder:
             samples: completions of each.
             seed: of the second and later ones.
         """
-        check_samples(samples, self.content_net)
+        check_samples(samples, self.content_net, seed)
+        if not views:
+            return []
         ready = [view if isinstance(view, Prepared) else prepare(view) for view in views]
-        worked = [follow_prompts(one.worked, self._ask, one.guesses) for one in ready]
+        worked = [follow_prompts(one.worked, self._ask, self._show, one.guesses) for one in ready]
         found = self._answers(worked, paint)
         answers = [answer for answer, _ in found]
         if paint and paints_whole(self.content_net):
             each = zip(worked, found, strict=True)
             answers = [paint_answer(self, view, *both, samples, seed) for view, both in each]
-        return [
+        whole = [
             on_whole_photo(enlarged(answer, one.local), one.view, one.window)
             for answer, one in zip(answers, ready, strict=True)
         ]
+        if paint:
+            return whole
+        return [replace(answer, recovered=one.view.image) for answer, one in zip(whole, ready, strict=True)]
 
     def _answers(self, views: Sequence[View], paint: bool) -> list[tuple[Deocclusion, Tensor]]:
         """Answers to views whose prompts have been followed, each with its parts' logits, 20 x S x S."""
         seen = self.tensors(views, self.mask_size)
-        masks = self._looked_at_again(views, seen[1], self.stage1(*seen))
-        masks = _held_on(masks, views, seen[1])
+        masks = self._masks(views, seen)
         each = [Completion(*(kind[i] for kind in masks)) for i in range(len(views))]
         found = [masks_on_photo(view, one) for view, one in zip(views, each, strict=True)]
         prompted = _as_prompted(masks, views, found)
@@ -223,6 +230,10 @@ class Deoccluder:
             (to_photo(view, one, *both, picture, *detail), one.parsing_amodal)
             for view, one, both, picture in parts
         ]
+
+    def _masks(self, views: Sequence[View], seen: tuple[Tensor, Tensor, Tensor]) -> Completion:
+        """Stage 1's answers to views and their `tensors`, after a second look and with trust in M_i."""
+        return _held_on(self._looked_at_again(views, seen[1], self.stage1(*seen)), views, seen[1])
 
     def _looked_at_again(self, views: Sequence[View], initial: Tensor, first: Completion) -> Completion:
         """Stage 1's answer after a second look (`deocc.inference.second_look`) at people with poor masks."""
@@ -249,6 +260,11 @@ class Deoccluder:
         masks = self.stage1(*self.tensors([view], self.mask_size))
         return as_array(masks.modal[0]), as_array(masks.amodal[0])
 
+    def _show(self, view: View) -> tuple[np.ndarray, np.ndarray]:
+        """Visible and whole mask of the answer to one view, H x W bool: what a click corrects."""
+        masks = self._masks([view], self.tensors([view], self.mask_size))
+        return masks_on_photo(view, Completion(*(kind[0] for kind in masks)))
+
     def tensors(self, views: Sequence[View], size: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """What the networks see of N views, on their device.
 
@@ -262,7 +278,7 @@ class Deoccluder:
         """
         size = size or self.size
         crops = [view.frame.crop_image(view.image, size) for view in views]
-        masks = [view.frame.crop_mask(view.initial_mask, size) for view in views]
+        masks = [view.frame.crop_rough_mask(view.initial_mask, size) for view in views]
         inside = [view.frame.photo_mask(view.image.shape[:2], size) for view in views]
         image = torch.from_numpy(np.stack(crops)).to(self.device).permute(0, 3, 1, 2).float() / 255
         initial, photo_mask = (

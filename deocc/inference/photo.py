@@ -69,21 +69,23 @@ def to_photo(
         recovered, filled = (as_array(maps) for maps in painted)
         picture = paste_pixels(view.image, recovered, filled, view.frame, hidden)
         picture = add_detail(view.image, picture, modal, amodal, parsing, texture, exemplar)
-    notes = (*view.notes, *_remarks(view, modal, hidden))
+    notes = (*view.notes, *_remarks(view, modal, hidden, masks.modal.shape[-1]))
     for note in notes:
         log.info(note)
     return Deocclusion(modal, amodal, hidden, parsing, picture, view.initial_mask, view.frame, notes)
 
 
-def _remarks(view: View, modal: np.ndarray, hidden: np.ndarray) -> list[str]:
-    """Notes about an answer for the user."""
+def _remarks(view: View, modal: np.ndarray, hidden: np.ndarray, size: int) -> list[str]:
+    """Notes about an answer for the user; `size` is the side of stage 1's grid."""
     notes = []
+    if view.given and view.frame.misses(view.initial_mask, size):
+        notes.append("most of the mask is thinner than the networks can see; mark more of the visible person")
     lost = share_given_up(view.initial_mask, modal)
     if not modal.any():
         notes.append("stage 1 found no visible person under the mask; check that the mask covers the person")
-    elif lost > MUCH:
+    elif view.given and lost > MUCH:
         notes.append(
-            f"{lost:.0%} of the rough mask was given up: stage 1 is sure that it is not the visible person; "
+            f"{lost:.0%} of the rough mask was given up: stage 1 does not take it for the visible person; "
             "where the mask is right, give it as an exact one"
         )
     if not hidden.any():

@@ -162,10 +162,14 @@ def predict_cases(
 
 
 def case_view(case: OcclusionCase, prompt: Prompt, segmenter: str = "auto") -> View:
-    """The view of a case. Raises: DeoccError: the case lacks that mask."""
+    """The view of a case. Raises: DeoccError: the case lacks that mask, or the segmenter does not run.
+
+    "auto" is the same segmenter for all cases here: none takes its place where it does not run.
+    """
     mask = prompt_mask(case, prompt)
     if prompt == "box":
-        return make_view(case.image, box=case.box_xyxy, segmenter=segmenter)
+        named = preferred_segmenter() if segmenter == "auto" else segmenter
+        return make_view(case.image, box=case.box_xyxy, segmenter=named)
     return make_view(case.image, mask=mask)
 
 

@@ -1,9 +1,9 @@
 """From a box or clicks to a rough mask, by stage 1 itself.
 
 For a box, stage 1 runs on three first guesses of M_i: the filled box, its ellipse, and GrabCut's mask. The
-mean of its visible masks becomes M_i; an answer counts more, the better it fills the box. Each click changes
-M_i around it, and stage 1 runs again. Stage 1 is trained on boxes, wrong masks, and its own earlier answers
-(`MaskSettings.feedback`).
+mean of its visible masks becomes M_i; an answer counts more, the better it fills the box. Each click is
+judged by the answer that it corrects. Where both disagree, M_i changes around it, and stage 1 runs again.
+Stage 1 is trained on boxes, wrong masks, and its own earlier answers (`MaskSettings.feedback`).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from deocc.inference.clicks import Click, Verdict, amended, decided
-from deocc.inference.user_mask import TRUST, hold_on
+from deocc.inference.clicks import Click, Verdict, amended
+from deocc.inference.user_mask import TRUST
 from deocc.inference.views import View
 from deocc.masks import mask_box
 from deocc.segmenters import segment
@@ -22,14 +22,17 @@ FIT, FLOOR = 8, 0.1  # an answer's weight in the mean: FLOOR + box_fit ** FIT
 NOBODY = "stage 1 found nobody in the box; the whole box stands in for the rough mask"
 Ask = Callable[[View], tuple[np.ndarray, np.ndarray]]
 """View -> stage 1's log-odds of the visible and of the whole person, S x S float32 in the view's frame."""
+Show = Callable[[View], tuple[np.ndarray, np.ndarray]]
+"""View without points -> visible and whole mask of its answer, as the user sees them, H x W bool."""
 
 
-def follow_prompts(view: View, ask: Ask, guesses: Sequence[np.ndarray] = ()) -> View:
+def follow_prompts(view: View, ask: Ask, show: Show, guesses: Sequence[np.ndarray] = ()) -> View:
     """The view with the rough mask that follows from its box and clicks.
 
     Args:
         view: from `make_view`.
-        ask: stage 1.
+        ask: stage 1, for a box.
+        show: the answer, for clicks.
         guesses: `guesses_of_box`, if they are known already.
 
     Returns:
@@ -38,7 +41,7 @@ def follow_prompts(view: View, ask: Ask, guesses: Sequence[np.ndarray] = ()) -> 
     if view.boxed:
         view = _mask_of_box(view, ask, guesses or guesses_of_box(view.image, view.initial_mask))
     for click in view.points:
-        view = _follow(view, click, ask)
+        view = _follow(view, click, show)
     return replace(view, points=())
 
 
@@ -47,7 +50,7 @@ def _mask_of_box(view: View, ask: Ask, guesses: Sequence[np.ndarray]) -> View:
     answers = []
     for mask in guesses:
         modal, _ = ask(replace(view, initial_mask=mask))
-        answers.append(modal + np.float32(TRUST[0]) * view.frame.crop_mask(mask, len(modal)))
+        answers.append(modal + np.float32(TRUST[0]) * view.frame.crop_rough_mask(mask, len(modal)))
     box = view.frame.crop_mask(view.initial_mask, len(answers[0]))
     mean = np.average(answers, axis=0, weights=[FLOOR + box_fit(odds > 0, box) ** FIT for odds in answers])
     found = view.frame.paste(mean.astype(np.float32), view.initial_mask.shape) > 0
@@ -93,26 +96,14 @@ def guesses_of_box(image: np.ndarray, box_mask: np.ndarray) -> list[np.ndarray]:
     return [*guesses, ellipse.astype(bool)] if ellipse.any() else guesses
 
 
-def _follow(view: View, click: Click, ask: Ask) -> View:
-    """Changes M_i where the present answer contradicts a click; stores a "no" to hidden parts."""
+def _follow(view: View, click: Click, show: Show) -> View:
+    """Changes M_i where the answer contradicts a click; stores a "no" to hidden parts."""
     if view.exact:  # outside the visible person
         return replace(view, verdicts=(*view.verdicts, Verdict(click, nothing_there=True)))
-    seen = decided(view.verdicts, click, view.frame)
-    if seen is None:
-        modal, amodal = ask(view)
-        shown = hold_on(modal, view.frame.crop_mask(view.initial_mask, len(modal)))
-        seen = _at(shown, view, click) > 0, _at(amodal, view, click) > 0
-    visible, whole = seen
+    visible, whole = (bool(mask[int(click.y), int(click.x)]) for mask in show(replace(view, points=())))
     verdict = Verdict(click, not click.is_person and whole and not visible)
     view = replace(view, verdicts=(*view.verdicts, verdict))
     if visible == click.is_person:
         return view
     mask = amended(view.initial_mask, view.image, view.frame, click)
     return replace(view, initial_mask=mask, amended=True) if mask.any() else view
-
-
-def _at(odds: np.ndarray, view: View, click: Click) -> float:
-    """A map's value at a click; -inf outside the frame."""
-    frame, size = view.frame, len(odds)
-    column, row = (int((v - v0) / frame.side * size) for v, v0 in ((click.x, frame.x0), (click.y, frame.y0)))
-    return float(odds[row, column]) if 0 <= row < size and 0 <= column < size else -np.inf

@@ -23,11 +23,12 @@ from deocc.inference.symmetry import as_the_other_side
 from deocc.inference.user_mask import without_strays
 from deocc.inference.views import View, check_count
 from deocc.labels import FLIP_PAIRS
-from deocc.masks import person_frame
+from deocc.masks import Frame, person_frame
 from deocc.models.content_recovery import paints_whole
 from deocc.models.prior import SKIN
 
 SHIFT, SCALE = 0.08, 0.2  # largest move of stage 1's frame in shares of its side, of the log of its side
+SAME = 1e-3  # change of a frame, in its sides, that is none
 LIGHTNESS, HUE = 18.0, 3.0  # largest change of lightness, deviation of a and b; CIE Lab
 ON_SKIN = 0.4  # share of both for face, arms and legs
 UPPER = (1, 2, 3, 4, 5, 7, 11, 13, 14, 15)  # LIP classes above the waist
@@ -51,11 +52,11 @@ def paint_samples(
         K pictures, H x W x 3 uint8; the first is the default answer, all equal the photo outside the hole.
 
     Raises:
-        DeoccError: count out of range, or weights that paint one picture only.
+        DeoccError: count out of range, a negative seed, or weights that paint one picture only.
 
     Source: ours; the paper completes once.
     """
-    check_samples(count, deoccluder.content_net)
+    check_samples(count, deoccluder.content_net, seed)
     network, size = deoccluder.content_net, deoccluder.size
     pictures = [paint(network, task, size)]
     layouts = _layouts(deoccluder, view, task, count, seed)
@@ -84,9 +85,9 @@ def paint_answer(
     return replace(answer, recovered=pictures[0], samples=pictures if samples > 1 else ())
 
 
-def check_samples(count: int, network: torch.nn.Module) -> None:
-    """Raises DeoccError unless a network of stage 2 can paint so many pictures."""
-    check_count(count)
+def check_samples(count: int, network: torch.nn.Module, seed: int = 0) -> None:
+    """Raises DeoccError unless a network of stage 2 can paint so many pictures, with this seed."""
+    check_count(count, seed)
     if count > 1 and not paints_whole(network):
         raise DeoccError(f"samples is {count}, but these weights of stage 2 paint one picture; ask for 1")
 
@@ -152,10 +153,14 @@ def _layouts(deoccluder: Any, view: View, task: PaintingTask, count: int, seed: 
 
 
 def _varied(view: View, rng: np.random.Generator) -> View:
-    """The same view in another frame."""
+    """The same view in another frame; where the person fills the photo, it may stick out of the photo."""
     shift = rng.uniform(-SHIFT, SHIFT, 2)
-    scale = 2.0 * np.exp(rng.uniform(-SCALE, SCALE))
-    main = without_strays(view.initial_mask)[0]
-    return replace(
-        view, frame=person_frame(main, float(scale), (float(shift[0]), float(shift[1])), main.shape)
-    )
+    scale = np.exp(rng.uniform(-SCALE, SCALE))
+    main, own = without_strays(view.initial_mask)[0], view.frame
+    frame = person_frame(main, float(2.0 * scale), (float(shift[0]), float(shift[1])), main.shape)
+    moved = max(abs(frame.x0 - own.x0), abs(frame.y0 - own.y0), abs(frame.side - own.side))
+    if moved < SAME * own.side:  # fitted to the photo, it shows the same again
+        side = float(own.side * scale)
+        across, down = (float(by) * side + (own.side - side) / 2 for by in shift)
+        frame = Frame(own.x0 + across, own.y0 + down, side)
+    return replace(view, frame=frame)

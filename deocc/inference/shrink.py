@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from deocc.inference.blurs import local_mean
 from deocc.inference.clicks import Click
 from deocc.inference.views import View
-from deocc.masks import Frame, as_bytes, mask_box, nearest_labels
+from deocc.masks import Frame, around, as_bytes, mask_box, nearest_labels
 
 if TYPE_CHECKING:  # it loads PyTorch
     from deocc.inference.answers import Deocclusion
 
 ENOUGH = 6_000_000  # pixels that are worked on; each costs 90 bytes at most
+BESIDE = 0.5  # standard deviation of the windows of mean colours beside a hidden part, reduced pixels
 BAND = 512  # rows that are painted at a time
 
 
@@ -63,7 +65,8 @@ def enlarged(answer: Deocclusion, view: View) -> Deocclusion:
     amodal = modal | hidden
     parsing = whole(_everywhere(answer.parsing, amodal))
     parsing[~amodal] = 0
-    pictures = [_painted(view.image, small, hidden) for small in (answer.recovered, *answer.samples[1:])]
+    small = [_without_rim(one, answer.invisible_mask) for one in (answer.recovered, *answer.samples[1:])]
+    pictures = [_painted(view.image, one, hidden) for one in small]
     return replace(
         answer, frame=view.frame,
         modal_mask=modal, amodal_mask=amodal, invisible_mask=hidden, parsing=parsing,
@@ -87,6 +90,21 @@ def _everywhere(parsing: np.ndarray, amodal_mask: np.ndarray) -> np.ndarray:
     window = np.s_[top : int(y1 * down) + 2, left : int(x1 * across) + 2]
     out = parsing.copy()
     out[window] = nearest_labels(parsing[window])
+    return out
+
+
+def _without_rim(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """A picture (h x w x 3 uint8) where what is beside hidden pixels (h x w bool) has their mean colour.
+
+    Enlarged, the hidden part then gets no rim of the colour of what is in front of it.
+    """
+    if not hidden.any():
+        return picture
+    window, out = around(hidden, 1), picture.copy()
+    inside = hidden[window]
+    beside = (cv2.dilate(as_bytes(inside), np.ones((3, 3), np.uint8)) > 0) & ~inside
+    colours = local_mean(picture[window].astype(np.float32), inside, BESIDE)[0]
+    out[window][beside] = np.rint(colours[beside]).astype(np.uint8)
     return out
 
 

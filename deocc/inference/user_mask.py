@@ -1,7 +1,8 @@
 """How far the user's mask is followed.
 
-A rough mask says where the person is. Stage 1 may move its borders, and drop parts that are surely wrong, but
-not parts that are merely doubtful. An exact mask is the visible person, bit for bit.
+A rough mask says where the person is. Stage 1 may move its borders and drop parts of it: at most half where
+it is merely doubtful, more only where it is surely wrong. This limit holds on the network's grid, before the
+fine borders on the photo (`deocc.inference.borders`). An exact mask is the visible person, bit for bit.
 """
 
 import cv2
@@ -13,7 +14,7 @@ FAR = 0.5  # gap between the boxes of a piece and of the largest piece, in longe
 STRAY = 0.02  # share of the largest piece's area below which a far piece is stray
 TRUST = 0.25, 2.0  # log-odds that a pixel inside M_i gains for being there: in a poor, and in a good M_i
 GOOD = 0.6, 0.75  # IoU of M_i and the refined visible mask: a poor M_i, and from where on it is a good one
-MOST_GIVEN_UP = 0.5  # share of M_i that may be given up where stage 1 is not sure
+MOST_GIVEN_UP = 0.5  # share of M_i that may be given up where stage 1 is not sure, on the network's grid
 SURE = 2.2  # log-odds of 9 to 1
 MUCH = 0.25  # share of M_i that is worth a note when it was given up
 CAREFUL = 0.045  # share of M_i; where stage 1 takes less of it for hidden, finer borders take no more in all
@@ -48,7 +49,7 @@ def without_strays(mask: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def hold_on(modal: np.ndarray, initial_mask: np.ndarray) -> np.ndarray:
-    """Visible log-odds that drop no more of a rough mask than the limit allows.
+    """Visible log-odds that drop no more of a rough mask, on the network's grid, than the limit allows.
 
     Every pixel inside the mask gains `TRUST`, which is larger if the mask agrees better with the refined one.
     If more than `MOST_GIVEN_UP` of the mask would still be dropped, its pixels gain more, up to `SURE` in

@@ -32,6 +32,7 @@ class View:
         points: clicks that have not been applied yet.
         verdicts: decisions of applied clicks.
         amended: a click changed M_i.
+        given: M_i is the user's mask.
     """
 
     image: np.ndarray
@@ -44,6 +45,7 @@ class View:
     points: tuple[Click, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     amended: bool = False
+    given: bool = False
 
     def noting(self, *notes: str) -> "View":
         """The view with more notes."""
@@ -60,10 +62,12 @@ def check_image(image: np.ndarray) -> None:
         raise DeoccError(f"image: {width} x {height} pixels, 1 to {PHOTO_LIMIT - 1} a side fit; resize it")
 
 
-def check_count(samples: int) -> None:
-    """Raises DeoccError unless so many completions of one person can be asked for."""
+def check_count(samples: int, seed: int = 0) -> None:
+    """Raises DeoccError unless so many completions of one person, with this seed, can be asked for."""
     if not 1 <= samples <= MOST_SAMPLES:
         raise DeoccError(f"samples is {samples}; expected 1 to {MOST_SAMPLES}")
+    if seed < 0:
+        raise DeoccError(f"seed is {seed}; expected 0 or more")
 
 
 def check_detail(texture: float | None, exemplar: bool | None) -> None:
@@ -191,7 +195,7 @@ def _masked_view(image: np.ndarray, mask: np.ndarray, exact: bool) -> View:
     """A view of a mask; the frame is that of the mask without stray pieces."""
     kept, strays = without_strays(mask)
     frame = person_frame(kept, photo_shape=mask.shape)
-    view = View(image, mask if exact else kept, frame, exact=exact)
+    view = View(image, mask if exact else kept, frame, exact=exact, given=True)
     if not strays:
         return view
     of_what = "its frame" if exact else "it"
@@ -202,7 +206,13 @@ def _boxed_view(image: np.ndarray, box: Box, segmenter: str) -> View:
     """A view of a box, with a segmenter's mask, or with the box for stage 1."""
     name = preferred_segmenter() if segmenter == "auto" else segmenter
     frame = person_frame(box, photo_shape=image.shape[:2])
-    initial, found = segment(image, box, "box" if name == STAGE1 else name)
+    try:
+        initial, found = segment(image, box, "box" if name == STAGE1 else name)
+    except DeoccError:
+        if segmenter != "auto":
+            raise
+        view = _boxed_view(image, box, STAGE1)
+        return view.noting(f"{name} does not run (choose it as the segmenter to see why), so stage 1 does")
     if found != "box":
         return View(image, initial, frame, (f"rough mask by {found}",))
     if name == "box":

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from functools import wraps
 
+import cv2
 import numpy as np
 
-from deocc.masks import Box
+from deocc.masks import Box, as_bytes
 
 MARGIN = 0.25  # by which a box is enlarged on each side, as a share of its sides
 
@@ -43,5 +44,26 @@ def enlarged(margin: float) -> Callable[[Finder], Finder]:
             return mask
 
         return on_photo
+
+    return decorate
+
+
+def reduced(longest: int) -> Callable[[Finder], Finder]:
+    """Turns a segmenter of small pictures into one of any: it sees at most so many pixels a side."""
+
+    def decorate(find: Finder) -> Finder:
+        @wraps(find)
+        def on_large(image: np.ndarray, box: Box) -> np.ndarray:
+            height, width = image.shape[:2]
+            scale = longest / max(height, width)
+            if scale >= 1:
+                return find(image, box)
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            inner: Box = tuple(round(v) for v in np.asarray(box) * scale)  # type: ignore[assignment]
+            found = as_bytes(find(small, inner)) * np.uint8(255)
+            return cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 127
+
+        return on_large
 
     return decorate

@@ -157,7 +157,7 @@ def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tu
             return _run(name, image, inside), name
         except Unavailable as reason:
             if method != "auto":
-                raise DeoccError(f"segmenter {reason}, or choose auto, grabcut or box") from None
+                raise DeoccError(f"segmenter {reason}, or choose another") from None
             LOG.info("segmenter %s", reason)
         except NobodyFound as reason:
             LOG.info("segmenter %s", reason)

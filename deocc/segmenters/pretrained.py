@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deocc.masks import Box
-from deocc.segmenters.box import MARGIN, NobodyFound, Unavailable, enlarged
+from deocc.segmenters.box import MARGIN, NobodyFound, Unavailable, enlarged, reduced
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,8 @@ MASKRCNN_FILE = "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"  # torchvision's na
 DEEPLAB_FILE = "deeplabv3_resnet50_coco-cd0a2569.pth"
 
 PERSON_COCO, PERSON_VOC = 1, 15
+
+LONGEST = 1333  # longer side of what the networks get, as Mask R-CNN takes it; more costs memory alone
 
 
 def checkpoint_file(name: str) -> Path:
@@ -78,6 +80,7 @@ def _to_tensor(image: np.ndarray) -> torch.Tensor:
 
 
 @enlarged(MARGIN)
+@reduced(LONGEST)
 def maskrcnn(image: np.ndarray, box: Box) -> np.ndarray:
     """Mask R-CNN: the detected person whose box overlaps the given one most."""
     import torch
@@ -100,6 +103,7 @@ def _deeplab_model(path: Path) -> torch.nn.Module:
 
 
 @enlarged(MARGIN)
+@reduced(LONGEST)
 def deeplab(image: np.ndarray, box: Box) -> np.ndarray:
     """DeepLab v3: pixels of class person; it does not separate people."""
     import torch
