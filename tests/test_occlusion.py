@@ -278,6 +278,26 @@ def test_a_case_without_a_visible_pixel_is_not_made() -> None:
             make_case(PEOPLE[:1], 0, number, [everything], (0.999, 1.0), 0.0)
 
 
+def test_however_little_is_to_be_hidden_something_is() -> None:
+    cases = [make_case(PEOPLE, i % 6, i // 6, OCCLUDERS, (0.005, 0.009), 0.0) for i in range(18)]
+    assert all(0 < case.occlusion_ratio <= 0.018 for case in cases)
+
+
+def test_ratios_up_to_1_leave_training_items_a_visible_person() -> None:
+    mix = TrainingMix(density=RatioDensity((0.97, 1.0), (1.0, 1.0)), unoccluded=0.0, person_occluder=0.0)
+    everything = Occluder("wall", np.zeros((40, 40, 3), np.uint8), np.ones((40, 40), bool))
+    data = OcclusionDataset(PEOPLE, [everything], 64, seed=0, mix=mix)
+    drawn = [data.case(i % 6, np.random.default_rng(i)) for i in range(60)]
+    assert all(case.modal_mask.any() for case in drawn)
+
+
+def test_shares_of_first_guesses_beyond_1_are_refused() -> None:
+    mix = TrainingMix(true_mask=0.6, box_mask=0.1, segmented=0.2, hand_mask=0.1)
+    OcclusionDataset(PEOPLE, OCCLUDERS, 64, mix=mix)
+    with pytest.raises(DeoccError, match=r"segmented \+ hand_mask is 1.3; .* may reach 1 together"):
+        OcclusionDataset(PEOPLE, OCCLUDERS, 64, mix=dataclasses.replace(mix, hand_mask=0.4))
+
+
 def test_fixed_cases_are_the_same_twice() -> None:
     first, second = (list(make_cases(PEOPLE[:3], OCCLUDERS, per_person=1, seed=8)) for _ in range(2))
     for a, b in zip(first, second, strict=True):

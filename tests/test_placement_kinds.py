@@ -13,12 +13,15 @@ from deocc import figures
 from deocc.cli import main as cli
 from deocc.errors import DeoccError, PlacementError
 from deocc.experiments.presets import get_preset
+from deocc.io import read_rgba
 from deocc.masks import mask_box
 from deocc.occlusion import (
     KINDS,
     MIXES,
     CaseFolder,
+    OcclusionCase,
     OcclusionDataset,
+    PasteOptions,
     Placement,
     fit_occluder,
     fitting_offsets,
@@ -26,17 +29,20 @@ from deocc.occlusion import (
     mask_faults,
     occlude,
     occlude_as,
+    person_as_occluder,
     put_behind,
     unoccluded_case,
     write_case,
 )
+from deocc.occlusion.folder import make_case
 from deocc.occlusion.mix import NATURAL_PASTE
+from deocc.occlusion.neighbours import add_neighbour
 from deocc.occlusion.priors import Zone
-from deocc.occlusion.realism import contact_shadow, degrade, match_colours, match_sharpness
+from deocc.occlusion.realism import contact_shadow, degrade, match_colours, match_sharpness, solid_rim
 from deocc.occlusion.rejection import place_by_rejection
 from deocc.occlusion.surfaces import SURFACES, Surface, draw_surface
 from deocc.paths import PEOPLE_MINI
-from deocc.people import Occluder, PeopleFolder, Person
+from deocc.people import Occluder, PeopleFolder, Person, folder
 from deocc.people.folder import write_people
 from deocc.widgets import DensityEditor
 
@@ -201,6 +207,86 @@ def test_command_line_makes_cases_by_kind(tmp_path, capsys: pytest.CaptureFixtur
         cli.main([*words[:-1], str(tmp_path / "more"), "--placement", "floating"])
     assert stop.value.code == 2
     assert "placement 'floating' is unknown; choose from natural, anywhere" in capsys.readouterr().err
+
+
+def test_cases_that_are_not_placed_as_asked_are_counted(
+    tmp_path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_people(tmp_path / "people", [replace(person, split="val") for person in PEOPLE[:3]],
+                 [replace(thing, split="val", category="thing") for thing in OCCLUDERS[:8]])  # fmt: skip
+    read: list[object] = []
+    monkeypatch.setattr(folder, "read_rgba", lambda path: (read.append(path), read_rgba(path))[1])
+    words = ["occlude", str(tmp_path / "people"), "--per-person", "1", "--ratio", "0.2", "0.3"]
+    for kind, out, strict, code in (
+        ("held", "a", [], 0), ("held", "b", ["--strict"], 3), ("held", "b1", ["--strict", "--shard=1/3"], 3),
+        ("natural", "c", ["--strict"], 0), ("anywhere", "d", ["--strict"], 0),
+    ):  # fmt: skip
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*words, "--placement", kind, "--out", str(tmp_path / out), *strict])
+        said = capsys.readouterr().err
+        assert (stop.value.code or 0) == code
+        count = 1 if "--shard=1/3" in strict else 3
+        words_of = f"{count} of {count} cases could not be placed as 'held' and were pasted anywhere"
+        assert (words_of in said) == (kind == "held")
+    assert len(CaseFolder(tmp_path / "a")) == 3
+    assert len(read) < 100, "categories are known without pictures"
+
+
+def test_a_damaged_thing_costs_no_case(tmp_path) -> None:
+    whole = write_people(tmp_path, PEOPLE[:6], OCCLUDERS[:10])
+    before = [make_case(whole, 0, i, whole.occluders(), (0.1, 0.3), 0.0, 0, NATURAL_PASTE,
+                        Placement.named("natural")) for i in range(12)]  # fmt: skip
+    broken = [tmp_path / "occluders" / f"{thing.id}.png" for thing in OCCLUDERS[:4]]
+    for path in (*broken, tmp_path / "images" / f"{PEOPLE[1].id}.jpg"):
+        path.write_bytes(path.read_bytes()[:300])
+    after = [make_case(whole, 0, i, whole.occluders(), (0.1, 0.3), 0.0, 0, NATURAL_PASTE,
+                       Placement.named("natural")) for i in range(12)]  # fmt: skip
+    same = [np.array_equal(a.image, b.image) for a, b in zip(before, after, strict=True)]
+    assert 0 < sum(same) < 12, "cases without the damaged files stay"
+
+
+def test_margins_of_a_cutout_do_not_make_it_smaller(tmp_path) -> None:
+    def padded(thing: Occluder, part: float) -> Occluder:
+        rows, columns = (round(part * n) for n in thing.mask.shape)
+        sides = ((rows, rows), (columns, columns))
+        return replace(thing, image=np.pad(thing.image, (*sides, (0, 0))), mask=np.pad(thing.mask, sides),
+                       alpha=np.pad(thing.alpha, sides))  # fmt: skip
+
+    for name, part in (("tight", 0.0), ("wide", 1.0), ("narrow", 0.02)):
+        write_people(tmp_path / name, PEOPLE[:1], [padded(thing, part) for thing in OCCLUDERS[:5]])
+    tight, wide, narrow = (PeopleFolder(tmp_path / n).occluders() for n in ("tight", "wide", "narrow"))
+    for a, b, c in zip(tight, wide, narrow, strict=True):
+        np.testing.assert_array_equal(a.mask, b.mask)
+        np.testing.assert_array_equal(a.image, b.image)
+        assert c.mask.shape[0] > a.mask.shape[0], "stored cases depend on narrow margins"
+
+
+def test_a_solid_rim_leaves_no_outline() -> None:
+    """A thing of the photo's only colour, stored black where it is transparent, is invisible."""
+    photo = replace(PEOPLE[0], image=np.full_like(PEOPLE[0].image, 200))
+    case, plain = unoccluded_case(photo), PasteOptions(harmonise=0.0)
+    solid, darker = replace(plain, solid_rim=True), 0
+    hidden = replace(PEOPLE[1], image=np.where(PEOPLE[1].amodal_mask[..., None], 200, 0).astype(np.uint8))
+    for thing in (*OCCLUDERS[:6], person_as_occluder(hidden)):
+        seen = thing.mask if thing.alpha is None else thing.alpha > 0
+        flat = replace(thing, image=np.where(seen[..., None], 200, 0).astype(np.uint8).repeat(3, 2))
+
+        def paste(options: PasteOptions, flat: Occluder = flat) -> list[OcclusionCase]:
+            draws = (np.random.default_rng(1) for _ in range(3))
+            return [
+                occlude(case, flat, 0.3, next(draws), options),
+                put_behind(case, flat, next(draws), options),
+                add_neighbour(case, flat, next(draws), options),
+            ]
+
+        for before, after in zip(paste(plain), paste(solid), strict=True):
+            assert abs(after.image.astype(int) - 200).max() <= 1
+            np.testing.assert_array_equal(before.modal_mask, after.modal_mask)
+            darker += before.image.min() < 180
+    assert darker >= 14
+    glass = replace(OCCLUDERS[0], mask=np.ones((9, 9), bool), alpha=np.full((9, 9), 150, np.uint8),
+                    image=np.arange(243, dtype=np.uint8).reshape(9, 9, 3))  # fmt: skip
+    np.testing.assert_array_equal(solid_rim(glass).image, glass.image)
 
 
 def test_training_takes_a_mix_by_name() -> None:

@@ -16,8 +16,9 @@ from deocc.inference.sharing import at_work, is_whole_png
 from deocc.io import write_json
 from deocc.io.locks import alone
 from deocc.occlusion import CaseFolder, make_cases, write_case
+from deocc.occlusion.making import CaseOptions, write_cases
 from deocc.paths import PEOPLE_MINI
-from deocc.people.folder import PeopleFolder
+from deocc.people.folder import PeopleFolder, write_people
 
 COUNT = 7
 
@@ -121,6 +122,20 @@ def test_wrong_shards_are_one_clear_line(cases, tmp_path, capsys, shard):
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and "i/n with 1 <= i <= n" in error
     assert not list(tmp_path.iterdir())
+
+
+def test_a_part_without_any_case_does_not_stop_the_others(tmp_path):
+    folder = PeopleFolder(PEOPLE_MINI, "val")
+    people = write_people(tmp_path / "people", folder[:3], folder.occluders("val")[:6])
+    photo = tmp_path / "people/images" / f"{people.ids[2]}.jpg"
+    photo.write_bytes(photo.read_bytes()[:900])
+    options = CaseOptions(per_person=1)
+    made = [
+        write_cases(people.path, tmp_path / "cases", options, None, (i, 3), progress=False) for i in (1, 2, 3)
+    ]
+    assert [count for count, _ in made] == [1, 1, 0] and set(made[2][1]) == {f"{people.ids[2]}_0"}
+    write_cases(people.path, tmp_path / "one", options, progress=False)
+    assert content(tmp_path / "cases") == content(tmp_path / "one") and len(CaseFolder(tmp_path / "one")) == 2
 
 
 def test_shards_of_an_evaluation_need_a_file(cases, whole, capsys):

@@ -89,7 +89,11 @@ def occlude(
     ] = "anywhere",
     shard: Shard = "1/1",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with status 3 if a case was left out.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit with status 3 if a case was left out, or could not be placed as a single KIND.",
+        ),
     ] = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -100,18 +104,23 @@ def occlude(
     --strict.
     """
     from deocc.device import pick_device
-    from deocc.occlusion.making import CaseOptions, write_cases
+    from deocc.occlusion.making import CaseOptions, pasted_anywhere, write_cases
+    from deocc.occlusion.priors import KINDS
     from deocc.people.sources.options import parse_shard
 
     pick_device(device)  # occlusion needs no GPU; a wrong name is still an error
     options = CaseOptions(split, per_person, ratio, initial, seed, placement)
-    count, left_out = write_cases(people, out, options, occluders, parse_shard(shard))
+    part = parse_shard(shard)
+    count, left_out = write_cases(people, out, options, occluders, part)
     for name, why in list(left_out.items())[:SHOWN]:
         typer.echo(f"left out {name}: {why.removeprefix(f'{name}: ')}", err=True)
     if left_out:
         typer.echo(f"{len(left_out)} cases could not be made and were left out", err=True)
+    if plain := pasted_anywhere(people, out, options, part):
+        words = f"{plain} of {count} cases could not be placed as {placement!r} and were pasted anywhere"
+        typer.echo(words, err=True)
     typer.echo(f"{count} cases in {out}")
-    if left_out and strict:
+    if strict and (left_out or (plain and placement in KINDS)):
         raise typer.Exit(LEFT_OUT)
 
 

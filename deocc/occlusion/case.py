@@ -10,7 +10,7 @@ from deocc.errors import DeoccError, PlacementError
 from deocc.masks import Box, as_bytes, mask_box, occlusion_ratio
 from deocc.occlusion.placement import fitting_offsets
 from deocc.occlusion.priors import Plan, border_plan, draw_plan
-from deocc.occlusion.realism import contact_shadow, match_colours, match_sharpness
+from deocc.occlusion.realism import contact_shadow, match_colours, match_sharpness, solid_rim
 from deocc.people import Occluder, Person
 
 
@@ -108,6 +108,7 @@ class PasteOptions:
     colour_match: float = 0.0  # largest share by which Lab colours move to the photo's (0: `harmonise`)
     match_sharpness: bool = False  # blur occluders that are sharper than the photo
     shadow: float = 0.0  # largest darkening of the photo beside the occluder
+    solid_rim: bool = False  # no dark outline, see `realism.solid_rim`; off in protocol 1 of the tables
 
 
 def transform_occluder(
@@ -224,6 +225,7 @@ def fit_occluder(
     first = _plain_plan(case, occluder, ratio, rng, options)
     mirror = options.mirror and rng.random() < 0.5
     soft_edge = draw_edge(options, rng)
+    occluder = solid_rim(occluder) if options.solid_rim else occluder
     for attempt in range(options.tries):
         plan = _next_plan(first, attempt, case, occluder, kind, rng)
         colours, alpha = transform_occluder(occluder, plan.scale, plan.angle, mirror)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -57,6 +58,13 @@ def resize_person(person: Person, longer_side: float) -> Person:
     )
 
 
+def _seen(case: OcclusionCase) -> OcclusionCase:
+    """The case. Raises: PlacementError: nothing of its person is visible."""
+    if case.modal_mask is None or not case.modal_mask.any():
+        raise PlacementError(f"{case.id}: the occluder hides the person completely")
+    return case
+
+
 class OcclusionDataset(Dataset[dict[str, Tensor]]):
     """Training cases made on the fly: item i of epoch e depends on (seed, e, i) alone.
 
@@ -85,10 +93,16 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
                 person at S = 128, 800 kB at 256); 0: none, a third slower (`BoundedCache`).
 
         Raises:
-            DeoccError: nobody to occlude, or nothing to occlude with.
+            DeoccError: nobody to occlude, or nothing to occlude with, or shares of M_i that exceed 1.
         """
         if not len(people) or not len(occluders):
             raise DeoccError(f"{len(people)} people and {len(occluders)} occluders; training needs both")
+        given = mix.true_mask + mix.box_mask + mix.segmented + mix.hand_mask
+        if given > 1 + 1e-9:
+            raise DeoccError(
+                f"training mix: true_mask + box_mask + segmented + hand_mask is {given:g}; these shares of "
+                "M_i may reach 1 together: lower one"
+            )
         self.people, self.occluders, self.size, self.seed, self.mix = people, occluders, size, seed, mix
         self.density = as_density(mix.density)
         self.cache = BoundedCache(cache)
@@ -133,23 +147,22 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         if self.mix.counter > 0 and rng.random() < self.mix.counter:
             try:
                 scenery = self._other(index, rng)
-                return occlude_with_surface(case, scenery, ratio, rng, self.mix.paste, draw_counter)
+                return _seen(occlude_with_surface(case, scenery, ratio, rng, self.mix.paste, draw_counter))
             except PlacementError:
                 pass  # a counter that cannot hide that much
         kind = self.mix.placement.draw(rng)
         if kind != "anywhere":
             try:
-                return occlude_as(
-                    kind, case, ratio, rng, self._thing, lambda r: self._other(index, r), self.mix.paste
-                )
+                other = partial(self._other, index)
+                return _seen(occlude_as(kind, case, ratio, rng, self._thing, other, self.mix.paste))
             except PlacementError:
                 pass  # this ratio cannot be reached in that way: plain pasting below
         for _ in range(8):
             try:
-                return occlude(case, self._occluder(index, rng), ratio, rng, self.mix.paste)
+                return _seen(occlude(case, self._occluder(index, rng), ratio, rng, self.mix.paste))
             except PlacementError:
                 continue
-        return case  # eight occluders too thin for this ratio: the person stays as they are
+        return case  # eight occluders unfit for this ratio: the person stays as they are
 
     def case(self, index: int, rng: np.random.Generator) -> OcclusionCase:
         """Draws one occlusion case of a person, without initial mask, at 0.9 S pixels a person."""

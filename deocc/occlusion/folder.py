@@ -27,9 +27,9 @@ from deocc.io.begun import require_whole
 from deocc.occlusion.case import OcclusionCase, PasteOptions, occlude, unoccluded_case
 from deocc.occlusion.kinds import occlude_as
 from deocc.occlusion.placement import RatioDensity, as_density
-from deocc.occlusion.priors import Placement
+from deocc.occlusion.priors import Placement, suits_by_name
 from deocc.occlusion.segmenter_error import segmenter_error
-from deocc.people import Occluder, Person
+from deocc.people import Occluder, Occluders, Person
 from deocc.people.values import as_flag, soft_key
 
 MASK_FILES = {
@@ -152,7 +152,7 @@ def make_cases(
     options: PasteOptions = PasteOptions(),  # noqa: B008 (frozen)
     placement: Placement = Placement(),  # noqa: B008 (frozen)
 ) -> Iterator[OcclusionCase]:
-    """Fixed validation cases: each person behind `per_person` different occluders.
+    """Fixed validation cases: each person behind `per_person` occluders.
 
     Each case depends on (seed, person's index, number) alone.
 
@@ -198,9 +198,12 @@ def make_case(
         PlacementError: twenty occluders in turn fit nowhere at the drawn ratio, or nothing of the person is
             left to see.
     """
-    person, rng = people[index], np.random.default_rng([seed, index, number])
-    ratio, name = float(as_density(density).sample(rng)), case_name(person.id, number)
-    case = _draw_kind(people, index, occluders, ratio, rng, options, placement, name)
+    person = people[index]
+    name = case_name(person.id, number)
+    rng, ratio, kind = first_draws(index, number, density, seed, placement)
+    if ratio <= options.tolerance:  # else "hides nothing" would be within it
+        options = replace(options, tolerance=0.99 * ratio)
+    case = _draw_kind(people, index, occluders, ratio, rng, options, kind, name)
     if case is None:
         case = _draw_case(person, occluders, ratio, rng, options, name)
     assert case.modal_mask is not None and case.amodal_mask is not None and case.occluder_mask is not None
@@ -210,19 +213,38 @@ def make_case(
     return replace(case, initial_mask=mask)
 
 
+def first_draws(
+    index: int, number: int, density: RatioDensity | str | Sequence[float], seed: int, placement: Placement
+) -> tuple[np.random.Generator, float, str]:
+    """What a case of `make_case` (same arguments) begins with: source of draws, ratio, wanted kind."""
+    rng = np.random.default_rng([seed, index, number])
+    return rng, float(as_density(density).sample(rng)), placement.draw(rng)
+
+
 def _draw_kind(people: Sequence[Person], index: int, occluders: Sequence[Occluder], ratio: float,
-               rng: np.random.Generator, options: PasteOptions, placement: Placement, case_id: str,
+               rng: np.random.Generator, options: PasteOptions, kind: str, case_id: str,
                ) -> OcclusionCase | None:  # fmt: skip
-    """A case of a random kind; None for plain pasting, or if no occluder reaches the ratio in this way."""
-    kind = placement.draw(rng)
+    """A case of a kind; None for plain pasting, or if no occluder reaches the ratio in this way.
+
+    A damaged file of another person or of a thing counts as one that does not fit.
+    """
     if kind == "anywhere":
         return None
 
-    def thing(r: np.random.Generator) -> Occluder:
-        return occluders[int(r.integers(len(occluders)))]
+    def thing(r: np.random.Generator) -> Occluder | None:
+        at = int(r.integers(len(occluders)))
+        if isinstance(occluders, Occluders) and not suits_by_name(kind, occluders.rows[at]["category"]):
+            return None  # its picture need not be read
+        try:
+            return occluders[at]
+        except DeoccError:
+            return None
 
     def other(r: np.random.Generator) -> Person:
-        return people[(index + 1 + int(r.integers(max(1, len(people) - 1)))) % len(people)]
+        try:
+            return people[(index + 1 + int(r.integers(max(1, len(people) - 1)))) % len(people)]
+        except DeoccError as error:
+            raise PlacementError(str(error)) from error
 
     try:
         case = unoccluded_case(people[index], case_id)

@@ -19,11 +19,11 @@ from deocc.occlusion.case import (
     person_as_occluder,
 )
 from deocc.occlusion.priors import suits
-from deocc.occlusion.realism import match_colours
+from deocc.occlusion.realism import match_colours, solid_rim
 from deocc.occlusion.surfaces import Surface, background_texture, draw_surface, place_surface
 from deocc.people import Occluder, Person
 
-Draw = Callable[[np.random.Generator], Occluder]
+Draw = Callable[[np.random.Generator], Occluder | None]
 DrawPerson = Callable[[np.random.Generator], Person]
 DrawSurface = Callable[[Box, tuple[int, int], np.random.Generator], Surface]
 
@@ -39,7 +39,8 @@ def occlude_as(
         case: whom to hide.
         ratio: wanted share of the amodal mask, in (0, 1].
         rng: source of every draw.
-        draw_occluder, draw_person: return a random object, and a random other person in their photo.
+        draw_occluder: returns a random object; None if the object drawn does not suit, or cannot be read.
+        draw_person: returns a random other person in their photo.
         options: how things are fitted.
         tries: things that are tried.
 
@@ -69,7 +70,7 @@ def _suitable(
     person, hidden = mask_box(case.amodal_mask), ratio * case.amodal_mask.sum()
     for _ in range(40):
         thing = draw_occluder(rng)
-        if suits(kind, thing, person, hidden):
+        if thing is not None and suits(kind, thing, person, hidden):
             return thing
     raise PlacementError(f"no occluder of kind {kind!r} can hide {ratio:.3f}; add some")
 
@@ -118,6 +119,7 @@ def put_behind(
         occluder: the thing; it takes 0.5 to 1.2 times the person's size, at about their feet.
     """
     assert case.amodal_mask is not None and case.target is not None
+    occluder = solid_rim(occluder) if options.solid_rim else occluder
     x0, y0, x1, y1 = mask_box(case.amodal_mask)
     unit = max(x1 - x0, y1 - y0)
     scale = rng.uniform(0.5, 1.2) * unit / max(occluder.mask.shape)

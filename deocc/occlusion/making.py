@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from deocc.errors import DeoccError
-from deocc.io import PathLike
+from deocc.io import PathLike, read_json
 from deocc.io.begun import begun
 from deocc.occlusion.case import PasteOptions
-from deocc.occlusion.folder import case_name, make_case, write_case
+from deocc.occlusion.folder import case_name, first_draws, make_case, write_case
 from deocc.occlusion.mix import NATURAL_PASTE
 from deocc.occlusion.priors import Placement
 from deocc.people import Occluder, PeopleFolder
@@ -60,6 +60,11 @@ class CaseOptions:
             raise DeoccError(f"{words}: expected 1 to {MOST_CASES} cases, and a seed of 0 to 2**63 - 1")
         Placement.named(self.placement)
 
+    @property
+    def part(self) -> str | None:
+        """The split, or None for everybody."""
+        return None if self.split == "all" else self.split
+
 
 def _digest(folder: Path, split: str | None) -> str:
     """A digest of a table, so that a resumed run uses the same people."""
@@ -87,7 +92,8 @@ def write_cases(
     """Makes a fixed case folder from a people folder, or a part of it; the same call resumes a run.
 
     A person or case that cannot be made is left out, and the run continues. A case is made again if its
-    person's files have changed.
+    person's files have changed. If no occluder reaches the ratio as `options.placement` says, one is pasted
+    anywhere; see `pasted_anywhere`. Cut-outs have no dark outline (`PasteOptions.solid_rim`).
 
     Args:
         people: people folder.
@@ -103,15 +109,16 @@ def write_cases(
 
     Raises:
         DeoccError: bad people folder, nobody in the split, bad options, `out` in use or not to be written, or
-            no case at all could be made.
+            no case at all could be made (in a part of several, that is no error).
     """
-    part = None if options.split == "all" else options.split
+    part = options.part
     persons = PeopleFolder(people, part)
     _require_some(persons, "people", options.split)  # before a word about bundled occluders
     things = PeopleFolder(occluders).occluders(part) if occluders else occluders_of(persons, part)
     _require_some(things, "occluders", options.split)
     facts = {
         **options.__dict__, "people": _digest(persons.path, part), "occluders": _digest(things.path, part),
+        "solid_rim": True,  # a folder begun without is not continued
     }  # fmt: skip
     with begun(out, "occlude", facts, shard) as made:
         mine = range(shard[0] - 1, len(persons), shard[1])
@@ -119,10 +126,27 @@ def write_cases(
         bar = tqdm(jobs, "occluding", unit="case", disable=not progress)
         left_out = dict(_left_out(made.folder, persons, things, options, bar))
         made.left_out.update(left_out)
-        if jobs and len(left_out) == len(jobs):
+        if shard[1] == 1 and jobs and len(left_out) == len(jobs):
             name, why = next(iter(left_out.items()))
             raise DeoccError(f"{people}: none of {len(jobs)} cases could be made; {name}: {why}")
     return len(jobs) - len(left_out), left_out
+
+
+def pasted_anywhere(
+    people: PathLike, out: PathLike, options: CaseOptions, shard: tuple[int, int] = (1, 1)
+) -> int:
+    """How many cases of a folder could not be placed as `options.placement` says, and were pasted anywhere.
+
+    Args: as of `write_cases`, which has made the folder.
+    """
+    ids, where, found = PeopleFolder(people, options.part).ids, Placement.named(options.placement), 0
+    for index in range(shard[0] - 1, len(ids), shard[1]):
+        for number in range(options.per_person):
+            facts = Path(out) / case_name(ids[index], number) / "case.json"
+            wanted = first_draws(index, number, options.ratio, options.seed, where)[2]
+            if wanted != "anywhere" and facts.is_file():
+                found += not read_json(facts).get("placement")
+    return found
 
 
 def _require_some(found: Any, what: str, split: str) -> None:
@@ -137,7 +161,7 @@ def _left_out(
     folder: Path, people: PeopleFolder, occluders: Sequence[Occluder], options: CaseOptions, jobs: Any
 ) -> Iterator[tuple[str, str]]:
     """Writes missing cases; returns those that cannot be made, with reasons."""
-    look = PasteOptions() if options.placement == "anywhere" else NATURAL_PASTE
+    look = replace(PasteOptions() if options.placement == "anywhere" else NATURAL_PASTE, solid_rim=True)
     where = Placement.named(options.placement)
     for index, number in jobs:
         person = people.ids[index]

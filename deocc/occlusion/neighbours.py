@@ -7,7 +7,7 @@ import numpy as np
 
 from deocc.masks import mask_box
 from deocc.occlusion.case import OcclusionCase, PasteOptions, paste
-from deocc.occlusion.realism import match_colours
+from deocc.occlusion.realism import match_colours, solid_rim
 from deocc.people import Occluder
 
 MOST_SWALLOWED = 0.7  # of the visible person's area: with more, nobody could say who is meant
@@ -29,6 +29,7 @@ def add_neighbour(
         The case with the neighbour in photo and target, and in `neighbour_mask`.
     """
     assert case.amodal_mask is not None and case.target is not None
+    neighbour = solid_rim(neighbour) if options.solid_rim else neighbour
     x0, y0, x1, y1 = mask_box(case.amodal_mask)
     unit = max(x1 - x0, y1 - y0)
     scale = np.exp(rng.normal(-0.05, 0.15)) * unit / max(neighbour.mask.shape)

@@ -144,6 +144,11 @@ def real_metres(kind: str, category: str) -> float | None:
     return _METRES.get(kind, {}).get(category)
 
 
+def suits_by_name(kind: str, category: str) -> bool:
+    """Whether things of a category suit a kind at all, at some size."""
+    return kind not in _METRES or category in _METRES[kind]
+
+
 def suits(kind: str, occluder: Occluder, person: Box, hidden: float) -> bool:
     """Whether a cut-out suits a kind by category and size.
 

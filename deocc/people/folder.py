@@ -31,12 +31,14 @@ from deocc.io import (
 )
 from deocc.io.begun import require_whole
 from deocc.io.pictures import has_alpha
+from deocc.masks import mask_box
 from deocc.paths import PEOPLE_MINI
 from deocc.people.texts import read_csv
 from deocc.people.values import as_flag, as_key
 
 PEOPLE_COLUMNS = ("id", "split", "source", "has_parsing")
 OCCLUDER_COLUMNS = ("id", "split", "category")
+MOST_MARGIN = 0.1  # of a side of a cut-out: wider margins are cropped; narrower ones stay, as in protocol 1
 SOURCES_WITH_TRUE_SIDES = frozenset({"rendered", "lip"})
 _log = logging.getLogger("deocc")
 
@@ -123,8 +125,18 @@ def _has_alpha(path: Path) -> bool:
         return has_alpha(image)
 
 
+def _without_margins(rgba: np.ndarray) -> np.ndarray:
+    """A cut-out (h x w x 4 uint8, not fully transparent) without wide transparent margins.
+
+    Sizes in metres belong to the thing (`deocc.occlusion.priors`), not to the picture that it is stored in.
+    """
+    x0, y0, x1, y1 = mask_box(rgba[..., 3] >= 128)
+    least = (1 - MOST_MARGIN) * np.array(rgba.shape[:2])
+    return rgba[y0:y1, x0:x1].copy() if y1 - y0 < least[0] or x1 - x0 < least[1] else rgba
+
+
 class Occluders(Sequence[Occluder]):
-    """The occluders of a people folder, read on demand."""
+    """The occluders of a people folder, read on demand; without wide transparent margins."""
 
     def __init__(self, path: PathLike, split: str | None = None):
         """Args: path: the ``occluders/`` folder. split: "train", "val", or None for all."""
@@ -146,14 +158,15 @@ class Occluders(Sequence[Occluder]):
             raise DeoccError(f"{path}: no alpha channel, all of it would cover; save it with transparency")
         if not (alpha >= 128).any():
             raise DeoccError(f"{self.path / row['id']}.png: the cut-out is fully transparent; remove its row")
+        rgba = _without_margins(rgba)
         return Occluder(
             row["id"],
             rgba[..., :3],
-            alpha >= 128,
+            rgba[..., 3] >= 128,
             row["category"],
             row["split"],
             row.get("licence", ""),
-            alpha,
+            rgba[..., 3],
         )
 
 
