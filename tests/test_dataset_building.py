@@ -18,6 +18,7 @@ from deocc.people.filtering import ROUTES, holes
 from deocc.people.sources.coco import Coco
 from deocc.people.sources.index import open_index
 from deocc.people.statistics import (
+    Clusters,
     aspect_ratio,
     cluster,
     describe,
@@ -150,6 +151,8 @@ def test_figures_are_drawn() -> None:
     assert list(x) == [0, 0.25, 0.5, 0.75, 1] and list(y) == [0, 0.5, 0.5, 1, 1]
     panels = figures.cluster_panels(cluster(stats.aspect[:, None], 2), np.zeros((2, 4, 4), np.uint8))
     assert list(panels) == ["1: 50%", "2: 50%"]
+    rare = Clusters(np.repeat([0, 1], [300, 1]), np.zeros((2, 1)), np.array([0, 300]))
+    assert list(figures.cluster_panels(rare, np.zeros((2, 4, 4), np.uint8))) == ["1: 100%", "2: 0.3%"]
 
 
 def test_pictures_for_figures() -> None:

@@ -9,6 +9,7 @@ from test_layout import LEVELS
 
 import diagrams
 import make_site
+from deocc.models import MaskCompletionNet
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,7 +46,26 @@ def test_stage_two_has_pga_where_the_network_has_it():
     from deocc.models.content_recovery import ATTENTION_LEVELS
 
     words = "".join(ET.fromstring(diagrams.stage_two().svg()).itertext())
-    assert words.count("PGA") == 2 * len(ATTENTION_LEVELS) + 1, "four in the U-Net, one title below"
+    assert words.count("PGA") == 2 * len(ATTENTION_LEVELS) + 2, "four in the U-Net, one input, one title"
+
+
+def test_no_input_of_stage_two_leads_nowhere():
+    root = ET.fromstring(diagrams.stage_two().svg())
+    inputs = [box for box in root.iter(f"{SVG}rect") if box.get("width") == "220"]
+    starts = [line.get("points", "").split()[0] for line in root.iter(f"{SVG}polyline")]
+    for box in inputs:
+        right, middle = (float(box.get(a, 0)) + float(box.get(b, 0)) * s for a, b, s in
+                         (("x", "width", 1), ("y", "height", 0.5)))  # fmt: skip
+        assert f"{right + 1:g},{middle:g}" in starts
+    assert len(inputs) == 4
+
+
+def test_stage_one_hands_its_feature_on_as_the_network_does():
+    """The network concatenates; a sum would take half the channels of the convolution behind it."""
+    net = MaskCompletionNet(8, templates=(4, 8, 8), levels=2)
+    words = "".join(ET.fromstring(diagrams.stage_one().svg()).itertext())
+    assert net.amodal_join[0].in_channels == 2 * net.amodal_join[0].out_channels
+    assert "[ , ]\n1 x 1" in words and ">+<" not in diagrams.stage_one().svg()
 
 
 def test_the_layout_has_every_level():

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 from deocc.experiments.presets import get_preset
+from deocc.training import losses
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -23,6 +25,12 @@ WRONG = {  # a sentence that was once here and is not true -> why
     r"small hidden area is \*?hard": "one person was at the left end; IoU is strict with small areas",
     r"choice \d of the design": "readers do not have that page",
     r"vermilion is (missed|a limb)|blue agrees": "agreement is grey, what is missed is orange",
+    r"one cell covers the whole": "the coarsest cells are a few pixels wide; a cell sees the whole body",
+    r"hidden back and legs": "person 1 walks to the right: her front is hidden",
+    r"fails in a third way": "an occluder called visible is the first way",
+    r"\(seed, person, number\) alone": "a case also depends on the list of occluders",
+    r"Three causes are behind": "section 8 of notebook 06 measures two",
+    r"yellow: this is not": "a click that says no is vermilion, here and in the studio",
 }
 # Numbers of readers' mathematics and of things that no run of ours can change.
 KNOWN = {
@@ -135,6 +143,33 @@ def test_what_the_prose_says_of_preset_small():
     assert small.mix.severity != (0.2, 1.5) and small.mix.true_mask > 0 and small.mix.box_mask > 0
     assert small.settings.trunk == "lite0" and not paper.settings.trunk
     assert small.settings.invisible_extra == 2 and small.settings.features.size == 32
+
+
+@pytest.mark.parametrize(
+    ("stem", "words"),
+    [
+        ("03", r"\min_{\mathcal{N}} \max_D"),
+        ("03", r"\mathcal{L}_{perc}(M, M^{gt}) ="),
+        ("03", r"\tfrac12\,\mathbb{E}\big[D(I, M_a)^2\big]"),
+        ("04", r"G_l = \frac{F_l F_l^\top}{HW}"),
+        ("02", r"\tilde O(i, j) = O(-i, -j)"),
+        ("06", "weights $w_k$ add up to 1"),
+        ("06", r"opacity $\alpha$"),
+    ],
+)
+def test_terms_and_symbols_are_defined(stem, words):
+    (path,) = (path for path in NOTEBOOKS if path.stem.startswith(stem))
+    assert words in "\n".join(cells(path, "markdown"))
+
+
+def test_the_gram_matrix_of_the_prose_is_that_of_the_code():
+    """Notebook 04: over H W, not over the channels, whose mean the distance takes."""
+    feature = torch.rand(1, 3, 2, 4)
+    flat = feature.flatten(2)[0]
+    assert torch.allclose(losses.gram_matrix(feature)[0], flat @ flat.T / (2 * 4))
+    real, fake = torch.tensor([[[[0.25]]]]), torch.tensor([[[[0.5]]]])
+    assert losses.discriminator_adversarial(real, fake).item() == (0.75**2 + 0.5**2) / 2
+    assert losses.generator_adversarial(fake).item() == 0.5**2
 
 
 @pytest.mark.parametrize(

@@ -202,11 +202,35 @@ def test_wrapped_rows_get_their_own_titles(case, answer):
 
 
 def test_scores_by_ratio_draws_bin_means():
-    ratios, scores = [0.12, 0.18, 0.45], {"amodal": [0.8, 0.6, 0.4], "hull": [0.5, float("nan"), 0.1]}
+    ratios = [0.12, 0.18] * 5 + [0.45] * 5
+    scores = {"amodal": [0.8, 0.6] * 5 + [0.4] * 5, "hull": [0.5, float("nan")] * 5 + [0.1] * 5}
     axes = figures.scores_by_ratio(ratios, scores, "toy").axes[0]
-    assert np.allclose(axes.lines[0].get_xydata(), [(0.15, 0.7), (0.45, 0.4)])
-    assert np.allclose(axes.lines[1].get_ydata(), [0.5, 0.1])
-    assert "N = 3" in axes.get_title()
+    lines = [line for line in axes.lines if len(line.get_xdata())]
+    assert np.allclose(lines[0].get_xydata(), [(0.15, 0.7), (0.45, 0.4)])
+    assert np.allclose(lines[1].get_ydata(), [0.5, 0.1]) and len(lines) == 2
+    assert "N = 15" in axes.get_title() and "hollow" not in axes.get_legend().get_title().get_text()
+    assert [text.get_text() for text in axes.texts] == ["10", "5", "cases per bin"]
+
+
+def test_a_bin_of_few_cases_is_hollow_and_off_the_line():
+    """One case at the left end is no mean: it was drawn as one, and made the only dip of the line."""
+    axes = figures.scores_by_ratio([0.09] + [0.3] * 5 + [0.6] * 6, {"ours": [0.3] + [0.7] * 11}).axes[0]
+    line, alone = axes.lines
+    assert line.get_xdata().tolist() == pytest.approx([0.3, 0.6]) and line.get_linestyle() == "-"
+    assert alone.get_xydata().tolist() == [[pytest.approx(0.09), pytest.approx(0.3)]]
+    assert alone.get_markerfacecolor() == "white" and alone.get_linestyle() == "None"
+    assert [text.get_text() for text in axes.texts][:3] == ["1", "5", "6"]
+    assert "hollow: bins of fewer than 5" in axes.get_legend().get_title().get_text()
+
+
+def test_a_system_can_keep_its_colour_and_say_its_mask_by_the_line():
+    looks = {"ours, true": (figures.MORE, "-"), "ours, rough": (figures.MORE, "--")}
+    values = {name: [0.5] * 10 for name in (*looks, "hull")}
+    axes = figures.scores_by_ratio([0.3] * 5 + [0.6] * 5, values, looks=looks).axes[0]
+    true, rough, hull = (line for line in axes.lines if len(line.get_xdata()))
+    assert true.get_color() == rough.get_color() != hull.get_color()
+    assert (true.get_linestyle(), rough.get_linestyle()) == ("-", "--")
+    assert true.get_marker() != rough.get_marker()
 
 
 def test_encode_and_save(case, answer, tmp_path):

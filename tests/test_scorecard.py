@@ -202,6 +202,7 @@ def test_the_stored_scorecard_is_whole_deterministic_and_in_results_md():
     assert {claim["verdicts"]["main"] for claim in value["claims"]} <= set(VERDICTS)
     assert json.loads(json.dumps(value)) == json.loads(json.dumps(scorecard_json()))
     page = scorecard_page(value, comparisons=False)
+    assert "claims (1 of them our own question), weighed" in page
     assert page.strip() in (RESULTS.parent.parent / "RESULTS.md").read_text(encoding="utf-8")
     for claim in value["claims"]:
         assert claim["decide"].endswith("."), claim["key"]

@@ -525,7 +525,7 @@ def test_rows_are_compared_with_the_reference_of_their_kind_and_decided_after_co
     assert "\u25cf" in text and "reference" in text and "3 seeds" in text
     one = table_json(collect(TABLE_2, "small", [r for r in results if r["seed"] == 0]))
     line = next(li for li in format_report(one, TABLE_2).splitlines() if li.startswith("| Pix2Pix"))
-    assert "\u25cb" in line  # decided for these weights alone
+    assert "\u25c9" in line  # decided for these weights alone
     assert "From a rough mask, against ours (as the paper's: from scratch): behind: Pix2Pix." in verdicts(
         value, TABLE_2
     )

@@ -65,7 +65,7 @@ def test_seeds_are_said_and_drawn_from_the_rows():
     assert "nothing is known of the spread" in seeds_caption(ROWS)
     assert seeds_caption(ROWS[:1]) == "no trained row is stored"
     several = [row("a", 0.2, std=0.03), row("b", 0.3, std=0.01)]
-    assert "3 seeds a row" in seeds_caption(several)
+    assert "3 seeds per row" in seeds_caption(several)
 
     def thick(rows: list[dict]) -> int:
         return sum(
@@ -73,6 +73,13 @@ def test_seeds_are_said_and_drawn_from_the_rows():
         )
 
     assert thick(ROWS) == 0 and thick(several) == 2
+
+
+def test_the_spread_over_seeds_shows_on_a_point():
+    """It is narrower than the point of a row, which hid it."""
+    axes = figures.row_bars([row("a", 3.1, std=0.001), row("b", 3.2, std=0.001)], "invisible_iou").axes[0]
+    point = min(line.get_zorder() for line in axes.lines if line.get_marker() == "o")
+    assert all(line.get_zorder() > point for line in axes.lines if line.get_linewidth() == 4)
 
 
 def test_what_is_decided_is_filled_and_one_seed_is_a_dot_in_a_ring():
@@ -134,6 +141,8 @@ def test_the_workbench_stands_beside_the_stored_rows():
     points = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
     assert [len(axes.patches) for axes in figure.axes] == [4, 0] and len(points) == 1  # far from 0: no bar
     assert "not comparable" in figure.axes[1].get_title()
+    stored = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    assert stored[-1] == figures.unit_colour(figures.INVISIBLE) != stored[1], "the colours of their groups"
     empty = figures.workbench_bars(ROWS, [], "invisible_iou")
     assert empty.axes[1].texts[0].get_text() == "nothing trained yet"
 
@@ -150,5 +159,5 @@ def test_a_brief_table_has_no_empty_column_and_marks_what_is_decided():
     head = text.splitlines()[0]
     assert "invisible IoU (up)" in head and "parsing" not in head and "difference in invisible IoU" in head
     line = next(line for line in text.splitlines() if "system pix2pix" in line)
-    assert "0.200" in line and "-0.100 [-0.110, -0.090] \u25cb" in line
+    assert "0.200" in line and "-0.100 [-0.110, -0.090] \u25c9" in line
     assert "reference" in next(line for line in text.splitlines() if "ours_plain" in line)

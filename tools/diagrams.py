@@ -123,8 +123,8 @@ def stage_one() -> Drawing:
     d = Drawing(
         1000, 520, "Stage 1, refined mask completion",
         "Image and rough mask go through hourglass N_m, whose branch gives the visible mask and its body "
-        "parts. Image and N_m's last feature go through hourglass N_a, whose branch, told re-weighted "
-        "templates, gives the whole mask and its body parts.",
+        "parts. Image and N_m's last feature, concatenated, go through hourglass N_a, whose branch, told "
+        "re-weighted templates, gives the whole mask and its body parts.",
     )  # fmt: skip
     top, bottom = 110, 370
     d.text(500, 24, "Stage 1: from a rough mask to the whole person (eq. 1 to 4)", 16, bold=True)
@@ -138,10 +138,10 @@ def stage_one() -> Drawing:
         d.arrow((410, y), (508, y))
         d.text(458, y - 13, f"F_{index}")
     d.arrow((211, top), (279, top))
-    d.box(244, bottom, 26, 26, ["+"], MORE)
-    d.arrow((211, bottom), (230, bottom))
-    d.arrow((257, bottom), (279, bottom))
-    d.arrow((435, top), (435, 228), (244, 228), (244, 356))
+    d.box(244, bottom, 40, 44, ["[ , ]", "1 x 1"], MORE)  # concatenated, then a convolution
+    d.arrow((211, bottom), (223, bottom))
+    d.arrow((264, bottom), (279, bottom))
+    d.arrow((435, top), (435, 228), (244, 228), (244, 347))
     d.text(340, 216, "what N_m understood: F_m")
     d.box(770, top - 30, 150, 40, ["visible mask M_m"], VISIBLE)
     d.box(770, top + 30, 150, 40, ["its body parts P_m"], VISIBLE)
@@ -161,7 +161,8 @@ def stage_one() -> Drawing:
     d.text(
         500,
         500,
-        "CE: cross-entropy. Preset small adds features of a pretrained trunk at each level (ours).",
+        "[ , ]: concatenated. CE: cross-entropy. Preset small adds features of a pretrained trunk at each "
+        "level (ours).",
         12,
     )
     return d
@@ -171,15 +172,20 @@ def stage_two() -> Drawing:
     """Eq. 5 to 7: the U-Net of partial convolutions with PGA, and what one PGA module does."""
     d = Drawing(
         1180, 690, "Stage 2, parsing guided content recovery",
-        "A U-Net of partial convolutions paints the hidden part. Parsing guided attention stands after "
-        "encoder levels 3 and 5 and decoder levels 5 and 3. Below, one such module: stream B compares body "
-        "parts, stream T gathers visible features, a convolution fuses both.",
+        "A U-Net of partial convolutions paints the hidden part; both masks enter every level. Parsing "
+        "guided attention stands after encoder levels 3 and 5 and decoder levels 5 and 3. Below, one such "
+        "module: stream B compares body parts, stream T gathers visible features, a convolution fuses both.",
     )  # fmt: skip
     d.text(590, 24, "Stage 2: paint what is hidden (eq. 5 to 7)", 16, bold=True)
     inputs = ["I' = I M_a + alpha I (1 - M_a)"], ["known pixels M_v"], ["whole person M_a"]
     for y, words in zip((78, 120, 162), inputs, strict=True):
         d.box(120, y, 220, 34, words, OCCLUDER)
     d.box(120, 214, 220, 34, ["body parts P_m, P_a"], VISIBLE)
+    d.arrow((231, 120), (244, 120), (244, 162), (257, 162))
+    d.arrow((231, 162), (257, 162))
+    d.arrow((231, 214), (257, 214))
+    for y, words in ((157, "to every level"), (171, "of E and D"), (209, "to each PGA,"), (223, "with M_v")):
+        d.text(262, y, words, 11, "start")
     d.text(120, 270, "E, D: partial convolutions; dashed: skips,", 11)
     d.text(120, 286, "what went into E joins D", 11)
     d.text(120, 308, "channels: 1, 2, 4, 8, 8, 8 times the width", 11)
@@ -219,8 +225,8 @@ def _pga(d: Drawing) -> None:
     d.frame(15, 405, 1150, 275)
     d.text(30, 424, "One PGA module (eq. 6)", 14, "start", True)
     d.box(85, y, 84, 40, ["feature F"], MORE)
-    d.box(280, 465, 190, 44, ["F to one channel a part,", "times p_m"], VISIBLE)
-    d.box(280, 521, 190, 44, ["F to one channel a part,", "times p_a"], WHOLE)
+    d.box(280, 465, 190, 44, ["F to one channel per part,", "times p_m"], VISIBLE)
+    d.box(280, 521, 190, 44, ["F to one channel per part,", "times p_a"], WHOLE)
     d.box(530, 493, 150, 44, ["a convolution", "compares them: b"], MORE)
     d.box(280, 590, 190, 36, ["key K = conv([F, p_m])"], VISIBLE)
     d.box(280, 643, 190, 36, ["query Q = conv([F, p_a])"], WHOLE)

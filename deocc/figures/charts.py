@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,9 +27,12 @@ from deocc.figures.colours import (
     MISSED,
     OCCLUDER,
     VISIBLE,
+    Colour,
     unit_colour,
 )
 from deocc.figures.output import DPI
+
+FEW = 5  # a bin of fewer cases is no mean to draw a line through
 
 
 def ratio_caption(ratios: Sequence[float], about: str = "", people: int | None = None) -> str:
@@ -94,7 +97,8 @@ def panel_grid(
     if not rows:
         raise DeoccError("no rows to draw; give at least one")
     columns = max(len(row) for row in rows)
-    foot = 0.32 * bool(caption) + 0.32 * bool(legend)
+    lines = -(-len(legend) // 7)  # of the legend
+    foot = 0.32 * bool(caption) + (0.32 + 0.18 * max(0, lines - 2)) * bool(legend)
     height = width / columns * len(rows) + 0.3 * len({tuple(row) for row in rows}) + foot
     rect = 0.0, foot / height, 1.0, 1.0 - foot / height  # leaves `foot` inches free at the bottom
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.04, wspace=0.02, hspace=0.02, rect=rect)
@@ -137,8 +141,11 @@ def scores_by_ratio(
     edges: Sequence[float] = RATIO_EDGES,
     ylabel: str = "IoU",
     limits: tuple[float, float] | None = (-0.02, 1.02),
+    looks: Mapping[str, tuple[Colour, str]] | None = None,
 ) -> Figure:
     """Each case as a faint point, and the mean of each occlusion-ratio bin as a line with markers.
+
+    Above each bin stands its number of cases. A mean of fewer than `FEW` is a hollow marker, off the line.
 
     Args:
         ratios: true occlusion ratio a case.
@@ -147,21 +154,33 @@ def scores_by_ratio(
         edges: of the bins; the last one closes at 1.
         ylabel: name of the score.
         limits: of the vertical axis; None: what the scores need.
+        looks: name -> colour and line style ("-", "--"); names without one have a colour of their own.
     """
     x, bins = np.asarray(ratios, float), ratio_bins(np.asarray(ratios, float), edges)
+    looks, hollow = looks or {}, False
     figure = Figure(figsize=(7.0, 3.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for (name, values), colour, marker in zip(scores.items(), LINES, MARKERS, strict=False):
-        y, rgb = np.asarray(values, float), unit_colour(colour)
+        chosen, dash = looks.get(name, (colour, "-"))
+        y, rgb = np.asarray(values, float), unit_colour(chosen)
         used = [b for b in np.unique(bins) if np.isfinite(y[bins == b]).any()]
         axes.scatter(x, y, s=9, color=rgb, alpha=0.25, linewidths=0)
-        means = np.array([(np.nanmean(x[bins == b]), np.nanmean(y[bins == b])) for b in used])
-        axes.plot(*means.T, marker=marker, ms=5, color=rgb, label=f"{name}, {np.nanmean(y):.2f}")
+        means = np.array([(np.nanmean(x[bins == b]), np.nanmean(y[bins == b])) for b in used]).reshape(-1, 2)
+        few = np.array([np.isfinite(y[bins == b]).sum() < FEW for b in used], bool)
+        hollow = hollow or bool(few.any())
+        style: dict[str, Any] = {"marker": marker, "ms": 5, "color": rgb}
+        axes.plot(*means[~few].T, dash, label=f"{name}, {np.nanmean(y):.2f}", **style)
+        axes.plot(*means[few].T, ls="", mfc="white", **style)
     axes.set(xlabel="true occlusion ratio", ylabel=ylabel, xlim=(0, None), ylim=limits)
     axes.grid(alpha=0.3)
-    axes.legend(title="mean of all cases", fontsize=9, title_fontsize=9, frameon=False, loc="center left",
+    title = "mean of all cases" + hollow * f"\n(hollow: bins of fewer than {FEW})"
+    axes.legend(title=title, fontsize=9, title_fontsize=9, frameon=False, loc="center left",
                 bbox_to_anchor=(1.0, 0.5))  # fmt: skip
-    axes.set_title(ratio_caption(ratios, caption), fontsize=9)
+    for b in np.unique(bins):
+        axes.text(x[bins == b].mean(), 1.01, f"{(bins == b).sum()}", transform=axes.get_xaxis_transform(),
+                  ha="center", va="bottom", fontsize=8)  # fmt: skip
+    axes.text(1.01, 1.01, "cases per bin", transform=axes.transAxes, va="bottom", fontsize=8)
+    axes.set_title(ratio_caption(ratios, caption), fontsize=9, pad=16)
     return figure
 
 

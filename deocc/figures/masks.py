@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deocc.errors import DeoccError
-from deocc.figures.colours import INK, INVISIBLE, LESS, LINES, MARKERS, MORE, OUTSIDE, VISIBLE, WHOLE
+from deocc.figures.colours import INK, LESS, LINES, MARKERS, MORE, OUTSIDE, VISIBLE, WHOLE, unit_colour
 from deocc.figures.output import DPI
 from deocc.figures.panels import (
     grey_outside,
@@ -28,6 +28,7 @@ from deocc.figures.panels import (
     strip,
     zoom,
 )
+from deocc.figures.words import term_words
 from deocc.models.mask_completion import TemplateGuide
 from deocc.occlusion import Batch, OcclusionCase, occlude
 from deocc.people import Occluder, Person
@@ -242,8 +243,8 @@ def render_templates(
         "refined mask": overlay(shown, masks[0], VISIBLE),
         "nearest": enlarge(probability_picture(templates[distances.argmin()]), size),
         "mixture": enlarge(probability_picture(mixture), size),
-        "whole, answer": overlay(shown, masks[1], INVISIBLE),
-        "whole, true": overlay(shown, view.frame.crop_mask(case.amodal_mask, size), INVISIBLE),
+        "whole, answer": overlay(shown, masks[1], WHOLE),
+        "whole, true": overlay(shown, view.frame.crop_mask(case.amodal_mask, size), WHOLE),
     }
     below = template_panels(templates, weights, count, size)
     strips = [strip(above), strip(below)]
@@ -253,11 +254,6 @@ def render_templates(
 
 
 # -------------------------------------------------------------------------------------------- figures
-
-
-def _unit(colour: Sequence[float]) -> tuple[float, float, float]:
-    red, green, blue = (float(value) / 255 for value in colour)
-    return red, green, blue
 
 
 def running_mean(values: Sequence[float], window: int) -> np.ndarray:
@@ -272,10 +268,10 @@ def _lines(axes: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]]
     assert len(series) <= len(LINES), f"{len(series)} series, {len(LINES)} colours"
     for (name, values), colour, marker in zip(series.items(), LINES, MARKERS, strict=False):
         if window > 1:
-            axes.scatter(x, values, s=5, color=_unit(colour), alpha=0.25, lw=0)
+            axes.scatter(x, values, s=5, color=unit_colour(colour), alpha=0.25, lw=0)
         every = max(1, len(values) // 12)
         style: dict[str, Any] = {
-            "marker": marker, "ms": 4, "markevery": every, "color": _unit(colour), "label": name
+            "marker": marker, "ms": 4, "markevery": every, "color": unit_colour(colour), "label": name
         }  # fmt: skip
         axes.plot(x, running_mean(values, window), **style)
     axes.grid(alpha=0.3)
@@ -296,14 +292,14 @@ def training_curves(log: Sequence[Mapping[str, Any]], caption: str = "", score: 
     losses = [row for row in log if "losses" in row]
     names = list(dict.fromkeys(name for row in losses for name in row["losses"]))
     nan = float("nan")
-    series = {name.replace("_", " "): [row["losses"].get(name, nan) for row in losses] for name in names}
+    series = {term_words(name): [row["losses"].get(name, nan) for row in losses] for name in names}
     window = max(1, len(losses) // 12)
     _lines(left, [row["step"] for row in losses], series, window)
     words = f", running mean of {2 * (window // 2) + 1}" if window > 1 else ""
     left.set(yscale="log", xlabel="step", title=f"terms of the loss, weighted{words}")
     scored = [row for row in log if "evaluation" in row]
     names = list(dict.fromkeys(name for row in scored for name in row["evaluation"]))
-    series = {name.replace("_", " "): [row["evaluation"].get(name, nan) for row in scored] for name in names}
+    series = {term_words(name): [row["evaluation"].get(name, nan) for row in scored] for name in names}
     _lines(right, [row["step"] for row in scored], series)
     right.set(xlabel="step", ylabel=score, title="held-out people, averaged weights")
     if score == "IoU":
@@ -333,7 +329,7 @@ def shift_heat_map(matrices: Mapping[str, np.ndarray], rows: Sequence[str], colu
         axes.imshow(signed_picture(gain, limit), aspect="auto")
         for (r, c), value in np.ndenumerate(matrix):
             text = f"{value:.3f}" if r == c else f"{value:.3f}\n({gain[r, c]:+.3f})"
-            axes.text(c, r, text, ha="center", va="center", fontsize=9, color=_unit(INK))
+            axes.text(c, r, text, ha="center", va="center", fontsize=9, color=unit_colour(INK))
         axes.set_xticks(range(len(columns)), columns, fontsize=8)
         axes.set_yticks(range(len(rows)), rows, fontsize=8)
         axes.set(xlabel="tested on", ylabel="trained on")
@@ -355,7 +351,7 @@ def reliability_diagram(found: Mapping[str, Reliability], caption: str = "") -> 
     left.plot([0, 1], [0, 1], color="grey", lw=1, ls=":")
     for (name, value), colour, marker in zip(found.items(), LINES, MARKERS, strict=False):
         used = value.counts > 0
-        style = {"color": _unit(colour), "marker": marker, "ms": 4}
+        style = {"color": unit_colour(colour), "marker": marker, "ms": 4}
         left.plot(value.predicted[used], value.observed[used], label=f"{name}, ECE {value.ece:.3f}", **style)
         middle = (np.arange(len(value.counts)) + 0.5) / len(value.counts)
         right.plot(middle, value.counts / value.counts.sum(), **style)
@@ -388,8 +384,10 @@ def paired_changes(
     for axes, (title, values), colour in zip(panels, changes.items(), LINES, strict=False):
         apart = 2 * values.std(0, ddof=1) / np.sqrt(len(values))
         axes.axvline(0, color="grey", lw=1)
-        axes.scatter(values, np.broadcast_to(rows, values.shape), s=9, color=_unit(colour), alpha=0.3, lw=0)
-        axes.errorbar(values.mean(0), rows, xerr=apart, fmt="D", ms=5, capsize=3, color=_unit(INK))
+        axes.scatter(
+            values, np.broadcast_to(rows, values.shape), s=9, color=unit_colour(colour), alpha=0.3, lw=0
+        )
+        axes.errorbar(values.mean(0), rows, xerr=apart, fmt="D", ms=5, capsize=3, color=unit_colour(INK))
         axes.set(xlabel=xlabel, title=f"{title}, N = {len(values)}")
         axes.title.set_fontsize(9)
         axes.grid(alpha=0.3)

@@ -129,8 +129,8 @@ def _mean_parts(stats: Statistics) -> np.ndarray | None:
 
 def cluster_panels(clusters: Clusters, pictures: np.ndarray) -> dict[str, np.ndarray]:
     """A picture for each cluster, under its share. Args: pictures: K x H x W [x 3], of centres or members."""
-    shares = clusters.shares
-    return {f"{k + 1}: {shares[k]:.0%}": picture for k, picture in enumerate(pictures)}
+    shares = [f"{share:.1%}" if 0 < share < 0.01 else f"{share:.0%}" for share in clusters.shares]
+    return {f"{k + 1}: {shares[k]}": picture for k, picture in enumerate(pictures)}
 
 
 def found_by_looking(wrong: Mapping[str, np.ndarray], caption: str = "") -> Figure:

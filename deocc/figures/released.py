@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from deocc.figures.colours import INK, LINES, MARKERS, PAPER, unit_colour
 from deocc.figures.masks import SHADES
 from deocc.figures.output import DPI
+from deocc.figures.words import term_words
 
 DECADES = 6  # of the gradient's colours
 
@@ -38,7 +39,7 @@ def gradient_heat_map(norms: Mapping[str, Mapping[str, Mapping[str, float]]], ca
             dark = not np.isnan(value) and 0 < value < top * 10 ** (-DECADES / 2)
             colour = unit_colour(PAPER if dark else INK)
             axes.text(c, r, text, ha="center", va="center", fontsize=7.5, color=colour)
-        axes.set_yticks(range(len(terms)), [term.replace("_", " ") for term in terms], fontsize=8)
+        axes.set_yticks(range(len(terms)), [term_words(term) for term in terms], fontsize=8)
         axes.set_title(title, fontsize=10, loc="left")
     panels[-1].set_xticks(range(len(parts)), parts, rotation=35, ha="right", fontsize=8)
     if caption:

@@ -61,7 +61,7 @@ def seeds_of(rows: Rows) -> str:
     if not counts:
         return "no trained row is stored"
     number = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    return f"{number} seed{'' if counts == [1] else 's'} a row"
+    return f"{number} seed{'' if counts == [1] else 's'} per row"
 
 
 def seeds_caption(rows: Rows) -> str:
@@ -101,12 +101,16 @@ def row_bars(rows: Rows, metric: str, caption: str = "", width: float = 8.0) -> 
     figure = Figure(figsize=(width, 0.9 + 0.28 * _places(shown)[1]), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     _draw_bars(axes, shown, metric)
-    groups = [g for g in GROUPS if any(row["group"] == g for row in shown)]
-    patches = [Patch(color=unit_colour(GROUP_COLOURS[g]), label=GROUPS[g]) for g in groups]
-    figure.legend(handles=patches, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    _group_legend(figure, shown)
     words = f"{caption}; {seeds_caption(shown)}" if caption else seeds_caption(shown)
     figure.suptitle(words, fontsize=9)
     return figure
+
+
+def _group_legend(figure: Figure, rows: Rows) -> None:
+    groups = [g for g in GROUPS if any(row["group"] == g for row in rows)]
+    patches = [Patch(color=unit_colour(GROUP_COLOURS[g]), label=GROUPS[g]) for g in groups]
+    figure.legend(handles=patches, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
 
 
 def _draw_bars(axes: Axes, rows: Rows, metric: str, colour: Colour | None = None) -> None:
@@ -127,7 +131,7 @@ def _draw_bars(axes: Axes, rows: Rows, metric: str, colour: Colour | None = None
             axes.plot([found["low"], found["high"]], [y, y], color="black", lw=1)
         if found["std"] is not None:
             ends = found["value"] - found["std"], found["value"] + found["std"]
-            axes.plot(ends, [y, y], color="black", lw=4, solid_capstyle="butt")
+            axes.plot(ends, [y, y], color="black", lw=4, solid_capstyle="butt", zorder=4)  # above the dot
     axes.set_yticks(places, [_wrapped(row["name"]) for row in rows], fontsize=8)
     axes.set(xlabel=metric_title(metric), ylim=(end - 0.4, -0.6))
     if far:
@@ -323,10 +327,10 @@ def workbench_bars(stored: Rows, own: Rows, metric: str, caption: str = "") -> F
     """
     sides = [[row for row in rows if row["metrics"].get(metric)] for rows in (stored, own)]
     longest = max(1.0, *(_places(rows)[1] for rows in sides))
-    figure = Figure(figsize=(8.6, 1.1 + 0.34 * longest), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(8.6, 1.3 + 0.34 * longest), dpi=DPI, layout="constrained")
     cells = figure.subplots(1, 2)
     titles = "stored rows", "yours, preset tiny: not comparable"
-    for axes, rows, title, colour in zip(cells, sides, titles, (LINES[0], ADDED), strict=True):
+    for axes, rows, title, colour in zip(cells, sides, titles, (None, ADDED), strict=True):
         if rows:
             _draw_bars(axes, rows, metric, colour)
             axes.set_ylim(longest - 0.4, -0.6)
@@ -335,6 +339,7 @@ def workbench_bars(stored: Rows, own: Rows, metric: str, caption: str = "") -> F
             axes.set_axis_off()
         axes.set_title(f"{title}\n{seeds_of(rows)}" if rows else title, fontsize=8.5)
         axes.xaxis.label.set_size(8)
+    _group_legend(figure, sides[0])
     if caption:
         figure.suptitle(caption, fontsize=9)
     return figure

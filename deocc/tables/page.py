@@ -29,11 +29,11 @@ def cell(metric: str, found: dict[str, Any] | None) -> str:
     return text
 
 
-DECIDED, FOR_THESE = "\u25cf", "\u25cb"
+DECIDED, FOR_THESE = "\u25cf", "\u25c9"
 
 
 def mark(found: dict[str, Any]) -> str:
-    """The mark of a decided difference: a full circle; an empty one if it comes from one seed."""
+    """The mark of a decided difference: a full circle; a dot in a ring if it comes from one seed."""
     if not found.get("decided"):
         return ""
     return FOR_THESE if found["seeds"] == 1 else DECIDED

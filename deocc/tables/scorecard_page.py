@@ -28,8 +28,8 @@ def scorecard_page(value: dict[str, Any], head: str = "##", comparisons: bool = 
     seeds = " to ".join(map(str, dict.fromkeys(value["seeds"]))) or "no"
     parts = [
         f"{head} Reproduction scorecard, preset {value['preset']}",
-        f"{len(value['claims'])} claims, weighed by rows of {images} training images, {seeds} "
-        f"seed{'s' if seeds != '1' else ''}: {tally}. {_READING}",
+        f"{len(value['claims'])} claims{_own(value['claims'])}, weighed by rows of {images} training images, "
+        f"{seeds} seed{'s' if seeds != '1' else ''}: {tally}. {_READING}",
         "\n".join(f"- **{name}**: {words}." for name, words in VERDICTS.items()),
         _claims(value["claims"]),
     ]
@@ -52,6 +52,12 @@ _READING = (
     "stands beside it. Intervals: 95 %, of people and seeds; of FD-Lite0 and parsing mIoU over seeds alone; "
     "with one seed there is none. Holm's correction is over all comparisons here."
 )
+
+
+def _own(claims: Sequence[dict[str, Any]]) -> str:
+    """How many of them the paper does not make."""
+    own = sum(not claim["claim"] for claim in claims)
+    return f" ({own} of them our own {'question' if own == 1 else 'questions'})" if own else ""
 
 
 def _claims(claims: Sequence[dict[str, Any]]) -> str:
