@@ -109,6 +109,18 @@ def test_a_mask_that_stage_1_confirms_keeps_its_own_border() -> None:
     assert mask_iou(modal, mask) > 0.99 and (modal <= amodal).all()
 
 
+@pytest.mark.parametrize("left", range(498, 506))
+def test_a_stroke_thinner_than_the_grid_is_not_the_visible_person_where_stage_1_sees_nobody(
+    left: int,
+) -> None:
+    image, mask = np.zeros((1000, 1000, 3), np.uint8), np.zeros((1000, 1000), bool)
+    mask[200:800, left : left + 3] = True
+    nobody = np.full((192, 192), -8, np.float32)
+    for frame in (person_frame(mask), Frame(0, 0, 100)):  # the second one does not show the stroke
+        visible, whole = finish_masks(image, mask, nobody, nobody, frame)
+        assert not visible.any() and not whole.any()
+
+
 def test_a_mask_that_stage_1_corrects_takes_the_photos_border() -> None:
     truth = disc(300, 260, 150, 120, 70)
     rough = disc(300, 260, 165, 135, 55)

@@ -272,12 +272,15 @@ def test_a_click_a_box_and_a_stroke_arrive_in_picture_pixels(notebook, drawing):
     drawing.drag((150.5, 200.5), (30.5, 20.5))
     drawing.page.mouse.up()
     wait_for_value(notebook, "drawing.box", "(30, 20, 151, 201)")
+    drawing.drag((100.5, 50.5), (103.5, 53.5))
+    drawing.page.mouse.up()
     notebook.value("setattr(drawing, 'tool', 'brush')")
     drawing.cell.locator("canvas[data-tool=brush]").wait_for()
     drawing.drag((60, 128), (200, 128))
     drawing.page.mouse.up()
     line = "drawing.mask[120:136, 60:200].all()"
     wait_for_value(notebook, f"bool({line}) and not drawing.mask[:115].any()", "True")
+    assert notebook.value("drawing.box") == "(30, 20, 151, 201)", "a shaken click draws no box"
 
 
 def test_a_click_moves_the_microscope_and_an_arrow_steps_on(notebook):
@@ -355,10 +358,13 @@ def test_buttons_keys_undo_and_a_restarted_kernel(lab, notebook):
     assert wait_for_routes(lab, notebook, 1) == [(ids[0], "discard")]
     wait_for_name(shown, ids[1])
     until(notebook.page, lambda: shown.pixels() != pixels, "the next picture appears")
+    notebook.page.wait_for_timeout(250)  # as long as a hand takes
     keyboard.press("d")  # the button has the focus; d, d would delete a cell of the notebook
     wait_for_routes(lab, notebook, 2)
     shown.surface.click()
     for count, key in enumerate(("p", "r"), 3):
+        wait_for_name(shown, ids[count - 1])
+        notebook.page.wait_for_timeout(250)  # sooner nobody can have seen who is shown
         keyboard.press(key)
         wait_for_routes(lab, notebook, count)
     keyboard.press("Backspace")
@@ -372,6 +378,7 @@ def test_buttons_keys_undo_and_a_restarted_kernel(lab, notebook):
     notebook.run()
     again = Shown(notebook, 2)
     wait_for_name(again, ids[3])
+    notebook.page.wait_for_timeout(250)
     again.cell.get_by_role("button", name="Refine (r)").click()
     assert wait_for_routes(lab, notebook, 4) == [*wanted, (ids[3], "refine")]
 
@@ -437,6 +444,21 @@ def large_photo(path: Path) -> Path:
     return path
 
 
+def dropped(page, name: str, content: bytes = b"text") -> object:
+    """A file as a drop event brings it."""
+    make = """([name, content]) => { const data = new DataTransfer();
+      const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0));
+      data.items.add(new File([bytes], name)); return data; }"""
+    return page.evaluate_handle(make, [name, base64.b64encode(content).decode()])
+
+
+def small_picture() -> bytes:
+    """A PNG file of 50 x 30 pixels."""
+    small = io.BytesIO()
+    Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(small, "PNG")
+    return small.getvalue()
+
+
 def test_a_photo_of_ones_own_in_a_notebook(lab, photo_notebook, tmp_path):
     page, value = photo_notebook.page, photo_notebook.value
     studio = Photo(page, page.locator(".jp-CodeCell").first)
@@ -456,21 +478,68 @@ def test_a_photo_of_ones_own_in_a_notebook(lab, photo_notebook, tmp_path):
     studio.cell.locator("input[type=file]").first.set_input_files(large_photo(tmp_path / "phone.jpg"))
     wait_for_value(photo_notebook, "studio.session.photo.shape", "(4000, 3000, 3)")
     studio.cell.get_by_text("phone.jpg").last.wait_for()
-    file = """() => { const data = new DataTransfer();
-      const bytes = Uint8Array.from(atob(DATA), c => c.charCodeAt(0));
-      data.items.add(new File([bytes], 'drop.png')); return data; }"""
-    small = io.BytesIO()
-    Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(small, "PNG")
-    data = page.evaluate_handle(file.replace("DATA", repr(base64.b64encode(small.getvalue()).decode())))
+    data = dropped(page, "drop.png", small_picture())
     studio.surface.dispatch_event("drop", {"dataTransfer": data})
     wait_for_value(photo_notebook, "studio.session.photo.shape", "(30, 50, 3)")
     session = value("id(studio.session)")
     studio.press("background")
-    data = page.evaluate_handle(file.replace("DATA", repr(base64.b64encode(small.getvalue()).decode())))
+    data = dropped(page, "drop.png", small_picture())
     button = studio.cell.locator(".deocc-files", has_text="open a background")
     button.dispatch_event("drop", {"dataTransfer": data})
     wait_for_value(photo_notebook, "None if studio._own is None else studio._own.shape", "(30, 50, 3)")
     assert value("id(studio.session)") == session, "the photo stays"
+
+
+def test_a_tool_is_in_the_hand_before_the_kernel_has_heard_of_it(photo_notebook):
+    page, value = photo_notebook.page, photo_notebook.value
+    studio = Photo(page, page.locator(".jp-CodeCell").first)
+    value("studio.open(case.image)")
+    wait_for_value(photo_notebook, "studio.canvas.width", "256")
+    value("setattr(studio, '_use_tool', lambda: None)")  # the kernel is busy, and answers late
+    value("setattr(studio.brush, 'value', 30)")
+    wait_for_value(photo_notebook, "studio.canvas.brush", "30")
+    for tool, row in (("paint", 60), ("erase", 100), ("paint", 140)):
+        studio.choose(tool, "brush")
+        studio.pull((60, row), (150, row))
+    strokes = "[(stroke.erase, stroke.width, round(stroke.points[0][1])) for stroke in studio.canvas.strokes]"
+    wait_for_value(photo_notebook, strokes, "[(False, 30, 60), (True, 30, 100), (False, 30, 140)]")
+    studio.choose("click: no", "point")
+    page.mouse.click(*studio.at(100, 170))
+    wait_for_value(photo_notebook, "[yes for *_, yes in studio.session.question.clicks]", "[False]")
+    value("delattr(studio, '_use_tool')")
+    studio.cell.get_by_label("keep the mask exactly").focus()
+    page.keyboard.press("u")  # a check box takes no text
+    wait_for_value(photo_notebook, "len(studio.session.question.clicks)", "0")
+
+
+def test_only_files_are_dropped_and_what_is_none_is_said(photo_notebook):
+    page, value = photo_notebook.page, photo_notebook.value
+    studio = Photo(page, page.locator(".jp-CodeCell").first)
+    session, picture = value("id(studio.session)"), studio.cell.locator("img.deocc-picture")
+    picture.drag_to(studio.surface)
+    assert not picture.evaluate("image => image.draggable")
+    picture.dispatch_event("dragstart")
+    data = dropped(page, "image.png", small_picture())
+    studio.surface.dispatch_event("drop", {"dataTransfer": data})
+    picture.dispatch_event("dragend")
+    page.evaluate("() => { window.readFile = Blob.prototype.arrayBuffer; "
+                  "Blob.prototype.arrayBuffer = () => Promise.reject(new Error('a folder')); }")  # fmt: skip
+    studio.surface.dispatch_event("drop", {"dataTransfer": dropped(page, "folder")})
+    studio.cell.get_by_text("folder: a piece was lost on its way, or it is no file").wait_for()
+    page.evaluate("() => { Blob.prototype.arrayBuffer = window.readFile; }")
+    studio.cell.locator(".deocc-files", has_text="open a photo, or drop one").wait_for()
+    assert value("id(studio.session)") == session
+    studio.surface.dispatch_event("drop", {"dataTransfer": dropped(page, "notes.txt")})
+    studio.cell.get_by_text("notes.txt: not a picture").wait_for()
+
+    studio.press("background")
+    menu = studio.cell.locator("select").filter(has_text="a picture of yours")
+    value("(setattr(studio, '_own', None), setattr(studio.background, 'value', 'meadow'))")
+    chosen = "menu => menu.selectedOptions[0].text"
+    until(page, lambda: menu.evaluate(chosen) == "meadow")
+    menu.select_option("a picture of yours")
+    studio.cell.get_by_text("open a background first").wait_for()
+    until(page, lambda: menu.evaluate(chosen) == "meadow", "the menu goes back")
 
 
 def test_dead_widgets_say_so_and_keep_their_pictures(photo_notebook):
@@ -483,11 +552,44 @@ def test_dead_widgets_say_so_and_keep_their_pictures(photo_notebook):
     assert page.locator("img.deocc-dead").evaluate(kept), "no broken picture"
 
 
+FILES = """
+import numpy as np
+from IPython.display import display
+from deocc import figures
+from deocc.widgets.files import FileBox
+from deocc.widgets.picture import Picture
+files, picture = FileBox(lambda name, content: None), Picture("grey")
+display(files, files, picture)
+"""
 DENSITY = """
 from deocc.widgets import DensityEditor
 editor = DensityEditor(start="train")
 editor
 """
+
+
+def test_a_box_shown_twice_saves_once_and_pictures_give_their_memory_back(lab):
+    browser.write_notebook(lab.folder / "files.ipynb", [FILES])
+    notebook = lab.open("files.ipynb")
+    page, saved = notebook.page, []
+    page.locator(".deocc-files").nth(1).wait_for()
+    page.on("download", lambda download: saved.append(download.suggested_filename))
+    notebook.value("files.save('a.txt', b'text')")
+    until(page, lambda: saved, "the file is saved")
+    page.wait_for_timeout(1000)
+    assert saved == ["a.txt"]
+
+    page.evaluate("""() => {
+      window.held = new Set();
+      const [make, free] = [URL.createObjectURL, URL.revokeObjectURL];
+      URL.createObjectURL = (blob) => { const url = make.call(URL, blob); held.add(url); return url; };
+      URL.revokeObjectURL = (url) => { held.delete(url); free.call(URL, url); };
+    }""")
+    grey = "figures.encode_jpeg(np.full((600, 800, 3), {}, np.uint8))"
+    notebook.value(f"[setattr(picture, 'value', {grey.format('i')}) for i in range(20)]")
+    notebook.value(f"setattr(picture, 'value', {grey.format(200)})")
+    until(page, lambda: page.evaluate("held.size") == 1, "one address is in use")
+    assert page.locator("img.deocc-picture").evaluate("image => image.complete && image.naturalWidth") == 800
 
 
 def test_the_density_editor_on_a_narrow_page(lab):

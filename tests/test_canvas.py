@@ -8,6 +8,7 @@ import traitlets
 from PIL import Image
 
 from deocc.errors import DeoccError
+from deocc.widgets import canvas as module
 from deocc.widgets.canvas import Canvas, Stroke, paint_stroke
 
 HEIGHT, WIDTH = 40, 60
@@ -94,6 +95,30 @@ def test_strokes_paint_and_erase(canvas):
     np.testing.assert_array_equal(shown[..., 3] > 0, line)
     page(canvas, kind="stroke", points=[[30, 0], [30, 39]], width=6, erase=True, serial=6)
     assert not canvas.mask[:, 29:31].any() and canvas.mask[20, 20] and len(events) == 2
+
+
+def test_each_stroke_is_painted_once(canvas, monkeypatch):
+    painted: list[Stroke] = []
+
+    def counted(mask: np.ndarray, stroke: Stroke) -> np.ndarray:
+        painted.append(stroke)
+        return paint_stroke(mask, stroke)
+
+    monkeypatch.setattr(module, "paint_stroke", counted)
+    for x in (5, 25, 45):
+        page(canvas, kind="stroke", points=[[x, 20]], width=6, erase=False)
+    assert canvas.mask[20, [5, 25, 45]].all() and painted == list(canvas.strokes) and len(painted) == 3
+
+
+def test_a_click_brings_its_own_yes_or_no(canvas):
+    """The tool may be changed in the page while the kernel works: the change can arrive after the click."""
+    events = heard(canvas, "point")
+    page(canvas, kind="point", x=3, y=2, erase=True)
+    assert canvas.erase and events == [{"x": 3, "y": 2}]
+    canvas.act("point", x=3, y=2)
+    assert canvas.erase, "a script's click is as the tool says"
+    page(canvas, kind="point", x=3, y=2, erase=False)
+    assert not canvas.erase
 
 
 def test_a_given_mask_is_painted_on(canvas):

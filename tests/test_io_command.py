@@ -59,6 +59,17 @@ def test_neither_mask_nor_photo_is_overwritten(name: str, photo: Path, tmp_path:
         assert [p.name for p in (tmp_path / "out").iterdir()] == [name]
 
 
+def test_a_name_that_is_not_written_may_be_the_photo_s(
+    photo: Path, tmp_path: Path, deoccluder: Deoccluder
+) -> None:
+    inside = photo.rename(tmp_path / "recovered_1.png")
+    before = inside.read_bytes()
+    with pytest.raises(DeoccError, match=r"recovered_1.png: writing .* would overwrite it"):
+        deocclude_photo(inside, tmp_path, nothing, mask=tmp_path / "mask.png", samples=2)
+    deocclude_photo(inside, tmp_path, lambda: deoccluder, mask=tmp_path / "mask.png")
+    assert inside.read_bytes() == before
+
+
 def test_the_photo_s_own_folder_is_fine_where_names_differ(
     photo: Path, tmp_path: Path, deoccluder: Deoccluder
 ) -> None:
@@ -136,6 +147,11 @@ def test_what_was_not_plain_is_kept_with_the_result(
 def test_too_many_completions_are_refused_at_once(samples: int, photo: Path, tmp_path: Path) -> None:
     with pytest.raises(DeoccError, match=rf"samples is {samples}; expected 1 to 16"):
         deocclude_photo(photo, tmp_path / "out", nothing, tmp_path / "mask.png", samples=samples)
+
+
+def test_a_negative_seed_is_refused_at_once(photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeoccError, match="seed is -1; expected 0 or more"):
+        deocclude_photo(photo, tmp_path / "out", nothing, tmp_path / "mask.png", seed=-1)
 
 
 def test_how_a_mask_fits_needs_a_mask(photo: Path, tmp_path: Path) -> None:

@@ -90,6 +90,26 @@ class TestQuestion:
             studio._do(studio.deocclude)
         assert "MemoryError: &lt;all&gt; gone" in studio.caption.value
 
+    def test_an_interrupt_is_said_and_goes_on(self, studio, monkeypatch):
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(studio.session, "deocclude", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            studio._do(studio.deocclude)
+        assert "KeyboardInterrupt: stopped" in studio.caption.value
+
+    def test_a_script_is_told_what_goes_wrong(self, studio):
+        with pytest.raises(DeoccError, match="draw a box around the person first"):
+            studio.act("point", x=3, y=3, is_person=True)
+        assert "draw a box" in studio.caption.value
+        with pytest.raises(DeoccError, match="box: it marks nothing; give a larger one, or one inside"):
+            studio.act("box", x0=500, y0=10, x1=600, y1=55)
+        with pytest.raises(DeoccError, match="outside the 80 x 60 photo"):
+            studio.act("point", x=500, y=3, is_person=True)
+        studio.act("box", **BOX)
+        assert studio.session.question.box == tuple(BOX.values())
+
     def test_clicks_are_followed_and_shown(self, studio):
         studio.act("box", **BOX)
         studio.act("point", x=30, y=30, is_person=True)
@@ -100,7 +120,8 @@ class TestQuestion:
         assert studio.canvas.overlay and studio.canvas.point is None
 
     def test_a_click_alone_says_what_to_do_first(self, studio):
-        studio.act("point", x=3, y=3, is_person=True)
+        studio.tool.value = "click: yes"
+        studio.canvas._handle_custom_msg({"kind": "point", "x": 3, "y": 3, "erase": False}, [])
         assert "draw a box" in studio.caption.value and not studio.session.question.points
 
     def test_the_brush_makes_an_exact_mask(self, studio):
@@ -136,6 +157,34 @@ class TestQuestion:
         assert studio.session.question.clicks == now.clicks, "a stroke elsewhere keeps it"
         studio.act("point", x=60, y=30, is_person=True)
         assert not studio.session.question.exact, "a yes there mends the mask"
+
+    def test_a_no_goes_where_the_exact_mask_no_longer_reaches_it(self, studio):
+        studio.act("stroke", **line((20, 5), (20, 55), width=20))
+        studio.act("point", x=70, y=50, is_person=False)
+        assert len(studio.session.question.clicks) == 1
+        studio.act("stroke", **line((20, 22), (20, 59), width=40, erase=True))  # the frame shrinks
+        assert studio.session.question.mask.any() and not studio.session.question.clicks
+        studio.run.click()
+        assert studio.session.is_current and "of the whole person" in studio.caption.value
+        studio.undo.click()
+        assert len(studio.session.question.clicks) == 1
+
+    def test_noes_stay_when_exact_is_switched_off_and_go_where_a_yes_takes_them_in(self, studio):
+        studio.act("stroke", **line((30, 10), (30, 50), width=16))
+        studio.act("point", x=60, y=30, is_person=False)
+        studio.act("point", x=44, y=30, is_person=False)
+        noes = studio.session.question.clicks
+        studio.exact.value = False
+        now = studio.session.question
+        assert now.clicks == noes and len(noes) == 2 and now.start is now.mask
+        studio.exact.value = True
+        assert studio.session.question.clicks == noes
+        studio.exact.value = False
+        studio.act("point", x=44, y=30, is_person=True)
+        assert studio.session.question.mask[30, 44]
+        studio.exact.value = True
+        assert studio.session.question.clicks == noes[:1]
+        studio.session.deocclude()
 
     def test_noes_to_a_rough_mask_say_nothing_of_an_exact_one(self, studio):
         studio.act("box", **BOX)
@@ -220,6 +269,9 @@ class TestQuestion:
         for name, wanted in TOOLS.items():
             studio.tool.value = name
             assert (studio.canvas.tool, studio.canvas.erase) == wanted
+            assert studio.canvas.choices[studio.tool.index] == list(wanted), (
+                "what the page takes into the hand"
+            )
         studio.brush.value = 40
         assert studio.canvas.brush == 40 and not studio.brush.continuous_update
 
@@ -249,6 +301,15 @@ class TestLargePhoto:
             90,
         )
         assert "phone.jpg" in studio.caption.value
+
+    def test_what_is_odd_about_a_file_is_said_in_sentences(self, deoccluder, tmp_path):
+        path = tmp_path / "anim.gif"
+        frames = [Image.fromarray(make_photo(60, 50) // part) for part in (1, 2)]
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+        studio = PhotoStudio(deoccluder, path, "a file.")
+        assert "a file. It has several frames: the first is taken. 50 x 60 pixels" in studio.caption.value
+        studio.files.take("anim.gif", path.read_bytes())
+        assert "anim.gif: It has several frames: the first is taken. 50 x 60" in studio.caption.value
 
     def test_heic(self, deoccluder):
         pillow_heif = pytest.importorskip("pillow_heif")
@@ -290,6 +351,19 @@ class TestFiles:
         studio.files._handle_custom_msg({**piece, "number": 0}, [memoryview(b"x")])
         studio.files._handle_custom_msg({**piece, "number": 2}, [memoryview(b"z")])
         assert "&lt;a&gt;.jpg: a piece was lost" in studio.caption.value
+
+    def test_what_the_browser_cannot_read_is_said(self):
+        got: list[tuple[str, bytes]] = []
+        files = FileBox(
+            lambda name, content: got.append((name, content)), lambda name: got.append((name, b"lost"))
+        )
+        files._handle_custom_msg({"kind": "piece", "name": "b", "number": 0, "pieces": 2}, [memoryview(b"0")])
+        files._handle_custom_msg({"kind": "lost", "name": "a"}, [])
+        files._handle_custom_msg({"kind": "piece", "name": "b", "number": 1, "pieces": 2}, [memoryview(b"1")])
+        assert got == [("a", b"lost"), ("b", b"01")], "another file on its way arrives"
+        files._handle_custom_msg({"kind": "piece", "name": "c", "number": 0, "pieces": 3}, [memoryview(b"0")])
+        files._handle_custom_msg({"kind": "lost", "name": "c"}, [])
+        assert got[2:] == [("c", b"lost")] and not files._pieces
 
     def test_saving_sends_a_png(self, studio, monkeypatch):
         sent: list[tuple[str, bytes]] = []
@@ -341,6 +415,35 @@ class TestAnswer:
             last = answered.image.value
             control.value = value
             assert answered.image.value != last
+
+    def test_without_a_picture_of_yours_the_background_stays(self, answered, monkeypatch):
+        answered.shown.value = "background"
+        seen = answered.image.value
+        answered.background.value = OWN
+        assert answered.background.value == "evening" and answered.image.value == seen
+        assert "open a background first" in answered.caption.value
+        answered.own.take("wall.jpg", jpeg(np.full((50, 90, 3), 200, np.uint8)))
+        answered.background.value = "meadow"
+        answered.background.value = OWN
+        assert answered.background.value == OWN and shape_of(answered.image) == (50, 90, 3)
+
+    def test_a_second_click_computes_nothing(self, answered, monkeypatch):
+        asked, deoccluder = [], answered._deoccluder
+        ask = deoccluder.deocclude
+        monkeypatch.setattr(deoccluder, "deocclude", lambda *a, **k: asked.append(1) or ask(*a, **k))
+        answer = answered.session.answer
+        answered.run.click()
+        assert not asked and answered.session.answer is answer
+        assert "of the whole person" in answered.caption.value
+        answered.act("stroke", **line((20, 10), (20, 20), width=4))
+        answered.run.click()
+        assert len(asked) == 1 and answered.session.answer is not answer
+
+    def test_a_double_click_on_next_is_one(self, answered):
+        answered.next.click()
+        answered.next.click()
+        assert answered.caption.value.startswith("person 1 is kept")
+        assert len(answered.session.people) == 1
 
     def test_the_cut_out_is_the_whole_person(self, answered, tmp_path):
         rgba, answer = answered.cut_out(), answered.session.answer

@@ -17,6 +17,7 @@ from deocc.people import Occluder, Person
 from deocc.people.routing import Candidate, RoutingLog
 from deocc.widgets import (
     MASK_STYLES,
+    ROUTE_COLOURS,
     SPRITE,
     AttentionMicroscope,
     DensityEditor,
@@ -24,6 +25,7 @@ from deocc.widgets import (
     OcclusionStudio,
     RoutingWidget,
     TemplateBrowser,
+    routing,
 )
 
 
@@ -146,6 +148,13 @@ class TestStudio:
         studio.occluder.value = "block (wall)"
         assert "cannot" not in studio.caption.value
 
+    def test_the_least_that_the_slider_hides_is_said(self, studio):
+        studio.ratio.value = 0.0
+        assert studio.ratio.value == round(studio.case.occlusion_ratio, 2) > 0
+        assert studio.caption.value.startswith("The slider hides at least 0.02; drag the thing aside")
+        studio.ratio.value = 0.4
+        assert "at least" not in studio.caption.value
+
     def test_sliders_act_on_release(self, studio):
         assert not studio.ratio.continuous_update and not studio.severity.continuous_update
 
@@ -217,6 +226,37 @@ def test_browsing_leaves_the_network_as_it_was(browser):
     assert browser.shown.case.person_id == "ben"
 
 
+def weights_of(network: torch.nn.Module) -> list[int]:
+    return [id(tensor) for tensor in (*network.parameters(), *network.buffers())]
+
+
+def test_browsing_beside_a_cell_leaves_its_network_alone():
+    """A widget runs in a thread of its own while a cell asks the same network."""
+    torch.manual_seed(0)
+    net = MaskCompletionNet(8, templates=torch.rand(5, 16, 16), levels=3)
+    given = Deoccluder(net, ContentRecoveryNet(8, levels=5), size=64, device="cpu")
+    widget = TemplateBrowser(given, make_people(), THINGS, 0.3, size=48)
+    seen, own = [], widget._deoccluder.mask_net
+    own.register_forward_hook(
+        lambda *_: seen.append((given.mask_net.guide.temperature, own.guide.temperature))
+    )
+    widget.temperature.value = 0.5
+    assert seen and set(seen) == {(0.01, 0.5)}
+    assert weights_of(own) == weights_of(given.mask_net), "no memory is taken"
+
+
+def test_nobody_to_browse_is_refused(browser):
+    for people, things in (([], THINGS), (make_people(), [])):
+        with pytest.raises(DeoccError, match="at least one of each"):
+            TemplateBrowser(browser._deoccluder, people, things)
+
+
+def test_people_and_things_of_the_same_name_are_numbered(browser):
+    twice = TemplateBrowser(browser._deoccluder, make_people()[:1] * 2, THINGS[:1] * 3, 0.3, size=48)
+    assert twice.person.options == ("anna", "anna (2)")
+    assert twice.occluder.options == ("block (wall)", "block (wall) (2)", "block (wall) (3)")
+
+
 def test_browser_says_when_an_occluder_is_too_thin(browser):
     browser.ratio.value = 0.8
     browser.occluder.value = "block (dots)"
@@ -246,6 +286,10 @@ def candidates() -> list[Candidate]:
 
 
 class TestRouting:
+    @pytest.fixture(autouse=True)
+    def quick_hand(self, monkeypatch):
+        monkeypatch.setattr(routing, "GLANCE", 0.0)
+
     @pytest.fixture
     def path(self, tmp_path):
         return tmp_path / "new" / "routes.csv"
@@ -297,6 +341,49 @@ class TestRouting:
         widget.decide("refine")
         assert "median 6.5 s a decision" in widget.status.value
         assert RoutingLog(path).median_seconds == 6.5
+
+    def test_a_second_key_routes_nobody_unseen(self, path, monkeypatch):
+        clock = [100.0]
+        monkeypatch.setattr(routing, "GLANCE", 0.15)
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+        widget = RoutingWidget(candidates(), path, side=48)
+        clock[0] += 2
+        widget.canvas.act("key", key="d")
+        clock[0] += 0.05
+        widget.canvas.act("key", key="d")
+        widget.buttons["discard"].click()
+        assert [row[0] for row in self.routed(path)] == ["a"] and widget.candidate.id == "b"
+        clock[0] += 0.2
+        widget.canvas.act("key", key="d")
+        assert [row[0] for row in self.routed(path)] == ["a", "b"]
+        widget.canvas.act("key", key="u")
+        assert widget.candidate.id == "b", "a decision is taken back as soon as one likes"
+
+    def test_the_time_begins_when_the_candidate_is_drawn(self, path, monkeypatch):
+        clock = [100.0]
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+        class Slow(list):
+            ids = ["a", "b", "c"]
+
+            def __getitem__(self, index):
+                clock[0] += 30
+                return candidates()[index]
+
+        widget = RoutingWidget(Slow("abc"), path, side=48)
+        clock[0] += 2
+        widget.decide("discard")
+        assert RoutingLog(path).median_seconds == 2
+
+    def test_white_is_read_on_each_button(self, widget):
+        def luminance(colour) -> float:
+            share = np.array(colour) / 255
+            linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+            return float(linear @ (0.2126, 0.7152, 0.0722))
+
+        for route, colour in ROUTE_COLOURS.items():
+            assert 1.05 / (luminance(colour) + 0.05) >= 4.5, route
+            assert widget.buttons[route].style.button_color == f"rgb{colour}"
 
     def test_undo_shows_the_candidate_again_and_stops_at_the_first(self, widget, path):
         widget.decide("discard")
@@ -410,6 +497,28 @@ class TestHolePlayer:
         player.case.value = "ben"
         assert player.image.value != before and player.question.case.id == "ben"
 
+    def test_one_person_behind_less_and_more(self, deoccluder):
+        rng, person = np.random.default_rng(1), make_people()[0]
+        both = [occlude(person, THINGS[0], ratio, rng) for ratio in (0.3, 0.5)]
+        player = HolePlayer(deoccluder, both, size=48)
+        assert player.case.options == ("anna", "anna (2)") and player.question.case is both[0]
+        player.case.value = "anna (2)"
+        assert player.question.case is both[1]
+
+    def test_playing_beside_a_cell_leaves_its_network_alone(self, deoccluder, player):
+        given, own, seen = deoccluder.content_net, player._deoccluder.content_net, []
+
+        def look(*_: object) -> None:
+            hooks = sum(len(module._forward_hooks) for module in given.modules())
+            seen.append((len(given.encoder_attention), len(own.encoder_attention), hooks))
+
+        first = next(module for module in own.modules() if isinstance(module, torch.nn.Conv2d))
+        handle = first.register_forward_hook(look)
+        player.attention.value = False
+        handle.remove()
+        assert seen and set(seen) == {(len(given.encoder_attention), 0, 0)} and len(given.encoder_attention)
+        assert weights_of(own) == weights_of(given), "no memory is taken"
+
     def test_no_case_is_refused(self, deoccluder):
         with pytest.raises(DeoccError, match="at least one"):
             HolePlayer(deoccluder, [])
@@ -433,6 +542,17 @@ class TestMicroscope:
         assert sharpness[opened] == max(s for place, s in sharpness.items() if grids[place] == grids[opened])
         microscope.place.value = opened
         assert "largest weight" in microscope.caption.value and microscope.canvas.overlay
+
+    def test_looking_beside_a_cell_leaves_its_network_alone(self, deoccluder, microscope):
+        given, own, seen = deoccluder.content_net, microscope._deoccluder.content_net, []
+
+        def look(*_: object) -> None:
+            seen.append(sum(len(module._forward_hooks) for module in given.modules()))
+
+        with_hook = own.register_forward_pre_hook(look)
+        microscope.place.value = "encoder 3"
+        with_hook.remove()
+        assert seen and not any(seen)
 
     def test_a_click_looks_from_there(self, microscope):
         before, layer = microscope.image.value, microscope.canvas.overlay

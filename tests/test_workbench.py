@@ -2,10 +2,12 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from deocc.errors import DeoccError
+from deocc.tables import workbench as module
 from deocc.tables.configuration import configure
 from deocc.tables.report import table_json
 from deocc.tables.rows import MASK_PARTS, TABLE_4, TABLE_5, TABLE_6
@@ -59,6 +61,39 @@ def test_a_line_that_is_being_written_is_step_0(tmp_path: Path):
     assert last_step(log) == 8
     log.write_text('{"step": 4}\n{"st')
     assert last_step(log) == 0
+
+
+def test_progress_is_that_of_the_row_itself(tmp_path: Path, monkeypatch):
+    """Another workbench may train in the same folder."""
+    idle = SimpleNamespace(start=lambda: None, is_alive=lambda: True)
+    pipe = SimpleNamespace(close=lambda: None)
+    context = SimpleNamespace(Pipe=lambda **_: (pipe, pipe), Process=lambda **_: idle)
+    monkeypatch.setattr(module.multiprocessing, "get_context", lambda _: context)
+    bench = Bench(tmp_path, images=48, persons=2)
+
+    def write(log: Path, step: int) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f'{{"step": {step}}}\n')
+
+    row = masks_choice(("modal",))
+    job = Job(bench, "masks", row, seed=1)
+    write(bench.log("masks", row, 0)[0], 1)
+    write(bench.log("masks", masks_choice(("parsing",)), 1)[0], 1)
+    assert job.progress().share == 0 and "starting" in job.progress().words
+    write(bench.log("masks", row, 1)[0], 2)
+    assert job.progress().words == f"training, step 2 of {bench.steps('masks')}"
+
+    painter = Job(bench, "pixels", pixels_choice(("body",)))
+    assert "starting" in painter.progress().words
+    write(bench._stage1().with_name("log.jsonl"), 1)
+    assert painter.progress().words == f"its stage 1 first, step 1 of {bench.steps('masks')}"
+    bench._stage1().write_bytes(b"weights")
+    log, first = bench.log("pixels", painter.row)
+    assert not first and log.parent.name.startswith("content-")
+    write(log, 1)
+    assert painter.progress().words == f"training, step 1 of {bench.steps('pixels')}"
+    nobody = Job(Bench(tmp_path, people=tmp_path / "none"), "masks", row)
+    assert "starting" in nobody.progress().words, "the process itself says what is wrong"
 
 
 @pytest.fixture(scope="module")

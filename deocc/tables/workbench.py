@@ -22,7 +22,7 @@ from deocc.errors import DeoccError
 from deocc.paths import PEOPLE_MINI
 from deocc.tables.cases import fixed_cases
 from deocc.tables.collection import TableResult, collect
-from deocc.tables.configuration import configure, people_digest, resolve
+from deocc.tables.configuration import configure, people_digest, resolve, weights_digest
 from deocc.tables.protocol import pinned
 from deocc.tables.rows import ALPHAS, MASK_PARTS, TABLE_4, TABLE_6, TablePlan, TableRow, content_row, mask_row
 from deocc.tables.runs import TableMaker, TableOptions
@@ -119,6 +119,20 @@ class Bench:
         run = configure(row, PRESET, self.images, 0, data)
         return self.folder / "runs" / run.name / "weights.safetensors"
 
+    def log(self, task: Task, row: TableRow, seed: int = 0) -> tuple[Path, bool]:
+        """The log that a row's training writes now, and whether it is that of its stage 1, which comes first.
+
+        Raises:
+            DeoccError: there is no people folder.
+        """
+        stage1 = ""
+        if task == "pixels":
+            if not self._stage1().is_file():
+                return self._stage1().with_name("log.jsonl"), True
+            stage1 = weights_digest([self._stage1()])
+        run = configure(row, PRESET, self.images, seed, people_digest([self.people]), stage1)
+        return self.folder / "runs" / run.name / "log.jsonl", False
+
     def make(self, task: Task, row: TableRow, seed: int = 0) -> None:
         """Trains and measures a row in this process, unless it is stored already."""
         if task == "pixels" and not self._stage1().is_file():
@@ -190,6 +204,7 @@ class Job:
         """Starts it."""
         self.bench, self.task, self.row, self.seed, self.error = bench, task, row, seed, ""
         self._begun, self._stopped = time.time(), False
+        self._log: Path | None = None  # of the row itself, once its name is known
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe(duplex=False)
         self._process = spawn.Process(target=_work, args=(bench, task, row, seed, theirs), daemon=True)
@@ -230,13 +245,15 @@ class Job:
         return "" if self._process.exitcode == 0 else f"the process ended with code {self._process.exitcode}"
 
     def progress(self) -> Progress:
-        """Read from the run's own log."""
-        logs = list((self.bench.folder / "runs").glob("*/log.jsonl"))
-        fresh = [path for path in logs if path.stat().st_mtime >= self._begun - 1]
+        """Read from the run's own log; other processes may train other rows in the same folder."""
+        try:
+            log, first = (self._log, False) if self._log else self.bench.log(self.task, self.row, self.seed)
+            self._log = None if first else log
+            fresh = log.stat().st_mtime >= self._begun - 1
+        except (DeoccError, OSError):  # no people folder, which the process says; no log yet
+            fresh = False
         if not fresh:
             return Progress(0.0, "starting a process of its own")
-        log = max(fresh, key=lambda path: path.stat().st_mtime)
-        first = self.task == "pixels" and log.parent.name.startswith("mask")
         step, steps = last_step(log), self.bench.steps("masks" if first else self.task)
         words = "its stage 1 first" if first else "training"
         if step >= steps and not first:

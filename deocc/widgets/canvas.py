@@ -41,6 +41,25 @@ class Stroke(NamedTuple):
         return Stroke(points, self.width * (across * down) ** 0.5, self.erase)
 
 
+class Scale(NamedTuple):
+    """How many pixels of a photo one pixel of a canvas covers."""
+
+    across: float  # to the right
+    down: float
+
+    @classmethod
+    def between(cls, photo: np.ndarray, view: np.ndarray) -> Scale:
+        """Of a photo that is shown as a smaller picture."""
+        return cls(photo.shape[1] / view.shape[1], photo.shape[0] / view.shape[0])
+
+    def on_canvas(self, name: str, value: Any) -> Any:
+        """An argument of `Canvas.act`, given in pixels of the photo, in those of the canvas."""
+        if name == "points":
+            return [(x / self.across, y / self.down) for x, y in value]
+        factors = {"x": self.across, "y": self.down, "width": (self.across * self.down) ** 0.5}
+        return value / factors[name.rstrip("01")] if name.rstrip("01") in factors else value
+
+
 def encode_layer(rgba: np.ndarray) -> bytes:
     """PNG bytes of an H x W x 4 uint8 picture, made for speed rather than for size."""
     buffer = io.BytesIO()
@@ -63,18 +82,22 @@ def paint_stroke(mask: np.ndarray, stroke: Stroke) -> np.ndarray:
 
 
 class Canvas(anywidget.AnyWidget):
-    """A picture to drag on, click in, draw a box in or paint a mask over; by mouse, finger or keyboard.
+    """A picture to drag on, click in, draw a box in or paint a mask over, by mouse or finger.
 
-    It fills the available width. Each action arrives twice: as a trait to `observe`, and as an event for
-    `on`. `act` does the same without a browser, so that tests and notebook cells can drive a widget.
+    Arrow keys move sprites, too; other keys are reported. It fills the available width. Each action arrives
+    twice: as a trait to `observe`, and as an event for `on`. `act` does the same without a browser, so that
+    tests and notebook cells can drive a widget.
 
     Attributes:
         tool: "none", "drag", "point", "box" or "brush".
+        choices, choice: pairs (tool, erase), and the number of the one in the hand. They stand in for `tool`
+            and `erase` in the page: a control that is linked to `choice` there changes the tool at once, even
+            while the kernel works.
         positions: sprite name -> [x, y] of its upper left corner; follows the hand while it drags.
         point: (x, y) of the pixel clicked last, or None.
         box: (x0, y0, x1, y1) drawn last, half-open pixels inside the picture, or None.
         mask: H x W bool, what the brush has painted.
-        brush, erase: diameter of the brush in pixels; whether it rubs out.
+        brush, erase: diameter of the brush in pixels; whether it rubs out, or the last click meant "no".
         hotkeys: names of the keys that are reported ("d", "Backspace", "ArrowLeft"); pressed on the canvas,
             or anywhere in a box of widgets of class `deocc-keys`. Arrows move a sprite before that.
         label: what the picture shows, for those who cannot see it.
@@ -99,6 +122,8 @@ class Canvas(anywidget.AnyWidget):
     tool = traitlets.Enum(TOOLS, "none").tag(sync=True)
     brush = traitlets.Int(12, min=1).tag(sync=True)
     erase = traitlets.Bool(False).tag(sync=True)
+    choices: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
+    choice = traitlets.Int(0).tag(sync=True)
     hotkeys = traitlets.List(traitlets.Unicode()).tag(sync=True)
     label = traitlets.Unicode("picture").tag(sync=True)
     point = traitlets.Tuple(default_value=None, allow_none=True).tag(sync=True)
@@ -120,7 +145,7 @@ class Canvas(anywidget.AnyWidget):
             raise DeoccError(f"canvas: {image.dtype} {image.shape} came; give an H x W x 3 uint8 picture")
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        self._base = np.zeros(image.shape[:2], bool)
+        self._mask = np.zeros(image.shape[:2], bool)
         self._strokes = []
         with self.hold_sync():
             self.height, self.width = image.shape[:2]
@@ -167,16 +192,13 @@ class Canvas(anywidget.AnyWidget):
     @property
     def mask(self) -> np.ndarray:
         """H x W bool."""
-        mask = self._base
-        for stroke in self._strokes:
-            mask = paint_stroke(mask, stroke)
-        return mask
+        return self._mask
 
     @mask.setter
     def mask(self, mask: np.ndarray) -> None:
         if mask.shape != (self.height, self.width):
             raise DeoccError(f"canvas: mask {mask.shape} on a picture {(self.height, self.width)}; crop both")
-        self._base, self._strokes = mask.astype(bool), []
+        self._mask, self._strokes = mask.astype(bool), []
         self._show_mask()
 
     @property
@@ -185,10 +207,9 @@ class Canvas(anywidget.AnyWidget):
         return tuple(self._strokes)
 
     def _show_mask(self) -> None:
-        mask = self.mask
-        rgba = np.zeros((*mask.shape, 4), np.uint8)
-        rgba[mask] = BRUSHED
-        self.painted = encode_layer(rgba) if mask.any() else b""
+        rgba = np.zeros((*self._mask.shape, 4), np.uint8)
+        rgba[self._mask] = BRUSHED
+        self.painted = encode_layer(rgba) if self._mask.any() else b""
 
     # ------------------------------------------------------------------ what the hand does
 
@@ -205,7 +226,7 @@ class Canvas(anywidget.AnyWidget):
     def act(self, kind: str, **what: Any) -> None:
         """Does what the page does when the hand did something; see `on` for the kinds and their arguments.
 
-        A stroke takes points, and optionally width and erase.
+        A stroke takes points, and optionally width and erase; a point takes x, y, and optionally erase.
 
         Raises:
             DeoccError: no such kind, or a sprite or key that the canvas does not have.
@@ -233,7 +254,8 @@ class Canvas(anywidget.AnyWidget):
         self.move_sprite(name, x, y)
         self._tell("drop", name=name, x=x, y=y)
 
-    def _on_point(self, x: float, y: float) -> None:
+    def _on_point(self, x: float, y: float, erase: bool | None = None) -> None:
+        self.erase = self.erase if erase is None else erase  # as the page meant it, whatever came late
         self.point = self._pixel(x, y)
         self._tell("point", x=self.point[0], y=self.point[1])
 
@@ -256,6 +278,7 @@ class Canvas(anywidget.AnyWidget):
     ) -> None:
         width, erase = self.brush if width is None else width, self.erase if erase is None else erase
         self._strokes = [*self._strokes, Stroke(points, width, erase)]
+        self._mask = paint_stroke(self._mask, self._strokes[-1])
         with self.hold_sync():
             self._show_mask()
             self.painted_serial = max(serial, self.painted_serial)

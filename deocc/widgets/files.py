@@ -48,7 +48,8 @@ class FileBox(anywidget.AnyWidget):
 
         Args:
             handler: is called with name and content of each file.
-            lost: is called with the name of a file of which a piece got lost on its way.
+            lost: is called with the name of a file of which a piece got lost on its way, or that the browser
+                cannot read.
             traits: see the attributes.
         """
         super().__init__(**traits)
@@ -67,6 +68,8 @@ class FileBox(anywidget.AnyWidget):
 
     def _receive(self, _: object, content: dict[str, Any], buffers: Sequence[Any]) -> None:
         """One piece; the first one (number 0) begins a file, whatever came before it."""
+        if content.get("kind") == "lost":  # a folder, or a file that went away
+            self._drop(content["name"])
         if content.get("kind") != "piece":
             return
         if content["number"] == 0:
@@ -76,13 +79,18 @@ class FileBox(anywidget.AnyWidget):
                 self._lost(content["name"])
             return
         if content["number"] != len(self._pieces):  # a piece was lost
-            self._pieces, self._name = [], None
-            self._lost(content["name"])
+            self._drop(content["name"])
             return
         self._pieces.append(bytes(buffers[0]))
         if len(self._pieces) == content["pieces"] or sum(map(len, self._pieces)) > LARGEST:
             whole, self._pieces, self._name = b"".join(self._pieces), [], None
             self.take(content["name"], whole)
+
+    def _drop(self, name: str) -> None:
+        """Gives up a file; another one may be on its way."""
+        if name == self._name:
+            self._pieces, self._name = [], None
+        self._lost(name)
 
 
 def photo_of_bytes(name: str, content: bytes) -> Photo:

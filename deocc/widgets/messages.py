@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 LABEL = "your photo; mark a person with a box, a brush or clicks"
 FIRST = "Draw a box around what is visible of the person."
 WORKING = "working ..."
+LOST = "a piece was lost on its way, or it is no file that can be read; open it again"
+NO_BACKGROUND = "there is no picture of yours yet: open a background first"
 BASE_TIP = "the original: all pixels are real; the recovered one: what stood in front is painted over"
 
 
 def sentences(notes: Sequence[str]) -> list[str]:
     """Notes as sentences with a capital letter and a full stop."""
     return [note[:1].upper() + note[1:] + "." for note in notes]
+
+
+def of_failure(error: BaseException) -> str:
+    """What went wrong against all expectation, or was interrupted."""
+    return f"{type(error).__name__}: {str(error) or 'stopped'}"
 
 
 def of_answer(answer: Deocclusion) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,11 @@ from matplotlib.figure import Figure
 
 from deocc import figures
 from deocc.errors import DeoccError
+from deocc.inference.clicks import check_points
 from deocc.io import read_photo, write_image
 from deocc.widgets import messages
-from deocc.widgets.canvas import Canvas
-from deocc.widgets.common import Display, columns, rows, slider, toggles
+from deocc.widgets.canvas import Canvas, Scale
+from deocc.widgets.common import LABELS, Display, columns, rows, slider, toggles
 from deocc.widgets.files import FileBox, photo_of_bytes, picture_of_bytes
 from deocc.widgets.picture import Picture
 from deocc.widgets.session import BASES, Accepted, PhotoSession
@@ -82,13 +82,15 @@ class PhotoStudio(Display):
         Raises:
             DeoccError: it is no photo that can be read.
         """
-        self._deoccluder, self._silent = deoccluder, False
+        self._deoccluder = deoccluder
         self._own: np.ndarray | None = None
-        pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo).pixels
-        self.session = PhotoSession(deoccluder, pixels)
+        self._refusal = ""  # why nothing came of what the hand did last
+        if not isinstance(photo, np.ndarray):
+            found = read_photo(photo)
+            photo, words = found.pixels, " ".join([words, *messages.sentences(found.notes)])
         self._make_controls()
         self._lay_out()
-        self.open(pixels, words)
+        self.open(photo, words)
         self._connect()
 
     # ------------------------------------------------------------------ controls
@@ -97,8 +99,9 @@ class PhotoStudio(Display):
         words = "open a photo, or drop one anywhere here"
         self.files = FileBox(self._opened, self._lost, description=words, drop=True)
         self.canvas = Canvas(np.zeros((1, 1, 3), np.uint8), "box", hotkeys=["u"], label=messages.LABEL)
+        self.canvas.choices = [list(pair) for pair in TOOLS.values()]
         self.tool = toggles(list(TOOLS), "what the hand does on the photo")
-        self.brush = slider("brush", 24, 2, 120, 1)
+        self.brush = ipywidgets.IntSlider(24, 2, 120, description="brush", continuous_update=False, **LABELS)
         self.exact = ipywidgets.Checkbox(description="keep the mask exactly as it is", indent=False)
         self.undo = ipywidgets.Button(description="undo", tooltip="takes the last step back (u)")
         self.run = ipywidgets.Button(description="De-occlude", button_style="primary")
@@ -140,6 +143,8 @@ class PhotoStudio(Display):
             self.box.add_class(name)
 
     def _connect(self) -> None:
+        for control, name, linked in ((self.tool, "index", "choice"), (self.brush, "value", "brush")):
+            ipywidgets.jsdlink((control, name), (self.canvas, linked))  # in the page, while the kernel works
         self.canvas.on("box", lambda **box: self._do(self._ask_box, tuple(box.values())))
         self.canvas.on("point", lambda x, y: self._do(self._ask_click, x, y))
         self.canvas.on("stroke", lambda: self._do(self._brushed))
@@ -149,17 +154,17 @@ class PhotoStudio(Display):
         self.exact.observe(lambda _: self._set_exact(), "value")
         self.undo.on_click(lambda _: self._undo())
         self.run.on_click(lambda _: self._do(self.deocclude))
-        for control in (self.shown, self.share, self.background, self.size, self.across):
+        for control in (self.shown, self.share, self.size, self.across, self.people):
             control.observe(lambda _: self._do(self._show), "value")
-        self.people.observe(lambda _: self._do(self._show), "value")
-        self.next.on_click(lambda _: self._do(self.accept))
+        self.background.observe(lambda change: self._do(self._set_background, change["old"]), "value")
+        self.next.on_click(lambda _: None if self.next.disabled else self._do(self.accept))
         for button, name in zip(self.saves, ("person.png", "recovered.png", "view.png"), strict=True):
             button.on_click(lambda _, name=name: self._do(self._download, name))
         self._use_tool()
 
     def _use_tool(self) -> None:
         self.canvas.tool, self.canvas.erase = TOOLS[self.tool.value]
-        self.canvas.brush = round(self.brush.value)
+        self.canvas.brush = self.brush.value
 
     def _do(self, action: Callable[..., Any], *what: Any) -> None:
         """Does something for the hand; what goes wrong is said in words."""
@@ -168,19 +173,11 @@ class PhotoStudio(Display):
         try:
             action(*what)
         except DeoccError as error:
-            self._say(f"<b>{escape(str(error))}</b>")
-        except Exception as error:  # "working ..." would stay for ever
-            self._say(f"<b>{escape(f'{type(error).__name__}: {error}')}</b>")
+            self._refusal = str(error)
+            self._say(f"<b>{escape(self._refusal)}</b>")
+        except BaseException as error:  # an interrupt, too: "working ..." would stay for ever
+            self._say(f"<b>{escape(messages.of_failure(error))}</b>")
             raise
-
-    @contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Moves a control without acting on it."""
-        before, self._silent = self._silent, True
-        try:
-            yield
-        finally:
-            self._silent = before
 
     def _say(self, html: str) -> None:
         self.caption.value = html
@@ -205,12 +202,12 @@ class PhotoStudio(Display):
         def read() -> None:
             self._say(f"reading {escape(name)} ...")
             photo = photo_of_bytes(name, content)
-            self.open(photo.pixels, " ".join([f"{name}:", *photo.notes]))
+            self.open(photo.pixels, " ".join([f"{name}:", *messages.sentences(photo.notes)]))
 
         self._do(read)
 
     def _lost(self, name: str) -> None:
-        self._say(f"<b>{escape(name)}: a piece was lost on its way; open it again</b>")
+        self._say(f"<b>{escape(name)}: {messages.LOST}</b>")
 
     def _own_background(self, name: str, content: bytes) -> None:
         def read() -> None:
@@ -225,8 +222,7 @@ class PhotoStudio(Display):
         """The canvas shows the session's picture, nothing is marked, the answer's side waits."""
         source = self.session.source
         view = figures.fit_within(source, SIDE)
-        self._across = source.shape[1] / view.shape[1]  # photo pixels a canvas pixel, to the right
-        self._down = source.shape[0] / view.shape[0]  # and downwards
+        self._scale = Scale.between(source, view)
         self.canvas.show(view)
         with self._silently():
             names = [person.name for person in self.session.people]
@@ -246,34 +242,32 @@ class PhotoStudio(Display):
             what: as said.
 
         Raises:
-            DeoccError: no such kind.
+            DeoccError: no such kind, nothing in the photo is marked by it, or what the page would say.
         """
         if kind == "point":
+            check_points([(what["x"], what["y"], what["is_person"])], self.session.source)
             self.tool.value = "click: yes" if what.pop("is_person") else "click: no"
-        scaled = {name: self._on_canvas(name, value) for name, value in what.items()}
-        self.canvas.act(kind, **scaled)
-
-    def _on_canvas(self, name: str, value: Any) -> Any:
-        """A number, or a list of points, of the photo in canvas pixels; other values stay."""
-        if name == "points":
-            return [(x / self._across, y / self._down) for x, y in value]
-        factors = {"x": self._across, "y": self._down, "width": (self._across * self._down) ** 0.5}
-        return value / factors[name.rstrip("01")] if name.rstrip("01") in factors else value
+        before, self._refusal = self.session.question, ""
+        self.canvas.act(kind, **{name: self._scale.on_canvas(name, value) for name, value in what.items()})
+        if self._refusal:
+            raise DeoccError(self._refusal)
+        if self.session.question is before:
+            raise DeoccError(f"{kind}: it marks nothing; give a larger one, or one inside the photo")
 
     def _ask_box(self, box: Sequence[int]) -> None:
         self._say(messages.WORKING)
-        self.session.draw_box(tuple(np.multiply(box, (self._across, self._down) * 2).tolist()))
+        self.session.draw_box(tuple(np.multiply(box, self._scale * 2).tolist()))
         self._show_question()
 
     def _ask_click(self, x: int, y: int) -> None:
         self._say(messages.WORKING)
-        place = (x + 0.5) * self._across, (y + 0.5) * self._down
+        place = (x + 0.5) * self._scale.across, (y + 0.5) * self._scale.down
         self.canvas.set_trait("point", None)
-        self.session.click(*place, not TOOLS[self.tool.value][1])
+        self.session.click(*place, not self.canvas.erase)
         self._show_question()
 
     def _brushed(self) -> None:
-        self.session.brush(self.canvas.strokes[-1].scaled(self._across, self._down))
+        self.session.brush(self.canvas.strokes[-1].scaled(*self._scale))
         self._show_question(painted=True)
 
     def _set_exact(self) -> None:
@@ -290,9 +284,9 @@ class PhotoStudio(Display):
         now = self.session.question
         if not painted:
             self.canvas.mask = figures.fit_within(now.mask, SIDE)
-            box = None if now.box is None else np.divide(now.box, (self._across, self._down) * 2)
+            box = None if now.box is None else np.divide(now.box, self._scale * 2)
             self.canvas.set_trait("box", None if box is None else tuple(np.rint(box).astype(int).tolist()))
-        clicks = [(x / self._across, y / self._down, yes) for x, y, yes in now.clicks]
+        clicks = [(*np.divide((x, y), self._scale), yes) for x, y, yes in now.clicks]
         self.canvas.set_overlay(figures.question_layer(figures.fit_within(now.hidden, SIDE), clicks))
         with self._silently():
             self.exact.value = now.exact
@@ -346,11 +340,16 @@ class PhotoStudio(Display):
         """The view of the answer that the controls select; no network runs."""
         self._hide_controls()
         self._enable()
-        person = self.chosen()
-        if person is None:
-            self.image.value = figures.encode_jpeg(figures.fit_within(self.session.source, SIDE))
-            return
-        self.image.value = figures.encode_jpeg(self._view(person, SIDE))
+        person, source = self.chosen(), self.session.source
+        view = figures.fit_within(source, SIDE) if person is None else self._view(person, SIDE)
+        self.image.value = figures.encode_jpeg(view)
+
+    def _set_background(self, before: str) -> None:
+        if self.background.value == OWN and self._own is None:
+            with self._silently():
+                self.background.value = before
+            raise DeoccError(messages.NO_BACKGROUND)
+        self._show()
 
     def _view(self, person: Accepted, side: int) -> np.ndarray:
         """What the controls select, no side longer than `side` pixels."""

@@ -16,7 +16,7 @@ from deocc.figures.questions import Question, ask, attentions, content_net
 from deocc.labels import LIP_CLASSES
 from deocc.occlusion import OcclusionCase
 from deocc.widgets.canvas import Canvas
-from deocc.widgets.common import LABELS, Display, columns, rows, toggles
+from deocc.widgets.common import LABELS, Display, by_name, columns, rows, toggles, with_own_networks
 from deocc.widgets.picture import Picture
 
 if TYPE_CHECKING:
@@ -27,11 +27,14 @@ GUIDANCE = ("parts given", "parts not given")
 
 
 class _CaseMenu(Display):
-    """The base class: a menu of cases, stage 2's inputs for the chosen one, picture and caption."""
+    """The base class: a menu of cases, stage 2's inputs for the chosen one, picture and caption.
+
+    Cases of the same id are numbered. Stage 2 is changed (modules left out, hooks) in a copy.
+    """
 
     def __init__(self, deoccluder: Deoccluder, cases: Sequence[OcclusionCase], size: int) -> None:
-        self._deoccluder, self._size = deoccluder, size
-        self._cases = {case.id: case for case in cases}
+        self._deoccluder, self._size = with_own_networks(deoccluder), size
+        self._cases = by_name((case.id, case) for case in cases)
         self.case = ipywidgets.Dropdown(options=list(self._cases), description="case", **LABELS)
         self.image = Picture("one layer of stage 2")
         self.caption = ipywidgets.HTML()
@@ -132,7 +135,7 @@ class AttentionMicroscope(_CaseMenu):
             raise DeoccError("microscope: give at least one case, and weights of stage 2 with attention")
         super().__init__(deoccluder, cases, size)
         self.place = toggles(places, "after which layer")
-        self.place.value = _clearest(deoccluder, ask(deoccluder, cases[0]), places)
+        self.place.value = _clearest(self._deoccluder, ask(self._deoccluder, cases[0]), places)
         self.guidance = toggles(GUIDANCE, "what lies over the photo")
         blank = np.zeros((2 * size, 2 * size, 3), np.uint8)
         self.canvas = Canvas(blank, "point", hotkeys=list(ARROWS), label=_MICROSCOPE_LABEL)

@@ -17,21 +17,23 @@ from deocc.people.routing import Candidate, RoutingLog
 from deocc.widgets.canvas import Canvas
 from deocc.widgets.common import Display, rows, toggles
 
-ROUTE_COLOURS: dict[str, figures.Colour] = {
-    "discard": figures.INVISIBLE, "preserve": figures.WHOLE, "refine": figures.LINES[0]
+ROUTE_COLOURS: dict[str, figures.Colour] = {  # those of the figures; two are darker: white is read on them
+    "discard": (180, 79, 0), "preserve": (0, 124, 90), "refine": figures.LINES[0]
 }  # fmt: skip
 MASK_STYLES = ("outline", "tint", "none")
+GLANCE = 0.15  # seconds; nobody decides on a candidate sooner: such a key was meant for the one before
 
 
 class RoutingWidget(Display):
     """Routes candidates one by one to Discard, Preserve or Refine, by mouse or keyboard (Sec. 4.1).
 
-    The time of a decision counts every look at its candidate: one that is taken back and made again takes
-    the sum of both.
+    The time of a decision counts every look at its candidate, from when it is drawn: one that is taken back
+    and made again takes the sum of both.
 
     Keys, once the widget was clicked: d, p, r; u or Backspace takes the last decision back; m shows the mask
-    otherwise. Each decision is on disk before the next candidate appears; a new widget on the same file goes
-    on where the last one stopped.
+    otherwise. A second d, p or r that comes before the next candidate can have been seen does nothing. Each
+    decision is on disk before the next candidate appears; a new widget on the same file goes on where the
+    last one stopped.
 
     Attributes:
         log: the decisions, `RoutingLog`.
@@ -86,20 +88,25 @@ class RoutingWidget(Display):
 
     def _connect(self) -> None:
         for route, button in self.buttons.items():
-            button.on_click(lambda _, route=route: self.decide(route))
+            button.on_click(lambda _, route=route: self._chosen(route))
         self.undo.on_click(lambda _: self.take_back())
         self.mask.observe(lambda _: self._draw(), "value")
         self.canvas.on("key", self._key)
 
     def _key(self, key: str) -> None:
         if key in _ROUTE_OF_KEY:
-            self.decide(_ROUTE_OF_KEY[key])
+            self._chosen(_ROUTE_OF_KEY[key])
         elif key in _UNDO_KEYS:
             self.take_back()
         else:
             self.mask.value = MASK_STYLES[(MASK_STYLES.index(self.mask.value) + 1) % len(MASK_STYLES)]
 
     # ------------------------------------------------------------------ decisions
+
+    def _chosen(self, route: Route) -> None:
+        """The hand decides: on a candidate that it can have seen."""
+        if time.monotonic() - self._since >= GLANCE:
+            self.decide(route)
 
     def decide(self, route: Route) -> None:
         """Routes the candidate that is shown, writes it, and shows the next one."""
@@ -136,7 +143,7 @@ class RoutingWidget(Display):
     # ------------------------------------------------------------------ what is shown
 
     def _show(self, index: int | None) -> None:
-        self._index, self._since, self.candidate = index, time.monotonic(), None
+        self._index, self.candidate = index, None
         try:
             self.candidate = None if index is None else self._candidates[index]
             self._draw()
@@ -146,6 +153,8 @@ class RoutingWidget(Display):
             self._say(f"cannot be read: {error}")
         else:
             self._say()
+        finally:
+            self._since = time.monotonic()
 
     def _draw(self) -> None:
         if self._index is None:

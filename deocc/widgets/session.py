@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deocc.errors import DeoccError
-from deocc.inference.views import check_image
+from deocc.inference.views import check_image, make_view
 from deocc.widgets.canvas import Stroke, paint_stroke
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Question:
         start: H x W bool, a mask that clicks start from; None: they start from the box.
         points: clicks (x, y, is_person) since box or mask changed.
         exact: the mask is the visible person, bit for bit.
-        beside: clicks "no" beside an exact mask: nobody is there.
+        beside: clicks "no" beside an exact mask: nobody is there. Those that the mask comes to cover, or that
+            its frame no longer reaches, go.
         notes: stage 1's, one sentence each.
     """
 
@@ -129,8 +130,7 @@ class PhotoSession:
         mask = paint_stroke(self.question.mask, stroke)
         hidden = self.question.hidden & ~mask
         changed = replace(self.question, mask=mask, hidden=hidden, start=mask, points=(), exact=True)
-        beside = tuple(p for p in changed.beside if changed.is_beside(*p[:2]))
-        self._take(replace(changed, beside=beside, notes=()))  # the notes were of the rough mask
+        self._take(replace(changed, notes=()))  # the notes were of the rough mask
 
     def give_mask(self, mask: np.ndarray, exact: bool = True) -> None:
         """A visible mask from elsewhere, H x W bool. Raises: DeoccError: it has another size."""
@@ -139,9 +139,12 @@ class PhotoSession:
         self._take(Question(mask, np.zeros_like(mask), start=mask, exact=exact))
 
     def set_exact(self, exact: bool) -> None:
-        """Whether the mask is kept bit for bit."""
-        if exact != self.question.exact:
-            self._take(replace(self.question, exact=exact))
+        """Whether the mask is kept bit for bit. Clicks beside an exact mask mend the rough one, too."""
+        now = self.question
+        if now.exact and not exact and now.beside:
+            now = replace(now, start=now.mask, points=now.beside)
+        if exact != now.exact:
+            self._take(replace(now, exact=exact))
 
     def undo(self) -> bool:
         """Takes the last step back; False where there is none."""
@@ -151,8 +154,21 @@ class PhotoSession:
         return True
 
     def _take(self, question: Question) -> None:
+        if question.exact and question.beside and question.mask.any():
+            question = replace(question, beside=self._reached(question))
         self._past = [*self._past, self.question][-KEPT:]
         self.question = question
+
+    def _reached(self, question: Question) -> Points:
+        """The clicks beside an exact mask that a call of `Deoccluder.deocclude` takes."""
+        frame = make_view(self.source, question.mask, exact=True).frame
+        start, side = np.array([frame.x0, frame.y0]), frame.side
+
+        def is_reached(x: float, y: float) -> bool:
+            place = (np.array([x, y]) - start) / side
+            return question.is_beside(x, y) and bool(((place >= 0) & (place < 1)).all())
+
+        return tuple(click for click in question.beside if is_reached(*click[:2]))
 
     def _look(self, question: Question) -> None:
         """Stage 1's masks for a question, no painting."""
@@ -162,8 +178,10 @@ class PhotoSession:
     # ------------------------------------------------------------------ the answer
 
     def deocclude(self) -> Deocclusion:
-        """Both stages answer the question. Raises: DeoccError: there is no question."""
+        """Both stages answer the question, unless they have. Raises: DeoccError: there is no question."""
         now = self.question
+        if self.answer is not None and self.is_current:
+            return self.answer
         if now.box is None and not now.mask.any():
             raise DeoccError("nobody is marked yet: draw a box around the visible part of the person")
         self.answer, self.answered = self.deoccluder.deocclude(self.source, **_asked(now)), now

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
@@ -79,10 +78,7 @@ class OcclusionStudio(SceneMenus):
         Raises:
             DeoccError: no people or no occluders.
         """
-        if not len(people) or not len(occluders):
-            raise DeoccError("studio: no person or no occluder came; give at least one of each")
         super().__init__(deoccluder, people, occluders, seed, size)
-        self._silent = False
         self._cutout: Cutout | None = None
         self.shown: figures.Occluded | None = None
         self._make_controls(ratio, severity)
@@ -208,15 +204,6 @@ class OcclusionStudio(SceneMenus):
         caption = f"N = 1, {_describe(self.shown)}"
         return figures.panel_grid(figures.wrap(panels, 4), caption, legend=figures.mask_legend()[:2])
 
-    @contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Moves a control without acting on it."""
-        self._silent = True
-        try:
-            yield
-        finally:
-            self._silent = False
-
 
 _MOVING = "the answer is still that of the place before; let go for a new one"
 _STUDIO_LABEL = "photo with a thing in front of the person; drag it, or move it with the arrow keys"
@@ -241,7 +228,7 @@ def fit_as_far_as_possible(
     """Fits an occluder; where it cannot hide the wanted share, to the next smaller share that it can.
 
     Returns:
-        The cut-out, and one sentence where the share is smaller, else "".
+        The cut-out, and one sentence where the share is another one, else "".
 
     Raises:
         PlacementError: it can hide nothing worth showing.
@@ -255,8 +242,10 @@ def fit_as_far_as_possible(
                 raise
             tried *= 0.8
             continue
-        missed = tried < ratio
-        return cutout, f"{occluder.category} cannot hide {ratio:.2f} of this person." if missed else ""
+        note = f"{occluder.category} cannot hide {ratio:.2f} of this person." if tried < ratio else ""
+        if ratio < LEAST_RATIO:
+            note = f"The slider hides at least {LEAST_RATIO:.2f}; drag the thing aside to hide less."
+        return cutout, note
 
 
 def _layers(case: OcclusionCase, which: str) -> list[tuple[np.ndarray, figures.Colour]]:

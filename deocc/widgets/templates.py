@@ -12,7 +12,7 @@ from deocc import figures
 from deocc.errors import PlacementError
 from deocc.figures.masks import Browsed, effective_number, find_guide, render_templates
 from deocc.people import Occluder, Person
-from deocc.widgets.common import LABELS, SceneMenus, slider
+from deocc.widgets.common import LABELS, SceneMenus, slider, with_own_networks
 from deocc.widgets.picture import Picture
 
 if TYPE_CHECKING:
@@ -41,8 +41,18 @@ class TemplateBrowser(SceneMenus):
         seed: int = 0,
         size: int = 128,
     ) -> None:
-        """Args: ratio: where its slider starts. seed, size: as in `deocc.figures.render_templates`."""
-        super().__init__(deoccluder, people, occluders, seed, size)
+        """Shows the first person behind the first thing.
+
+        Args:
+            deoccluder: its stage 1 has templates; the widget changes their temperature in a copy.
+            people, occluders: at least one of each.
+            ratio: where its slider starts.
+            seed, size: as in `deocc.figures.render_templates`.
+
+        Raises:
+            DeoccError: no people, no occluders, or weights without templates.
+        """
+        super().__init__(with_own_networks(deoccluder), people, occluders, seed, size)
         self.shown: Browsed | None = None
         self.ratio = slider("occlusion ratio", ratio, 0.05, 0.8)
         self.temperature = ipywidgets.FloatLogSlider(

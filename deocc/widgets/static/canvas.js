@@ -4,7 +4,7 @@
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CURSORS = { drag: "default", point: "crosshair", box: "crosshair", brush: "none", none: "default" };
 const KEPT = 8; // picture pixels of a sprite that stay inside the picture
-const CLICK = 6; // screen pixels that a finger may move and still click
+const CLICK = 6; // screen pixels that a finger may move and still click; a box is longer
 const INK = "rgb(213, 94, 0)";
 
 async function decode(data) {
@@ -39,13 +39,14 @@ function render({ model, el }) {
   let frame = 0;
 
   surface.className = "deocc-canvas";
-  surface.tabIndex = 0;
-  surface.setAttribute("role", "img");
   el.appendChild(surface);
 
   const size = () => [model.get("width"), model.get("height")];
   const sprites = () => Object.entries(model.get("sprites"));
   const place = (name) => model.get("positions")[name] ?? [0, 0];
+
+  // The tool in the hand, and whether it rubs out.
+  const held = () => model.get("choices")[model.get("choice")] ?? [model.get("tool"), model.get("erase")];
 
   // -------------------------------------------------------------------------------- drawing
 
@@ -93,7 +94,7 @@ function render({ model, el }) {
     if (model.get("point")) paintPoint(model.get("point"), pixel);
     for (const stroke of pending) paintStroke(stroke);
     if (hand?.tool === "brush") paintStroke(hand.stroke);
-    if (model.get("tool") === "brush" && hover) paintRing(hover, pixel);
+    if (held()[0] === "brush" && hover) paintRing(hover, pixel);
   }
 
   function draw() {
@@ -166,8 +167,9 @@ function render({ model, el }) {
 
   function press(event) {
     if (event.button !== 0 || hand) return;
-    const tool = model.get("tool");
+    const [tool, erase] = held();
     const point = at(event);
+    const screen = [event.clientX, event.clientY];
     surface.focus({ preventScroll: true });
     if (tool === "drag") {
       const name = spriteAt(point);
@@ -176,11 +178,11 @@ function render({ model, el }) {
       active = name;
       hand = { tool, name, grip: [point[0] - left, point[1] - top], moved: false };
     } else if (tool === "point") {
-      hand = { tool, start: point, screen: [event.clientX, event.clientY] };
+      hand = { tool, start: point, screen, erase };
     } else if (tool === "box") {
-      hand = { tool, start: point, end: point };
+      hand = { tool, start: point, end: point, screen };
     } else if (tool === "brush") {
-      const style = { width: model.get("brush"), erase: model.get("erase") };
+      const style = { width: model.get("brush"), erase };
       hand = { tool, stroke: { points: [point], ...style, serial: Date.now() } };
     } else return;
     hand.pointer = event.pointerId;
@@ -193,7 +195,7 @@ function render({ model, el }) {
   function slide(event) {
     const point = at(event);
     hover = point;
-    if (model.get("tool") === "drag") surface.classList.toggle("deocc-grab", Boolean(spriteAt(point)));
+    if (held()[0] === "drag") surface.classList.toggle("deocc-grab", Boolean(spriteAt(point)));
     if (hand && event.pointerId === hand.pointer) {
       if (hand.tool === "drag") {
         hand.moved = move(hand.name, point[0] - hand.grip[0], point[1] - hand.grip[1]) || hand.moved;
@@ -211,11 +213,11 @@ function render({ model, el }) {
     surface.classList.remove("deocc-pressed");
     if (event.type === "pointercancel" && done.tool !== "drag") return redraw();
     if (done.tool === "drag" && done.moved) drop(done.name);
-    if (done.tool === "point") {
-      const far = Math.hypot(event.clientX - done.screen[0], event.clientY - done.screen[1]);
-      if (far <= CLICK) model.send({ kind: "point", x: done.start[0], y: done.start[1] });
+    const still = () => Math.hypot(event.clientX - done.screen[0], event.clientY - done.screen[1]) <= CLICK;
+    if (done.tool === "point" && still()) {
+      model.send({ kind: "point", x: done.start[0], y: done.start[1], erase: done.erase });
     }
-    if (done.tool === "box") {
+    if (done.tool === "box" && !still()) {
       const [[x0, y0], [x1, y1]] = [done.start, at(event)];
       model.send({ kind: "box", x0, y0, x1, y1 });
     }
@@ -239,7 +241,8 @@ function render({ model, el }) {
   }
 
   function takesText(target) {
-    return target.matches?.("input, textarea, select, [contenteditable=true], [role=slider]");
+    const texts = "input:not([type=checkbox], [type=file]), textarea, select, [contenteditable=true]";
+    return target.matches?.(`${texts}, [role=slider]`);
   }
 
   function nudge(event) {
@@ -258,7 +261,7 @@ function render({ model, el }) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (!scope().contains(event.target) || takesText(event.target)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const drags = event.target === surface && model.get("tool") === "drag";
+    const drags = event.target === surface && held()[0] === "drag";
     const done = (drags && ARROWS[key] && nudge(event)) || report(key, event.repeat);
     if (!done) return;
     event.preventDefault();
@@ -294,9 +297,13 @@ function render({ model, el }) {
   }
 
   function describe() {
+    const [tool] = held();
+    const listens = tool !== "none" || model.get("hotkeys").length > 0;
+    surface.tabIndex = listens ? 0 : -1;
+    surface.setAttribute("role", listens ? "application" : "img");
     surface.setAttribute("aria-label", model.get("label"));
-    surface.dataset.tool = model.get("tool");
-    surface.style.cursor = CURSORS[model.get("tool")];
+    surface.dataset.tool = tool;
+    surface.style.cursor = CURSORS[tool];
     redraw();
   }
 
@@ -305,7 +312,7 @@ function render({ model, el }) {
     ...["painted", "painted_serial"].map((name) => [name, loadPainted]),
     ["sprites", loadSprites],
     ...["positions", "point", "box", "brush"].map((name) => [name, redraw]),
-    ...["tool", "label"].map((name) => [name, describe]),
+    ...["tool", "choices", "choice", "hotkeys", "label"].map((name) => [name, describe]),
     ...["width", "height"].map((name) => [name, resize]),
   ];
   for (const [name, callback] of watched) model.on(`change:${name}`, callback);

@@ -22,6 +22,15 @@ function saveFile(name, bytes) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
+// Once a file box, however often it is shown.
+function initialize({ model }) {
+  const receive = (content, buffers) => {
+    if (content.kind === "save") saveFile(content.name, buffers[0]);
+  };
+  model.on("msg:custom", receive);
+  return () => model.off("msg:custom", receive);
+}
+
 function render({ model, el }) {
   const label = document.createElement("label");
   const text = document.createElement("span");
@@ -37,8 +46,13 @@ function render({ model, el }) {
 
   async function take(file) {
     if (!file) return;
-    await sendFile(model, file, say);
-    describe();
+    try {
+      await sendFile(model, file, say);
+    } catch { // a folder, or a file that has gone
+      model.send({ kind: "lost", name: file.name });
+    } finally {
+      describe();
+    }
   }
 
   function choose() {
@@ -47,9 +61,14 @@ function render({ model, el }) {
   }
 
   // Dropped files are taken anywhere in a box of widgets of class deocc-drop, else on the button alone.
-  // A button takes what is dropped on itself, whichever of them is asked first.
+  // A button takes what is dropped on itself, whichever of them is asked first. What is dragged from within
+  // the page is no file, though a browser lists a picture among the files.
+  let within = false;
+  const begin = () => { within = true; };
+  const end = () => { within = false; };
+
   function mine(event) {
-    if (!event.dataTransfer?.types.includes("Files")) return false;
+    if (within || !event.dataTransfer?.types.includes("Files")) return false;
     const button = event.target.closest?.(".deocc-files");
     const box = el.closest(".deocc-drop") ?? el;
     return button ? button === label : model.get("drop") && box.contains(event.target);
@@ -74,22 +93,17 @@ function render({ model, el }) {
     take(event.dataTransfer.files[0]);
   }
 
-  function receive(content, buffers) {
-    if (content.kind === "save") saveFile(content.name, buffers[0]);
-  }
-
   describe();
   input.addEventListener("change", choose);
   model.on("change:description", describe);
-  model.on("msg:custom", receive);
-  const listeners = { dragover: over, dragleave: out, drop: dropped };
+  const inside = { dragstart: begin, dragend: end, pointerdown: end };
+  const listeners = { dragover: over, dragleave: out, drop: dropped, ...inside };
   for (const [name, listener] of Object.entries(listeners)) window.addEventListener(name, listener, true);
 
   return () => {
     model.off("change:description", describe);
-    model.off("msg:custom", receive);
     for (const [name, listener] of Object.entries(listeners)) window.removeEventListener(name, listener, true);
   };
 }
 
-export default { render };
+export default { initialize, render };
