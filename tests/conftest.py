@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import os
 from pathlib import Path
 
 import deocc  # noqa: F401  # before torch: its threads sleep while they wait
@@ -11,6 +12,11 @@ import torch
 from deocc.models import ContentRecoveryNet, MaskCompletionNet, save_weights
 
 TINY_INPUT = 64  # pixels a side
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Weights that were fetched on this machine change what is computed: tests see none."""
+    os.environ["TORCH_HOME"] = str(Path(__file__).parent / "no-fetched-weights")
 
 
 @pytest.fixture(scope="session")

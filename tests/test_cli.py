@@ -594,3 +594,183 @@ def test_missing_bundled_weights_are_one_line(deocc, photo, tmp_path, monkeypatc
     monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "none")
     ran = deocc("deocclude", photo, "--mask", tmp_path / "mask.png", "--out", tmp_path / "out")
     assert "weights 'small': mask-small.safetensors is not in" in ran.error
+
+
+# ------------------------------------------------------------------ options arrive
+
+
+def test_every_option_of_train_arrives(deocc, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    told: dict = {}
+    answer = type("Trained", (), {"weights": "w"})
+    monkeypatch.setattr("deocc.experiments.run.train_system", lambda *a, **k: told.update(k, a=a) or answer)
+    words = [
+        "--people",
+        "p",
+        "q",
+        "--preset",
+        "tiny",
+        "--resume",
+        "--minutes",
+        3,
+        "--steps",
+        7,
+        "--stage1",
+        "s",
+        "--init",
+        "i",
+        "--all-people",
+        "--set",
+        "mask.train.lr=0.5",
+        "--threads",
+        2,
+        "--seed",
+        9,
+        "--device",
+        "cpu",
+    ]
+    assert deocc("train", "mask/ours", *words, "--out", tmp_path).status == 0
+    assert told.pop("a") == ("mask/ours", [Path("p"), Path("q")], "tiny", tmp_path)
+    assert told == {
+        "resume": True,
+        "changes": {"mask.train.lr": 0.5},
+        "max_minutes": 3,
+        "steps": 7,
+        "seed": 9,
+        "device": "cpu",
+        "threads": 2,
+        "holdout": False,
+        "stage1": Path("s"),
+        "init": Path("i"),
+    }
+
+
+def test_every_option_of_table_arrives(deocc, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from deocc.tables.runs import TableOptions
+
+    told: list = []
+    monkeypatch.setattr("deocc.tables.make.make_table", lambda *a, **k: told.append((a, k)) or "")
+    words = [
+        "--people",
+        "p",
+        "--images",
+        5,
+        "--runs",
+        "r",
+        "--results",
+        "f",
+        "--cases",
+        "c",
+        "--seeds",
+        3,
+        "--seed",
+        2,
+        "--threads",
+        1,
+        "--device",
+        "cpu",
+        "--stage1",
+        "s",
+        "--precision",
+        "bf16",
+        "--complete",
+        "--natural",
+    ]
+    assert (
+        deocc("table", "4", "--preset", "tiny", "--train", "--only", "a", "b", *words, "--out", "o.md").status
+        == 0
+    )
+    p = Path
+    wanted = TableOptions(
+        "tiny", (p("p"),), 5, p("r"), p("f"), p("c"), (2, 3, 4), 1, "cpu", p("s"), "bf16", True, True
+    )
+    assert told == [(("4", wanted), {"train": True, "only": ("a", "b"), "out": p("o.md")})]
+
+
+def test_options_of_the_weights_and_of_predict_arrive(
+    deocc, monkeypatch, photo, cases, tiny_weights, tmp_path
+) -> None:
+    from deocc.cli import use
+
+    loaded, told = [], {}
+    monkeypatch.setattr(use, "load_deoccluder", lambda *given: loaded.append(given))
+    monkeypatch.setattr(
+        "deocc.inference.predictions.predict_cases", lambda *a, **k: told.update(k, a=a[3:]) or []
+    )
+    monkeypatch.setattr(
+        "deocc.cli.photo.deocclude_photo", lambda *a: a[2]() or {"notes": [], "occlusion_ratio": 0}
+    )
+    words = [
+        "--weights",
+        str(tiny_weights),
+        "--no-flip",
+        "--no-exemplar",
+        "--texture",
+        0.25,
+        "--device",
+        "cpu",
+    ]
+    assert (
+        deocc(
+            "predict", cases, *words, "--batch", 3, "--overwrite", "--shard", "1/2", "--out", tmp_path / "o"
+        ).status
+        == 0
+    )
+    assert deocc("deocclude", photo, "--box", 0, 0, 9, 9, *words, "--out", tmp_path / "d").status == 0
+    assert loaded == [(str(tiny_weights), "cpu", False, 0.25, False)] * 2
+    assert told == {"a": ("initial", 3, "auto", True), "shard": (1, 2)}
+
+
+def test_the_seed_of_occlude_counts(deocc, people, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    pictures = []
+    for number, words in enumerate((["--seed", 1], ["--seed", 2])):
+        assert (
+            deocc("occlude", people, "--per-person", 1, *words, "--out", tmp_path / str(number)).status == 0
+        )
+        pictures.append(read_image(tmp_path / str(number) / "a_0" / "image.png"))
+    assert not np.array_equal(*pictures)
+
+
+def test_the_seed_of_evaluate_counts(deocc, cases, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    out = _predictions(cases, tmp_path / "pred")
+    for seed in (1, 2):
+        words = ["--no-perceptual", "--seed", seed, "--json", tmp_path / f"{seed}.json"]
+        assert deocc("evaluate", cases, out, *words).status == 0
+        assert f"seed {seed}" in read_json(tmp_path / f"{seed}.json")["confidence"]
+
+
+def test_every_option_of_people_arrives(deocc, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    told: list = []
+    facts = {"dropped": {}, "examples": {}, "people": 1, "photos": 1, "kept": 1, "cases": 0}
+    sources = type("Any", (dict,), {"__missing__": lambda self, key: facts})()
+    monkeypatch.setattr(
+        "deocc.people.sources.build.build_people", lambda *given: told.append(given) or {"sources": sources}
+    )
+    words = [
+        "--shard",
+        "2/3",
+        "--workers",
+        2,
+        "--keep",
+        "refine",
+        "--split",
+        "hash",
+        "--min-side",
+        50,
+        "--gutter",
+        7,
+        "--no-occluders",
+        "--export",
+        "mine",
+        "--seed",
+        5,
+        "--segmenter",
+        "grabcut",
+    ]
+    assert deocc("people", "openimages", tmp_path, *words, "--out", tmp_path / "p").status == 0
+    (_, out, options, shard, workers, _, occluders) = told[0]
+    assert (out, shard, workers, occluders) == (tmp_path / "p", (2, 3), 2, False)
+    assert (options.keep, options.split, options.seed, options.export) == ("refine", "hash", 5, "mine")
+    assert (options.thresholds.min_side, options.thresholds.gutter) == (
+        50,
+        7,
+    ) and options.segmenter == "grabcut"

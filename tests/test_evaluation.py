@@ -541,3 +541,33 @@ def test_a_person_of_any_kind_of_name_is_read(tmp_path: Path) -> None:
     write_image(tmp_path / "case" / "image.png", np.zeros((20, 30, 3), np.uint8))
     write_json(tmp_path / "case" / "case.json", {"box_xyxy": [1, 1, 9, 9], "person_id": ["p", 3]})
     assert CaseFolder(tmp_path)[0].person_id == "['p', 3]"
+
+
+def spotted(index: int) -> OcclusionCase:
+    """A person with a round hidden part in the middle, so that no box of it holds hidden pixels alone."""
+    case = make_case(index)
+    return replace(case, modal_mask=case.amodal_mask & ~ellipse(24, 20, 5, 5))
+
+
+def test_person_and_hidden_scores_equal_the_metrics_on_arrays(tmp_path: Path) -> None:
+    cases = [spotted(index) for index in range(3)]
+    for case in cases:
+        write_case(tmp_path / "cases", case)
+        write_prediction(tmp_path / "pred", case, case.amodal_mask, case.image)
+        wrong = np.where(case.invisible_mask, 13, case.parsing_amodal).astype(np.uint8)
+        write_parsing(tmp_path / "pred" / case.id / "parsing.png", wrong)
+    found = {name: one["value"] for name, one in evaluate(tmp_path, perceptual=False)["metrics"].items()}
+    for name, metric in (("l1", M.image_l1), ("psnr", M.psnr), ("ssim", M.ssim)):
+        wanted = np.mean([metric(c.image, c.target, c.amodal_mask) for c in cases])
+        assert found[f"person_{name}"] == pytest.approx(wanted, abs=1e-5), name
+    assert found["parsing_miou_invisible"] == 0 and found["parsing_miou"] > 0.5
+
+
+def test_the_judge_sees_the_person_alone_and_the_hidden_part_closer() -> None:
+    from deocc.evaluation.judge import PixelJudge
+
+    case, judge = spotted(1), PixelJudge()
+    beside = np.where(case.amodal_mask[..., None], case.target, 0)  # the person, and nothing around them
+    assert np.array_equal(judge._crops(case, beside), judge._crops(case, case.target))
+    assert judge._hidden_frame(case).side == pytest.approx(1.5 * 11)
+    assert not np.array_equal(judge._crops(case, case.target, hidden=True), judge._crops(case, case.target))

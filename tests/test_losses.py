@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from deocc.errors import DeoccError
 from deocc.experiments.presets import TINY
 from deocc.models.features import VGGFeatures
+from deocc.models.mask_completion import MaskLogits
 from deocc.training import losses as L
 from deocc.training.content import ContentSystem
 from deocc.training.mask import MaskSystem
@@ -505,3 +506,119 @@ def test_feedback_asks_again_with_the_networks_own_visible_mask():
     assert all(again[name] is batch[name] for name in batch if name != "initial_mask")
     off = MaskSystem(replace(settings, feedback=0.0))
     assert off._with_feedback(batch) is batch
+
+
+def apart(batch):
+    """M_i differs from M_m, which differs from M_a."""
+    return {**batch, "initial_mask": batch["modal_mask"].roll(4, 2) * batch["photo_mask"]}
+
+
+class Answers(torch.nn.Module):
+    """A stage 1 that gives these masks and parts, whatever it is asked."""
+
+    def __init__(self, modal, amodal, parsing_modal, parsing_amodal):
+        super().__init__()
+        masks = (torch.cat([1 - 2 * m, 2 * m - 1], 1) * 20 for m in (modal, amodal))
+        parts = (
+            F.one_hot(p.clamp(max=19), 20).permute(0, 3, 1, 2) * 40.0 for p in (parsing_modal, parsing_amodal)
+        )
+        self.told, self.asked = MaskLogits(*masks, *parts), []
+
+    def forward(self, *given, half_parsing=False):
+        self.asked.append(given)
+        return self.told
+
+
+NAMES = ("modal_mask", "amodal_mask", "parsing_modal", "parsing_amodal")
+
+
+def test_each_term_of_stage_1_wants_the_truth_of_its_own_mask():
+    batch = apart(make_batch())
+    quiet = replace(TINY.mask.settings.adversary, weight=0.0)
+    settings = replace(TINY.mask.settings, soft_iou=0.25, templates=0, adversary=quiet, half_parsing=False)
+    truth = [batch[name] for name in NAMES]
+    right = MaskSystem(settings, network=Answers(*truth))
+    assert all(value.abs() < 1e-4 for value in right.losses(batch).values())
+    assert torch.equal(right.network.asked[0][1], batch["initial_mask"]), "M_i, and not M_m, is given"
+    wrong = {
+        "modal_mask": {"ce_modal", "l1", "soft_iou"},
+        "amodal_mask": {"ce_amodal", "l1", "soft_iou", "perceptual"},
+        "parsing_modal": {"ce_parsing_modal"},
+        "parsing_amodal": {"ce_parsing_amodal"},
+    }
+    for name, terms in wrong.items():
+        spoiled = [
+            value.roll(5, -1) if key == name else value for key, value in zip(NAMES, truth, strict=True)
+        ]
+        found = MaskSystem(settings, network=Answers(*spoiled)).losses(batch)
+        assert {term for term, value in found.items() if value > 1e-3} == terms, name
+
+
+@pytest.mark.parametrize(
+    ("extra", "counted"), [("error_extra", "initial_mask"), ("invisible_extra", "amodal_mask")]
+)
+def test_pixels_that_should_count_more_do(extra, counted):
+    batch = apart(make_batch())
+    quiet = replace(TINY.mask.settings.adversary, weight=0.0)
+    plain = replace(
+        TINY.mask.settings, templates=0, perceptual=0.0, adversary=quiet, error_extra=0, invisible_extra=0
+    )
+    region = (batch[counted] != batch["modal_mask"]).float()
+    nearly = batch["amodal_mask"] * (1 - region) + (1 - batch["amodal_mask"]) * region  # wrong there alone
+    parts = batch["parsing_modal"], batch["parsing_amodal"]
+    values = [
+        MaskSystem(s, network=Answers(batch["modal_mask"], nearly, *parts)).losses(batch)["ce_amodal"].item()
+        for s in (plain, replace(plain, **{extra: 9.0}))
+    ]
+    assert values[1] > 1.5 * values[0] > 0
+
+
+def test_the_discriminator_is_shown_whole_people_and_what_is_answered(mask_system):
+    batch = make_batch()
+    mask_system.step = 0
+    mask_system.losses(batch)
+    assert torch.equal(
+        mask_system._real, torch.cat([batch["image"], batch["amodal_mask"] * batch["photo_mask"]], 1)
+    )
+
+
+@pytest.mark.parametrize(
+    "term", ["l1_hole", "l1_valid", "l1_composite", "perceptual", "style", "style_whole"]
+)
+def test_a_picture_like_the_target_costs_nothing_and_the_occluded_one_does(content_system, monkeypatch, term):
+    batch, values = make_batch(), []
+    monkeypatch.setattr(content_system, "training_guidance", content_system.true_guidance)
+    content_system.step = 0
+    for name in ("target", "image"):
+        monkeypatch.setattr(content_system, "paint", lambda batch, guidance, name=name: [batch[name]])
+        values.append(content_system.losses(batch)[term].item())
+    assert values[0] == pytest.approx(0, abs=1e-6)
+    assert (values[1] > 1e-4) == (term != "l1_valid")
+
+
+def test_no_prediction_looks_at_the_truth(mask_system, content_system):
+    batch = apart(make_batch())
+    noise = {name: torch.rand_like(batch[name]).round() for name in ("modal_mask", "amodal_mask", "target")}
+    noise |= {
+        name: torch.zeros_like(batch[name]) for name in ("parsing_modal", "parsing_amodal", "occluder_mask")
+    }
+    for system, kind in ((mask_system, ()), (content_system, ("predicted",))):
+        one, two = (system.predict(given, *kind) for given in (batch, {**batch, **noise}))
+        assert all(torch.equal(one[name], two[name]) for name in one)
+    one, two = (
+        content_system.predict({**batch, "target": t}, "seen") for t in (batch["target"], noise["target"])
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    bare = replace(mask_system.settings, modal=False, templates=0)
+    found = MaskSystem(bare).predict(batch)["modal_mask"]
+    assert torch.equal(found, batch["initial_mask"])
+
+
+def test_pseudo_labels_come_from_the_photo_without_the_occluder(content_system, monkeypatch):
+    batch, asked, own = make_batch(), [], content_system._stage1
+    monkeypatch.setattr(content_system, "_stage1", lambda *given: asked.append(given) or own(*given))
+    content_system.true_guidance(batch)
+    bare = ~batch["has_parsing"]
+    assert torch.equal(asked[0][0], batch["target"][bare]) and torch.equal(
+        asked[0][1], batch["amodal_mask"][bare]
+    )

@@ -196,3 +196,8 @@ def test_the_window_around_a_mask_ends_at_the_pictures_border() -> None:
     assert mask[around(mask)].all() and mask[around(mask)].shape == (3, 2)
     with pytest.raises(DeoccError, match="empty"):
         around(np.zeros_like(mask))
+
+
+def test_a_frame_is_as_wide_as_a_wide_person_needs_and_moves_both_ways() -> None:
+    frame = person_frame((20, 10, 80, 30), shift=(0.25, -0.5))
+    assert (frame.x0, frame.y0, frame.side) == (50 - 60 + 30, 20 - 60 - 60, 120)

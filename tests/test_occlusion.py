@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from PIL import Image
 from deocc.errors import DeoccError, PlacementError
 from deocc.io import read_json, write_json
 from deocc.labels import merge_sides, parsing_onehot, swap_sides
-from deocc.masks import mask_box
+from deocc.masks import mask_box, person_frame
 from deocc.occlusion import (
     CaseFolder,
     OcclusionCase,
@@ -161,10 +162,10 @@ def test_case_is_consistent(occluder: Occluder) -> None:
     assert abs(case.occlusion_ratio - 0.4) <= 0.01
     assert not (case.modal_mask & case.occluder_mask).any()
     np.testing.assert_array_equal(case.modal_mask, case.amodal_mask & ~case.occluder_mask)
-    far = ~case.occluder_mask
-    far[1:] &= ~case.occluder_mask[:-1]
+    near = cv2.dilate(case.occluder_mask.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     changed = (case.image != case.target).any(2)
     assert changed[case.occluder_mask].mean() > 0.9
+    assert not changed[~near].any()
     assert not case.parsing_modal[~case.modal_mask].any()
 
 
@@ -336,3 +337,81 @@ def test_restyled_cutouts_keep_their_place_and_change_their_look_alone() -> None
     assert between[1] > between[0], "its border is wider"
     again = restyle(case, cutout, dataclasses.replace(hard, soft_edge=0.5, edge_spread=0.3))
     assert (again.alpha == soft.alpha).all(), "nothing is drawn"
+
+
+NOTHING = TrainingMix(
+    unoccluded=0.0,
+    second_occluder=0.0,
+    person_occluder=0.0,
+    true_mask=0.0,
+    box_mask=0.0,
+    severity=(1.0, 1.0),
+    frame_scale=(2.0, 2.0),
+    frame_shift=0.0,
+    rotation=0.0,
+    stretch=0.0,
+    colour=0.0,
+    mirror=False,
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unoccluded": 1.0}, {"second_occluder": 1.0}, {"person_occluder": 1.0}, {"true_mask": 1.0},
+        {"box_mask": 1.0}, {"severity": (0.1, 0.1)},
+        {"frame_scale": (1.4, 1.4)}, {"rotation": 30.0}, {"stretch": 0.3},
+        {"colour": 0.5}, {"mirror": True}, {"behind": 1.0}, {"degrade": 1.0}, {"cut": 1.0},
+        {"neighbour": 1.0}, {"counter": 1.0}, {"hand_mask": 1.0}, {"neighbour": 1.0, "swallow": 1.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_option_of_a_mix_changes_items(change: dict) -> None:
+    base = dataclasses.replace(
+        NOTHING, neighbour=change.get("neighbour", 0.0) if "swallow" in change else 0.0
+    )
+    plain, other = (
+        OcclusionDataset(PEOPLE, OCCLUDERS, 64, 0, mix) for mix in (base, dataclasses.replace(base, **change))
+    )
+    pairs = [(plain.item(0, i), other.item(0, i)) for i in range(6)]
+    assert any(not torch.equal(a[name], b[name]) for a, b in pairs for name in a)
+
+
+def test_two_occluders_hide_the_drawn_share_together() -> None:
+    mix = dataclasses.replace(NOTHING, density=RatioDensity.uniform(0.4, 0.41), second_occluder=1.0)
+    data = OcclusionDataset(PEOPLE, OCCLUDERS[:1], 64, 0, mix)
+    assert all(abs(data.case(i, np.random.default_rng(i)).occlusion_ratio - 0.4) < 0.035 for i in range(6))
+
+
+def test_the_frame_of_an_item_follows_the_given_mask_alone() -> None:
+    mask = np.zeros((400, 400), bool)
+    mask[150:250, 180:220] = True
+    person = Person("p", np.full((400, 400, 3), 99, np.uint8), mask, None, "train", "drawn", True)
+    mix = dataclasses.replace(NOTHING, density=RatioDensity.uniform(0.4, 0.6), true_mask=1.0)
+    data = OcclusionDataset([person], OCCLUDERS[:1], 64, 0, mix)
+    for epoch in range(8):
+        rng = np.random.default_rng([0, epoch, 0])
+        case = data.case(0, rng)
+        given = data.initial(case, rng)
+        seen = person_frame(given, photo_shape=given.shape).crop_mask(case.amodal_mask, 64)
+        assert ((data.item(epoch, 0)["amodal_mask"][0].numpy() > 0) != seen).mean() < 0.02
+
+
+def test_frames_are_moved_by_shares_of_the_box() -> None:
+    given = np.zeros((900, 900), bool)
+    given[430:470, 435:465] = True
+    mix = dataclasses.replace(NOTHING, frame_shift=0.2, frame_scale=(1.4, 2.6))
+    data, rng = OcclusionDataset(PEOPLE, OCCLUDERS, 64, 0, mix), np.random.default_rng(0)
+    moved = [np.abs(data._matrix(given, rng) @ [31.5, 31.5, 1] + 0.5 - 450).max() / 40 for _ in range(300)]
+    assert 0.17 < max(moved) <= 0.201
+
+
+def test_given_masks_come_from_the_segmenter_where_asked(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "deocc.occlusion.dataset.segmented_mask",
+        lambda image, box, how: asked.append(how) or np.ones(image.shape[:2], bool),
+    )
+    mix = dataclasses.replace(NOTHING, segmented=1.0, segmenter="grabcut")
+    item = OcclusionDataset(PEOPLE, OCCLUDERS, 64, 0, mix).item(0, 0)
+    assert asked == ["grabcut"] and torch.equal(item["initial_mask"], item["photo_mask"])

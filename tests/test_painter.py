@@ -431,3 +431,19 @@ def test_answers_and_samples_have_the_labels_of_the_other_side(
     answer = deoccluder.deocclude(case.image, case.modal_mask, samples=2)
     assert set(np.unique(answer.parsing)) == {0, 2}
     assert len(layouts) == 2 and all(set(np.unique(parts)) <= {0, 2} for parts in layouts)
+
+
+def test_parts_as_seen_do_not_depend_on_what_is_hidden(deoccluder: Deoccluder) -> None:
+    case = person_case()
+    noise = np.random.default_rng(0).integers(0, 255, case.image.shape, np.uint8)
+    one, two = (
+        predict_chunk(
+            recovery_system(deoccluder, "seen"),
+            [replace(case, initial_mask=case.modal_mask, target=target)],
+            "pixels",
+            "modal",
+            SIZE,
+        )[0]
+        for target in (case.target, noise)
+    )
+    assert np.array_equal(one.recovered, two.recovered)

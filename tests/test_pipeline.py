@@ -614,3 +614,68 @@ def test_detail_of_the_given_mask_survives_the_networks_coarse_grid() -> None:
     modal, amodal = restore_detail(changed, seen, mask, frame, 32)
     assert not modal[170:200, 125:150].any() and amodal[170:200, 125:150].all()
     assert (modal <= amodal).all()
+
+
+class Fixed(nn.Module):
+    """Stage 1: the same log-odds whatever is asked; visible part 5."""
+
+    def __init__(self, modal: Tensor, amodal: Tensor) -> None:
+        super().__init__()
+        self.odds = modal, amodal
+
+    def forward(self, image: Tensor, initial_mask: Tensor, photo: Tensor) -> MaskLogits:
+        masks = (torch.cat([-odds / 2, odds / 2], 1).expand(len(image), -1, -1, -1) for odds in self.odds)
+        parsing = torch.zeros(len(image), 20, *image.shape[-2:])
+        parsing[:, 5] = 1
+        return MaskLogits(*masks, parsing, parsing)
+
+
+def test_the_whole_person_of_stage_two_holds_the_visible_one() -> None:
+    rows = torch.arange(SIZE)[:, None].expand(1, 1, SIZE, SIZE)
+    upper, middle = (torch.where(where, 4.0, -4.0) for where in (rows < 16, (rows >= 12) & (rows < 24)))
+    painter = Painter()
+    model = Deoccluder(Fixed(upper, middle), painter, SIZE, "cpu")
+    masks = model.stage1(torch.rand(1, 3, SIZE, SIZE), *torch.ones(2, 1, 1, SIZE, SIZE))
+    model.stage2(torch.rand(1, 3, SIZE, SIZE), torch.ones(1, 1, SIZE, SIZE), masks)
+    assert torch.equal(painter.asked[2] > 0, rows < 24)
+
+
+def test_nothing_is_answered_outside_the_photo() -> None:
+    sure, photo = torch.full((1, 1, SIZE, SIZE), 5.0), torch.ones(1, 1, SIZE, SIZE)
+    photo[..., 20:] = 0
+    found = Deoccluder(Fixed(sure, sure), Painter(), SIZE, "cpu").stage1(
+        torch.rand(1, 3, SIZE, SIZE), photo, photo
+    )
+    for odds in (found.modal, found.amodal):
+        assert (odds[..., :20] == 5).all() and not odds[..., 20:].any()
+
+
+def test_a_doubtful_stage_1_keeps_half_of_a_rough_mask() -> None:
+    doubt = torch.full((1, 1, SIZE, SIZE), -1.0)  # 27 %: less than one half, and far from sure
+    image, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), bool)
+    mask[16:48, 16:48] = True
+    answer = Deoccluder(Fixed(doubt, doubt), Painter(), SIZE, "cpu").deocclude(image, mask, paint=False)
+    assert (answer.modal_mask & mask).sum() > 0.45 * mask.sum()
+
+
+def test_predictions_of_other_weights_and_of_no_mirror_are_not_taken_up(
+    known: Deoccluder, cases: Path, tmp_path: Path
+) -> None:
+    predict_cases(known, cases, tmp_path / "out", progress=False)
+    for change, word in (({"identity": {"mask": "other"}}, "weights"), ({"flip": True}, "flip")):
+        other = Deoccluder(Halves(), Painter(), SIZE, "cpu", **change)
+        with pytest.raises(DeoccError, match=rf"another run \(other {word}\)"):
+            predict_cases(other, cases, tmp_path / "out", progress=False)
+
+
+def test_soft_parts_come_with_the_weights(tmp_path: Path) -> None:
+    from deocc.models import ContentRecoveryNet
+
+    about = {"input_size": "64"}
+    save_weights(tmp_path / "mask-a.safetensors", MaskCompletionNet(8, templates=(4, 8, 8), levels=4), about)
+    save_weights(
+        tmp_path / "content-a.safetensors",
+        ContentRecoveryNet(8, levels=5, prior=True, soft_parts=True),
+        about,
+    )
+    assert Deoccluder.from_pretrained(tmp_path, "cpu").soft_parts

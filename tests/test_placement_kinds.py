@@ -357,3 +357,36 @@ def test_heat_marks_and_scales() -> None:
     picture = figures.heat(np.array([[0.0, 2.0], [1.0, 4.0]]), 2.0, np.array([[False, False], [True, False]]))
     assert picture[0, 0].tolist() == [30, 30, 30] and picture[0, 1].tolist() == [255, 255, 255]
     assert tuple(picture[1, 0]) == figures.INVISIBLE and (picture[1, 1] == 255).all()
+
+
+def test_scenery_shows_nothing_of_its_person() -> None:
+    from deocc.occlusion.surfaces import background_texture
+
+    mask = np.zeros((60, 60), bool)
+    mask[20:50, 25:40] = True
+    image = np.where(mask[..., None], np.uint8(255), np.uint8(40)).repeat(3, 2)
+    photo = replace(PEOPLE[0], image=image, amodal_mask=mask)
+    for seed in range(8):
+        assert (background_texture(photo, (90, 120), np.random.default_rng(seed)) == 40).all()
+
+
+def test_the_look_of_plain_pasting_is_as_it_was() -> None:
+    """Brightness moves up to half way to the photo's; nothing beside the thing changes."""
+    body = np.zeros((60, 50), bool)
+    body[8:52, 16:34] = True
+    person = Person("p", np.full((60, 50, 3), 40, np.uint8), body)
+    thing, levels = Occluder("o", np.full((30, 20, 3), 200, np.uint8), np.ones((30, 20), bool)), []
+    for seed in range(12):
+        case = occlude(person, thing, 0.35, np.random.default_rng(seed))
+        covered, square = case.occluder_mask.astype(np.uint8), np.ones((7, 7), np.uint8)
+        assert (case.image[cv2.dilate(covered, square) == 0] == 40).all()
+        levels.append(case.image[cv2.erode(covered, square) > 0].mean())
+    assert 120 <= min(levels) < 145 and max(levels) > 180
+
+
+def test_severity_1_is_as_wrong_as_a_segmenter() -> None:
+    found = [
+        mask_faults(case.initial_mask, case.modal_mask, case.occluder_mask).iou
+        for case in make_cases(PeopleFolder(PEOPLE_MINI, "val"), OCCLUDERS, 2)
+    ]
+    assert 0.5 < np.mean(found) < 0.64

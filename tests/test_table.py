@@ -934,3 +934,24 @@ def test_shipped_weights_are_asked_in_frames_of_their_own_size(store, cases, mon
     assert asked["size"] == model.size != get_preset("small").size
     maker._evaluate(INPAINTERS["telea"](), "modal", "synthetic")
     assert asked["size"] == get_preset("small").size
+
+
+def test_end_to_end_rows_paint_by_the_masks_of_stage_1(store, cases, monkeypatch):
+    options = TableOptions("small", (PEOPLE_MINI,), IMAGES, store / "runs", store / "out", cases, (0,))
+    maker, asked = TableMaker(TABLE_3, options), []
+    monkeypatch.setattr(table_runs, "evaluate_system", lambda *_, **told: asked.append(told))
+    monkeypatch.setattr(table_runs, "compact", lambda result: result)
+    monkeypatch.setattr(TableMaker, "_stage1_masks", lambda self, cases: "of stage 1")
+    for given in ("modal", "initial"):
+        maker._evaluate(INPAINTERS["telea"](), given, "synthetic")
+    assert "masks" not in asked[0] and asked[1]["masks"] == "of stage 1"
+
+
+def test_controls_are_fitted_to_training_people(monkeypatch):
+    from deocc.tables import cases as table_cases
+
+    seen = []
+    monkeypatch.setattr(table_cases, "make_cases", lambda *given: seen.append(given) or make_cases(*given))
+    table_cases.fit_controls([PEOPLE_MINI], 32, samples=6, clusters=2)
+    assert {person.id for person in seen[0][0]} <= set(PeopleFolder(PEOPLE_MINI, "train").ids)
+    assert {thing.split for thing in seen[0][1]} == {"train"} and len(seen[0][0]) == 6
