@@ -56,7 +56,7 @@ def test_curves_read_a_training_log():
     left, right = figure.axes
     assert [line.get_label() for line in left.lines] == ["L1 of M_m and M_a", "CE of M_a", "perceptual"]
     assert left.lines[0].get_ydata().tolist() == [0.2, 0.1] and right.lines[0].get_ydata().tolist() == [0.5]
-    assert right.lines[0].get_label() == "M_a, given M_i"
+    assert right.lines[0].get_label() == "M_a, rough mask given"
     assert right.get_ylim() == (0, 1) and drawn(figure)
     right = P.training_curves([log[0], {"step": 5, "evaluation": {"psnr": 14.0}}], score="PSNR (dB)").axes[1]
     assert right.get_ylabel() == "PSNR (dB)" and right.get_ylim()[1] > 13

@@ -17,15 +17,16 @@ _WORDS = {
     "psnr_true": "true masks given",
     "psnr_predicted": "stage 1's masks given",
 }
-_MASKS = {"modal": "M_m", "amodal": "M_a", "invisible": "M_inv", "initial": "M_i"}
+_MASKS = {"modal": "M_m", "amodal": "M_a", "invisible": "M_inv"}
+_GIVEN = {"modal": "true mask given", "initial": "rough mask given"}
 
 
 def term_words(name: str) -> str:
     """The words for a name of a training log; a name without words of its own loses its underscores.
 
-    "ce_amodal" is "CE of M_a", and "invisible_given_initial" is "M_inv, given M_i".
+    "ce_amodal" is "CE of M_a", and "invisible_given_initial" is "M_inv, rough mask given".
     """
     found, _, given = name.partition("_given_")
-    if found in _MASKS and given in _MASKS:
-        return f"{_MASKS[found]}, given {_MASKS[given]}"
+    if found in _MASKS and given in _GIVEN:
+        return f"{_MASKS[found]}, {_GIVEN[given]}"
     return _WORDS.get(name, name.replace("_", " "))
