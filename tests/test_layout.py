@@ -13,7 +13,18 @@ PACKAGE = Path(deocc.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors", "threads"),
-    ("checks", "labels", "paths", "parallel", "memory", "markdown", "paper", "device", "clusters"),
+    (
+        "checks",
+        "labels",
+        "paths",
+        "parallel",
+        "memory",
+        "markdown",
+        "paper",
+        "device",
+        "clusters",
+        "compiled",
+    ),
     ("io", "masks"),
     ("metrics", "segmenters"),
     ("people",),

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numba.core import caching
 
+from deocc.compiled import compiled
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.predictions import predict_cases
 from deocc.occlusion import CaseFolder
 from deocc.paths import DATA, PEOPLE_MINI
-from deocc.people.synth.compiled import compiled
 
 ROOT = Path(__file__).resolve().parent.parent
 HARD = "Fotos (alt) größer 人 ①"  # spaces, brackets, letters beyond ASCII

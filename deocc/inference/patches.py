@@ -7,7 +7,8 @@ Arrays have the size of one crop. A field is h x w x 2 int32 (row, column): the 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from deocc.compiled import compiled
 
 RADIUS = 3  # patches of 7 x 7 pixels
 LEAST = 12  # pixels that a patch has to share with its source
@@ -29,7 +30,7 @@ class Search(NamedTuple):
     tear: float  # what a tear between neighbours costs, see `_improve`
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _draw(state: np.ndarray, limit: int) -> int:
     """The next whole number below a limit (xorshift); state: 1 uint64, changed in place."""
     x = state[0]
@@ -40,7 +41,7 @@ def _draw(state: np.ndarray, limit: int) -> int:
     return int((x >> np.uint64(11)) % np.uint64(limit))
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def patch_cost(
     picture: np.ndarray,
     weight: np.ndarray,
@@ -85,13 +86,13 @@ def patch_cost(
     return guide + total / norm if count >= LEAST else WORST
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _cost(search: Search, y: int, x: int, v: int, u: int, bound: float | np.floating) -> np.floating:
     """`patch_cost` of one pair of pixels."""
     return patch_cost(search.picture, search.weight, search.clean, search.guides, y, x, v, u, bound)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _torn(field: np.ndarray, y: int, x: int, v: int, u: int) -> np.floating:
     """Share of the four neighbours of (y, x) whose sources are not the same neighbours of (v, u)."""
     height, width = field.shape[:2]
@@ -104,7 +105,7 @@ def _torn(field: np.ndarray, y: int, x: int, v: int, u: int) -> np.floating:
     return np.float32(apart) / max(count, 1)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def renew(
     search: Search,
     targets: np.ndarray,
@@ -151,7 +152,7 @@ def renew(
                 _improve(search, y, x, v, u)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def sweep(search: Search, targets: np.ndarray, back: bool, reach: int, state: np.ndarray) -> None:
     """One pass of PatchMatch: tries what the neighbours found, then draws ever nearer to the present source.
 
@@ -177,7 +178,7 @@ def sweep(search: Search, targets: np.ndarray, back: bool, reach: int, state: np
             span //= 2
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _improve(search: Search, y: int, x: int, v: int, u: int) -> None:
     """Makes (v, u) the source of (y, x) if it may be copied and is better.
 
@@ -202,7 +203,7 @@ def _improve(search: Search, y: int, x: int, v: int, u: int) -> None:
         field[y, x, 0], field[y, x, 1] = v, u
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def vote(
     photo: np.ndarray, clean: np.ndarray, field: np.ndarray, targets: np.ndarray, spread: float
 ) -> np.ndarray:

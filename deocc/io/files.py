@@ -25,14 +25,15 @@ def write_atomic(path: PathLike, write: Callable[[IO[bytes]], Any]) -> Path:
         DeoccError: the folder cannot be made or written.
     """
     path = Path(path)
+    target = path.resolve() if path.is_symlink() else path  # a link stays one
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
             write(file)
         temporary.chmod(0o644)
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         raise DeoccError(
             f"{path}: cannot be written ({error.strerror or error}); choose another folder"
@@ -71,9 +72,11 @@ def require_writable(folder: PathLike) -> Path:
     """
     folder = Path(folder)
     try:
-        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        there = next(p for p in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(p))
     except OSError as error:
         raise DeoccError(f"{folder}: {error.strerror}; choose another folder") from None
+    if there.is_symlink() and not there.exists():
+        raise DeoccError(f"{folder}: {there} is a link to a place that is missing; choose another folder")
     if not there.is_dir():
         raise DeoccError(f"{folder}: cannot be made, {there} is a file; choose another folder")
     if not os.access(there, os.W_OK | os.X_OK):
@@ -85,11 +88,13 @@ def require_writable_file(path: PathLike) -> Path:
     """Checks, without creating anything, that a file can be written.
 
     Raises:
-        DeoccError: it is a folder, or its folder cannot be written or made.
+        DeoccError: it is a folder or a device, or its folder cannot be written or made.
     """
     path = Path(path)
     if path.is_dir():
         raise DeoccError(f"{path}: a folder, a file was expected; give a file's name")
+    if path.exists() and not path.is_file():
+        raise DeoccError(f"{path}: a device or a pipe, a file was expected; give a file's name")
     require_writable(path.parent)
     return path
 

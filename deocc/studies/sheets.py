@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from deocc.io import PathLike, write_atomic, write_image
 from deocc.masks import Frame, mask_box
 from deocc.studies.blind import Contest, Pair, difference, read_answers, read_pictures
 
+SHEET = re.compile(r"\d{3,}\.png")
 SIDE = 384  # of a picture on a sheet, pixels
 CLOSER = 1.3  # side of the closer view over the longer side of what differs
 WIDER = 3.0  # and of the wider view, where the whole photo is larger
@@ -69,7 +71,7 @@ def write_sheets(contest: Contest, out: PathLike, progress: Any = iter) -> Path:
         The page.
 
     Raises:
-        DeoccError: the folder holds answers to another contest.
+        DeoccError: the folder holds answers to another contest, or a page or pictures that are not ours.
     """
     out = Path(out)
     earlier = _make_room(contest, out)
@@ -102,7 +104,12 @@ def _make_room(contest: Contest, out: Path) -> str:
             f"{answers}: answers to other pictures, cases, --count or --seed; give the same ones as then, or "
             "another --out"
         )
-    sheets = list((out / "pairs").glob("*.png"))
+    sheets = sorted((out / "pairs").glob("*.png"))
+    if foreign := next((sheet for sheet in sheets if not SHEET.fullmatch(sheet.name)), None):
+        raise DeoccError(f"{foreign}: not a sheet of this command; choose another --out, or move it away")
+    page = out / "index.html"
+    if page.is_file() and "deocc-" not in page.read_text(encoding="utf-8", errors="replace"):
+        raise DeoccError(f"{page}: not a page of this command; choose another --out, or move it away")
     unmarked = bool(sheets) and not mark.is_file()  # by an earlier version
     for sheet in sheets:
         sheet.unlink()

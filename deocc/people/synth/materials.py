@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deocc.people.synth.compiled import compiled
+from deocc.compiled import compiled
 from deocc.people.synth.noise import fractal, noise, smoothstep
 
 (

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from deocc.people.synth.compiled import compiled
+from deocc.compiled import compiled
 
 CELLS = 64  # a power of two: the kernels wrap with a bit mask
 

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
+from deocc.compiled import compiled
 from deocc.people.folder import Person
 from deocc.people.synth.character import build_character
-from deocc.people.synth.compiled import compiled
 from deocc.people.synth.pose import unit
 from deocc.people.synth.raster import bounds, majority_labels
 from deocc.people.synth.scene import draw_scene, render_scene

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from deocc.compiled import compiled
 from deocc.people.synth.asset import BodyAsset
-from deocc.people.synth.compiled import compiled
 
 X_AXIS, Y_AXIS, Z_AXIS = np.eye(3)
 SPINE = (("spine05", 0.15), ("spine04", 0.2), ("spine03", 0.25), ("spine02", 0.2), ("spine01", 0.2))

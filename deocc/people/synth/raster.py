@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deocc.people.synth.compiled import compiled
+from deocc.compiled import compiled
 
 
 @compiled(fastmath=True)

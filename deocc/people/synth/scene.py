@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from deocc.people.synth.compiled import compiled
+from deocc.compiled import compiled
 from deocc.people.synth.materials import (
     ASPHALT,
     BRICK,

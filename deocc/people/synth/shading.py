@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deocc.people.synth.compiled import compiled
+from deocc.compiled import compiled
 from deocc.people.synth.materials import LIGHT, albedo
 from deocc.people.synth.mesh import Mesh
 from deocc.people.synth.noise import noise, noise_volume, smoothstep
