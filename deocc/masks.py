@@ -4,6 +4,7 @@ A mask is H x W bool, True inside. A box is (x0, y0, x1, y1) in pixels, half-ope
 coordinates has pixel (row y, column x) covering [x, x+1) x [y, y+1).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 from deocc.errors import DeoccError
 
 Box = tuple[int, int, int, int]
-SEEN = 0.5  # share of a mask's area; where a crop has less of it, the mask is too thin for the grid
+SEEN = 0.8  # share of a mask's area; where a crop has less of it nearby, the mask is too thin for the grid
 
 
 def as_bytes(mask: np.ndarray) -> np.ndarray:
@@ -136,21 +137,21 @@ class Frame:
 
     def misses(self, mask: np.ndarray, size: int) -> bool:
         """Whether `crop_mask` loses most of a mask (H x W bool): it is thinner than a step of the grid."""
-        step = self.side / size
-        if step <= 1:
+        if self.side <= size:
             return False
-        area = np.count_nonzero(mask[self.inside((mask.shape[0], mask.shape[1]))])
-        return bool(step**2 * np.count_nonzero(self.crop_mask(mask, size)) < SEEN * area)
+        share = self.crop_image(mask.astype(np.float32), size)
+        near = cv2.dilate(as_bytes(self.crop_mask(mask, size)), np.ones((3, 3), np.uint8)) > 0
+        return bool(share[~near].sum() > (1 - SEEN) * share.sum())
 
     def crop_rough_mask(self, mask: np.ndarray, size: int) -> np.ndarray:
         """`crop_mask`; but a mask that it misses is resampled by areas, so that none falls through the grid.
 
-        Such a mask gets thicker: pixels that hold half as much of it as the fullest one are inside.
+        Such a mask gets thicker: pixels that hold half as much of it as the fullest neighbour are inside.
         """
         if not self.misses(mask, size):
             return self.crop_mask(mask, size)
         share = self.crop_image(mask.astype(np.float32), size)
-        return (share > 0) & (share >= share.max() / 2)
+        return (share > 0) & (share >= cv2.dilate(share, np.ones((3, 3), np.uint8)) / 2)
 
     def photo_mask(self, shape: tuple[int, int], size: int) -> np.ndarray:
         """Which of the size x size frame pixels lie inside a photo of (height, width); bool."""
@@ -270,12 +271,14 @@ def person_frame(
         photo_shape: (height, width) of the photo to fit the frame to (`Frame.fitted`); None: no fitting.
 
     Raises:
-        DeoccError: empty mask, or a box without area.
+        DeoccError: empty mask, a box without area, or a scale of 0 or less.
     """
     if isinstance(visible, np.ndarray) and visible.ndim == 2:
         visible = mask_box(visible)
     box = tuple(float(v) for v in visible)
-    if len(box) != 4 or box[2] <= box[0] or box[3] <= box[1]:
+    if not (math.isfinite(scale) and scale > 0):
+        raise DeoccError(f"scale is {scale}; expected a number above 0")
+    if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3] and all(map(math.isfinite, box))):
         raise DeoccError(f"box {tuple(box)} has no area; give x0 y0 x1 y1 with x0 < x1 and y0 < y1")
     side = scale * max(box[2] - box[0], box[3] - box[1], 2)
     centre_x, centre_y = (box[0] + box[2]) / 2 + shift[0] * side, (box[1] + box[3]) / 2 + shift[1] * side

@@ -234,3 +234,13 @@ def test_folders_without_pictures_or_without_a_difference_are_refused(folders, t
     assert code == 2 and "not one picture differs" in error
     code, _, error = run(capsys, "compare", first, tmp_path / "none", cases, "--out", tmp_path / "out")
     assert code == 2 and "no such folder" in error
+
+
+def test_pictures_and_pages_of_others_are_never_removed(folders, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    for place, name in ((tmp_path / "one" / "pairs", "mine.png"), (tmp_path / "two", "index.html")):
+        place.mkdir(parents=True)
+        (place / name).write_bytes(b"mine")
+        out = place.parent if place.name == "pairs" else place
+        status, _, err = run(capsys, "compare", *folders, "--out", out)
+        assert status == 2 and name in err
+        assert (place / name).read_bytes() == b"mine" and not (out / "answers.csv").exists()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -774,3 +775,10 @@ def test_every_option_of_people_arrives(deocc, monkeypatch, tmp_path) -> None:  
         50,
         7,
     ) and options.segmenter == "grabcut"
+
+
+def test_a_terminal_without_a_character_stops_nothing() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "deocc", "table", "2", "--preset", "small"]
+    found = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0 and "Traceback" not in found.stderr and found.stdout.isascii()

@@ -10,7 +10,16 @@ from PIL import Image
 from deocc.cli.photo import PHOTO_FILES, deocclude_photo, fitting_mask
 from deocc.errors import DeoccError
 from deocc.inference import Deoccluder
-from deocc.io import read_image, read_json, read_photo, turn, write_image, write_mask
+from deocc.io import (
+    read_image,
+    read_json,
+    read_photo,
+    require_writable_file,
+    turn,
+    write_image,
+    write_json,
+    write_mask,
+)
 
 ROWS, COLUMNS = 60, 44
 
@@ -162,3 +171,15 @@ def test_how_a_mask_fits_needs_a_mask(photo: Path, tmp_path: Path) -> None:
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
     with pytest.raises(DeoccError, match=r"no such file \(it is a folder or a device\); give the path"):
         deocclude_photo(tmp_path, tmp_path / "out", nothing, box=(4, 5, 16, 30))
+
+
+def test_devices_and_links_are_no_files_to_replace(tmp_path: Path) -> None:
+    with pytest.raises(DeoccError, match="device"):
+        require_writable_file("/dev/null")
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    write_json(tmp_path / "link.json", {"new": 1})
+    assert (tmp_path / "link.json").is_symlink() and "new" in (tmp_path / "real.json").read_text()
+    (tmp_path / "disk").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(DeoccError, match="link to a place that is missing"):
+        require_writable_file(tmp_path / "disk" / "x.json")

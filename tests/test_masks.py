@@ -1,5 +1,6 @@
 """Mask geometry: boxes, frames, ratios; a frame goes to the network and back without moving anything."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -201,3 +202,23 @@ def test_the_window_around_a_mask_ends_at_the_pictures_border() -> None:
 def test_a_frame_is_as_wide_as_a_wide_person_needs_and_moves_both_ways() -> None:
     frame = person_frame((20, 10, 80, 30), shift=(0.25, -0.5))
     assert (frame.x0, frame.y0, frame.side) == (50 - 60 + 30, 20 - 60 - 60, 120)
+
+
+@pytest.mark.parametrize("width", [4, 8, 12])
+def test_no_arm_of_a_thin_drawing_is_lost(width: int) -> None:
+    for left in range(1990, 2012, 3):
+        mask = np.zeros((4000, 3000), bool)
+        mask[900 : 900 + width, 1200:2400] = True
+        mask[900:3100, left - 200 : left - 200 + width] = True
+        frame = person_frame(mask)
+        seen = frame.paste(frame.crop_rough_mask(mask, 192).astype(np.float32), mask.shape) > 0
+        near = cv2.dilate(seen.astype(np.uint8), np.ones((43, 43), np.uint8)) > 0
+        assert near[mask].mean() > 0.75
+
+
+@pytest.mark.parametrize(
+    ("box", "scale"), [((0, 0, np.nan, 5), 2.0), ((0, 0, 5, 5), 0.0), ((0, 0, 5, 5), np.nan)]
+)
+def test_a_frame_of_nothing_is_refused(box: tuple[float, ...], scale: float) -> None:
+    with pytest.raises(DeoccError, match="box|scale"):
+        person_frame(box, scale)

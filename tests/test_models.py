@@ -733,3 +733,12 @@ def test_label_maps_shrink_as_nearest_exact_does() -> None:
         feature = torch.zeros(2, 4, rows, columns)
         wanted = F.interpolate(maps, (rows, columns), mode="nearest-exact")
         assert torch.equal(nearest_to(feature, maps)[0], wanted)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    net = ContentRecoveryNet(8, levels=5)
+    with torch.no_grad():
+        next(net.parameters()).fill_(float("nan"))
+    save_weights(tmp_path / "content.safetensors", net)
+    with pytest.raises(DeoccError, match="no finite numbers"):
+        load_weights(tmp_path / "content.safetensors")

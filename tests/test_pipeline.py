@@ -17,13 +17,13 @@ from deocc.inference import views, weights
 from deocc.inference.borders import restore_detail
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.photo import paste_parsing, paste_pixels
-from deocc.inference.predictions import predict_cases
+from deocc.inference.predictions import case_view, predict_cases
 from deocc.inference.views import STAGE1, make_view
-from deocc.io import read_image, read_mask, read_parsing
+from deocc.io import read_image, read_json, read_mask, read_parsing, write_json
 from deocc.labels import parsing_onehot
 from deocc.masks import Frame, person_frame
 from deocc.models import MaskCompletionNet, MaskLogits, save_weights
-from deocc.occlusion import CaseFolder, OcclusionCase, write_case
+from deocc.occlusion import CaseFolder, OcclusionCase, read_case, write_case
 from deocc.segmenters.pretrained import MASKRCNN_FILE
 
 SIZE = 32
@@ -679,3 +679,23 @@ def test_soft_parts_come_with_the_weights(tmp_path: Path) -> None:
         about,
     )
     assert Deoccluder.from_pretrained(tmp_path, "cpu").soft_parts
+
+
+def test_the_box_of_a_case_is_the_prompt_also_where_a_visible_mask_lies_beside_it(cases: Path) -> None:
+    name = CaseFolder(cases).ids[0]
+    path = cases / name / "case.json"
+    write_json(path, read_json(path) | {"box_xyxy": [1, 2, 9, 8]})
+    case = read_case(cases / name)
+    assert case.given_box == (1, 2, 9, 8) != case.box_xyxy
+    assert case_view(case, "box", "box").initial_mask.nonzero()[0].min() == 2
+    write_json(path, read_json(path) | {"box_xyxy": [9, 2, 1, 8]})
+    with pytest.raises(DeoccError, match="box_xyxy"):
+        read_case(cases / name)
+
+
+def test_what_a_file_manager_hides_is_no_content(known: Deoccluder, cases: Path, tmp_path: Path) -> None:
+    predict_cases(known, cases, tmp_path / "out", progress=False)
+    name = CaseFolder(cases).ids[0]
+    for folder in (cases / name, tmp_path / "out" / name):
+        (folder / ".DS_Store").write_bytes(b"x")
+    assert predict_cases(known, cases, tmp_path / "out", progress=False) is not None

@@ -261,6 +261,14 @@ def test_margins_of_a_cutout_do_not_make_it_smaller(tmp_path) -> None:
         assert c.mask.shape[0] > a.mask.shape[0], "stored cases depend on narrow margins"
 
 
+def test_what_shines_through_is_no_margin(tmp_path) -> None:
+    bottle = replace(OCCLUDERS[0], image=np.full((100, 40, 3), 90, np.uint8), mask=np.ones((100, 40), bool),
+                     alpha=np.full((100, 40), 110, np.uint8))  # fmt: skip
+    bottle.alpha[:15, 10:30] = 255  # the cap
+    write_people(tmp_path, PEOPLE[:1], [bottle])
+    assert PeopleFolder(tmp_path).occluders()[0].mask.shape == (100, 40)
+
+
 def test_a_solid_rim_leaves_no_outline() -> None:
     """A thing of the photo's only colour, stored black where it is transparent, is invisible."""
     photo = replace(PEOPLE[0], image=np.full_like(PEOPLE[0].image, 200))
@@ -284,9 +292,11 @@ def test_a_solid_rim_leaves_no_outline() -> None:
             np.testing.assert_array_equal(before.modal_mask, after.modal_mask)
             darker += before.image.min() < 180
     assert darker >= 14
-    glass = replace(OCCLUDERS[0], mask=np.ones((9, 9), bool), alpha=np.full((9, 9), 150, np.uint8),
-                    image=np.arange(243, dtype=np.uint8).reshape(9, 9, 3))  # fmt: skip
-    np.testing.assert_array_equal(solid_rim(glass).image, glass.image)
+    for opacity in (100, 150):
+        alpha = np.pad(np.full((9, 9), opacity, np.uint8), 2, constant_values=255)
+        glass = replace(OCCLUDERS[0], mask=alpha >= 128, alpha=alpha,
+                        image=(np.arange(507) % 251).astype(np.uint8).reshape(13, 13, 3))  # fmt: skip
+        np.testing.assert_array_equal(solid_rim(glass).image, glass.image)
 
 
 def test_training_takes_a_mix_by_name() -> None:

@@ -220,7 +220,7 @@ def test_a_bin_of_few_cases_is_hollow_and_off_the_line():
     assert alone.get_xydata().tolist() == [[pytest.approx(0.09), pytest.approx(0.3)]]
     assert alone.get_markerfacecolor() == "white" and alone.get_linestyle() == "None"
     assert [text.get_text() for text in axes.texts][:3] == ["1", "5", "6"]
-    assert "hollow: bins of fewer than 5" in axes.get_legend().get_title().get_text()
+    assert "hollow: fewer than 5 scores" in axes.get_legend().get_title().get_text()
 
 
 def test_a_system_can_keep_its_colour_and_say_its_mask_by_the_line():

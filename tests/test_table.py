@@ -41,6 +41,7 @@ from deocc.tables.configuration import (
     training_changes,
     weights_digest,
 )
+from deocc.tables.make import make_table
 from deocc.tables.measuring import claimed
 from deocc.tables.page import cell, format_report
 from deocc.tables.protocol import PROTOCOL, protocol_path, protocol_preset, protocol_values
@@ -955,3 +956,19 @@ def test_controls_are_fitted_to_training_people(monkeypatch):
     table_cases.fit_controls([PEOPLE_MINI], 32, samples=6, clusters=2)
     assert {person.id for person in seen[0][0]} <= set(PeopleFolder(PEOPLE_MINI, "train").ids)
     assert {thing.split for thing in seen[0][1]} == {"train"} and len(seen[0][0]) == 6
+
+
+@pytest.mark.parametrize("page", ["scorecard", "all"])
+def test_pages_need_a_result(page, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["table", page, "--preset", "small", "--results", str(tmp_path)])
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and str(tmp_path) in err and "no result" in err
+
+
+def test_stage_1_of_a_table_of_stage_1_is_refused(tmp_path):
+    options = TableOptions("tiny", (PEOPLE_MINI,), 8, tmp_path / "runs", tmp_path, stage1=tmp_path / "none")
+    with pytest.raises(DeoccError, match="--stage1 is for tables of stage 2"):
+        make_table("2", options, train=True)
+    with pytest.raises(DeoccError, match="no such file; give weights of stage 1"):
+        make_table("3", options, train=True)

@@ -250,7 +250,7 @@ def _pga(d: Drawing) -> None:
 LAYERS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("errors", ""), ("threads", "")),
     tuple((name, "") for name in ("checks", "labels", "paths", "parallel", "memory", "markdown", "paper",
-                                  "device", "clusters")),
+                                  "device", "clusters", "compiled")),
     (("io", "files and folders"), ("masks", "polarity, boxes, frames, ratio")),
     (("metrics", "masks, pixels, Frechet distances"), ("segmenters", "sources of M_i")),
     (("people", "Sec. 4.1: the people folder, its sources, filtering, routing; synth, the renderer"),),

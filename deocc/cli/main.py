@@ -1,5 +1,6 @@
 """The entry point of the command line. Commands import what they need when they run: ``--help`` is fast."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,9 @@ def _refuse_empty(args: Sequence[str]) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Runs the command line. Bad input ends in one line on stderr and exit status 2, Ctrl-C in status 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that the terminal lacks is no reason to stop
+            stream.reconfigure(errors="replace")
     try:
         _refuse_empty(sys.argv[1:] if args is None else args)
         status = app(args, prog_name="deocc", standalone_mode=False)

@@ -158,6 +158,8 @@ def scores_by_ratio(
     """
     x, bins = np.asarray(ratios, float), ratio_bins(np.asarray(ratios, float), edges)
     looks, hollow = looks or {}, False
+    if len(scores) > len(LINES):
+        raise DeoccError(f"{len(scores)} series do not fit one chart; give at most {len(LINES)}")
     figure = Figure(figsize=(7.0, 3.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for (name, values), colour, marker in zip(scores.items(), LINES, MARKERS, strict=False):
@@ -173,7 +175,7 @@ def scores_by_ratio(
         axes.plot(*means[few].T, ls="", mfc="white", **style)
     axes.set(xlabel="true occlusion ratio", ylabel=ylabel, xlim=(0, None), ylim=limits)
     axes.grid(alpha=0.3)
-    title = "mean of all cases" + hollow * f"\n(hollow: bins of fewer than {FEW})"
+    title = "mean of all cases" + hollow * f"\n(hollow: fewer than {FEW} scores)"
     axes.legend(title=title, fontsize=9, title_fontsize=9, frameon=False, loc="center left",
                 bbox_to_anchor=(1.0, 0.5))  # fmt: skip
     for b in np.unique(bins):

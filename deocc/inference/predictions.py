@@ -169,7 +169,7 @@ def case_view(case: OcclusionCase, prompt: Prompt, segmenter: str = "auto") -> V
     mask = prompt_mask(case, prompt)
     if prompt == "box":
         named = preferred_segmenter() if segmenter == "auto" else segmenter
-        return make_view(case.image, box=case.box_xyxy, segmenter=named)
+        return make_view(case.image, box=case.given_box, segmenter=named)
     return make_view(case.image, mask=mask)
 
 
@@ -194,7 +194,7 @@ def cases_digest(folder: CaseFolder) -> str:
     sha = hashlib.sha256()
     for name in folder.ids:
         sha.update(name.encode())
-        for path in sorted((folder.path / name).iterdir()):
+        for path in sorted((folder.path / name).glob("[!.]*")):  # what file managers hide is no content
             facts = f"{path.name}{path.stat().st_size}".encode()
             sha.update(path.read_bytes() if path.suffix == ".json" else facts)
     return sha.hexdigest()[:16]
@@ -242,7 +242,7 @@ def _check_folder(
         shard: of this process; another one that is at work must have the same settings.
     """
     for name in folder.ids:
-        other = sorted(p.name for p in (out / name).glob("*") if p.name not in FILES.values())
+        other = sorted(p.name for p in (out / name).glob("[!.]*") if p.name not in FILES.values())
         if other:
             raise DeoccError(f"{out / name}: holds {other[0]}, which is no prediction; choose another folder")
     path = out / SETTINGS

@@ -64,8 +64,8 @@ def input_size(path: Path) -> int:
     from deocc.models import read_metadata
 
     size = read_metadata(path).get("input_size", "")
-    if not size.isdecimal() or int(size) < 16:
-        raise DeoccError(f"{path}: its metadata lack input_size; export it again with `deocc train`")
+    if not size.isdecimal() or not 16 <= int(size) <= 4096:
+        raise DeoccError(f"{path}: its metadata lack input_size (16 to 4096); export it with `deocc train`")
     return int(size)
 
 

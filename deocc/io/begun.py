@@ -91,6 +91,10 @@ def _agree(folder: Path, command: str, options: dict[str, Any], part: str) -> No
         if not changed or not name.startswith(f"{command}-"):
             continue
         if not _is_empty(folder) or (name != part and is_held(folder / WORK / f"{name}.lock")):
+            if new := [key for key in changed if key not in state.options]:
+                raise DeoccError(
+                    f"{folder}: begun by an earlier version, which had no {new[0]}; choose a new folder"
+                )
             was = ", ".join(f"{key} {json.dumps(state.options.get(key))}" for key in changed)
             raise DeoccError(
                 f"{folder}: holds something already, begun with other options ({was}); give the same ones "

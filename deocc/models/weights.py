@@ -73,7 +73,7 @@ def load_weights(
         classes: network classes by name.
 
     Raises:
-        DeoccError: for a missing, truncated or foreign file.
+        DeoccError: for a missing, truncated or foreign file, or values that are not finite.
     """
     about, tensors = _read(Path(path))
     if about.get("class") not in classes or "config" not in about:
@@ -93,6 +93,8 @@ def load_weights(
             f"{path} does not fit {about['class']} ({reason}); expected weights of this version of deocc; "
             "train again or fetch the matching file"
         ) from error
+    if not all(x.isfinite().all() for x in own.values() if x.is_floating_point()):
+        raise DeoccError(f"{path}: some weights are no finite numbers; train again or fetch the file again")
     return net.to(device).eval()
 
 

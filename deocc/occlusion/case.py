@@ -79,10 +79,13 @@ class OcclusionCase:
             return self.known_box
         mask = self.modal_mask if self.modal_mask is not None else self.initial_mask
         if mask is None:
-            raise DeoccError(
-                f"case {self.id} has no visible mask, no box and no initial mask; give one of them"
-            )
+            raise DeoccError(f"case {self.id} has no visible mask, box or initial mask; give one of them")
         return mask_box(mask)
+
+    @property
+    def given_box(self) -> Box:
+        """The box that came with the case, as of a detector; where none came, `box_xyxy`."""
+        return self.known_box or self.box_xyxy
 
 
 def unoccluded_case(person: Person, case_id: str = "") -> OcclusionCase:

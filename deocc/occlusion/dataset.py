@@ -100,7 +100,8 @@ class OcclusionDataset(Dataset[dict[str, Tensor]]):
         given = mix.true_mask + mix.box_mask + mix.segmented + mix.hand_mask
         if given > 1 + 1e-9:
             raise DeoccError(
-                f"training mix: true_mask + box_mask + segmented + hand_mask is {given:g}; these shares of "
+                f"training mix: true_mask {mix.true_mask:g} + box_mask {mix.box_mask:g} + segmented "
+                f"{mix.segmented:g} + hand_mask {mix.hand_mask:g} is {given:g}; these shares of "
                 "M_i may reach 1 together: lower one"
             )
         self.people, self.occluders, self.size, self.seed, self.mix = people, occluders, size, seed, mix

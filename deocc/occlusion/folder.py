@@ -1,5 +1,6 @@
 """The case folder: fixed occlusion cases on disk."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -50,7 +51,7 @@ def write_case(path: PathLike, case: OcclusionCase) -> Path:
     if case.parsing_amodal is not None:
         write_parsing(folder / "parsing.png", case.parsing_amodal)
     facts = {
-        "box_xyxy": list(case.box_xyxy),
+        "box_xyxy": list(case.given_box),
         "occlusion_ratio": None if np.isnan(case.occlusion_ratio) else round(case.occlusion_ratio, 6),
         "person_id": case.person_id,
         "true_sides": case.true_sides,
@@ -96,7 +97,8 @@ def read_case(folder: PathLike) -> OcclusionCase:
         placement=str(facts.get("placement", "")),
         **parts,
     )
-    return case if case.modal_mask is not None else _with_box(case, facts, folder)
+    has_box = facts.get("box_xyxy") is not None or case.modal_mask is None
+    return _with_box(case, facts, folder) if has_box else case
 
 
 def person_of(facts: dict) -> str:
@@ -106,7 +108,7 @@ def person_of(facts: dict) -> str:
 
 
 def _with_box(case: OcclusionCase, facts: dict, folder: Path) -> OcclusionCase:
-    """Checks the box of a case without visible mask; only case.json holds it."""
+    """Checks the box of case.json; a case without a visible mask needs it."""
     box = facts.get("box_xyxy")
     numbers = (
         isinstance(box, list)
@@ -127,7 +129,10 @@ class CaseFolder(Sequence[OcclusionCase]):
         if not self.path.is_dir():
             raise DeoccError(f"{self.path}: no such case folder; make one with `deocc occlude`")
         require_whole(self.path, "occlude")
-        self.ids = sorted(p.parent.name for p in self.path.glob("*/case.json"))
+        folders = [path for path in self.path.iterdir() if path.is_dir()]
+        if closed := [path for path in folders if not os.access(path, os.R_OK | os.X_OK)]:
+            raise DeoccError(f"{min(closed)}: no permission to read this case; allow it, or move it away")
+        self.ids = sorted(path.name for path in folders if (path / "case.json").exists())
         if not self.ids:
             raise DeoccError(
                 f"{self.path}: no case (a folder with case.json) inside; make some with `deocc occlude`"

@@ -16,7 +16,7 @@ from deocc.io.begun import begun
 from deocc.occlusion.case import PasteOptions
 from deocc.occlusion.folder import case_name, first_draws, make_case, write_case
 from deocc.occlusion.mix import NATURAL_PASTE
-from deocc.occlusion.priors import Placement
+from deocc.occlusion.priors import KINDS, Placement
 from deocc.people import Occluder, PeopleFolder
 from deocc.people.folder import named_file, occluders_of
 
@@ -139,13 +139,16 @@ def pasted_anywhere(
 
     Args: as of `write_cases`, which has made the folder.
     """
+    if options.placement == "anywhere":
+        return 0
     ids, where, found = PeopleFolder(people, options.part).ids, Placement.named(options.placement), 0
+    single = options.placement in KINDS
     for index in range(shard[0] - 1, len(ids), shard[1]):
         for number in range(options.per_person):
             facts = Path(out) / case_name(ids[index], number) / "case.json"
-            wanted = first_draws(index, number, options.ratio, options.seed, where)[2]
-            if wanted != "anywhere" and facts.is_file():
-                found += not read_json(facts).get("placement")
+            if not facts.is_file() or read_json(facts).get("placement"):
+                continue
+            found += single or first_draws(index, number, options.ratio, options.seed, where)[2] != "anywhere"
     return found
 
 

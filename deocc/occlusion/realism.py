@@ -9,6 +9,7 @@ from deocc.masks import as_bytes
 from deocc.people import Occluder
 
 SOLID = 200  # opacity from which a cut-out's pixel shows the thing alone
+CLEAR = 16  # opacity up to which it shows nothing of it
 
 
 def match_colours(colours: np.ndarray, alpha: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:
@@ -46,8 +47,11 @@ def solid_rim(thing: Occluder) -> Occluder:
     and on its half-transparent border has the colour of the nearest pixel that is opaque. Half-transparent
     pixels inside, as of a glass, stay.
     """
-    inside = cv2.erode(as_bytes(thing.mask), np.ones((3, 3), np.uint8)) > 0
-    known = thing.mask if thing.alpha is None else inside | (thing.alpha >= SOLID)
+    if thing.alpha is None:
+        known = thing.mask
+    else:
+        covered = as_bytes(thing.alpha > CLEAR)
+        known = (cv2.erode(covered, np.ones((5, 5), np.uint8)) > 0) | (thing.alpha >= SOLID)
     if not known.any():
         known = thing.mask
     if known.all() or not known.any():

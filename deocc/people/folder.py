@@ -38,6 +38,7 @@ from deocc.people.values import as_flag, as_key
 
 PEOPLE_COLUMNS = ("id", "split", "source", "has_parsing")
 OCCLUDER_COLUMNS = ("id", "split", "category")
+CLEAR = 16  # opacity up to which a pixel of a cut-out is margin
 MOST_MARGIN = 0.1  # of a side of a cut-out: wider margins are cropped; narrower ones stay, as in protocol 1
 SOURCES_WITH_TRUE_SIDES = frozenset({"rendered", "lip"})
 _log = logging.getLogger("deocc")
@@ -99,7 +100,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             of the folder.
     """
     if not path.is_file():
-        raise DeoccError(f"{path}: no such file; a people folder needs it (see `deocc render --help`)")
+        raise DeoccError(f"{path}: no such file; see docs/data-formats.md for what a people folder holds")
     rows = list(read_csv(path, columns))
     seen: set[str] = set()
     for row in rows:
@@ -130,7 +131,7 @@ def _without_margins(rgba: np.ndarray) -> np.ndarray:
 
     Sizes in metres belong to the thing (`deocc.occlusion.priors`), not to the picture that it is stored in.
     """
-    x0, y0, x1, y1 = mask_box(rgba[..., 3] >= 128)
+    x0, y0, x1, y1 = mask_box(rgba[..., 3] > CLEAR)
     least = (1 - MOST_MARGIN) * np.array(rgba.shape[:2])
     return rgba[y0:y1, x0:x1].copy() if y1 - y0 < least[0] or x1 - x0 < least[1] else rgba
 

@@ -64,6 +64,7 @@ def make_table(
         if train:
             raise DeoccError("the scorecard is read from tables 2 to 6; train their rows by number, or all")
         wanted = dict.fromkeys(PLANS, _wanted(options))
+        _require_any(options)
         text = scorecard_page(scorecard_json(options.preset, options.results, wanted), "#")
     else:
         text = _one(number, options, train, only, None if page else out)
@@ -82,8 +83,19 @@ def _all(options: TableOptions, train: bool, only: Sequence[str]) -> str:
         maker = TableMaker(plan, options)
         left += maker.make(plan.rows)
         wanted[number] = _setup(maker)
+    _require_any(options)
     text = results_page(options.preset, options.results.parent, options.results, wanted)
     return text + "".join(f"\n{note}\n" for note in left)
+
+
+def _require_any(options: TableOptions) -> None:
+    """Raises DeoccError if no row of the preset is stored."""
+    found = read_results([options.results])
+    if not any(result["configuration"].preset == options.preset for result in found):
+        raise DeoccError(
+            f"{options.results}: no result of preset {options.preset}; train rows first (--train), or "
+            "name another folder with --results"
+        )
 
 
 def _wanted(options: TableOptions) -> Setup:
@@ -107,6 +119,10 @@ def _people() -> str:
 def _one(number: str, options: TableOptions, train: bool, only: Sequence[str], out: Path | None) -> str:
     plan = get_plan(number)
     rows, left = plan.picked(only), []
+    if train and options.stage1 is not None and plan.task == "masks":
+        raise DeoccError(
+            f"--stage1 is for tables of stage 2, and table {number} compares stage 1; leave it out"
+        )
     if train:
         maker = TableMaker(plan, options)
         left, wanted = maker.make(rows), _setup(maker)

@@ -117,6 +117,10 @@ class TableMaker:
     def __init__(self, plan: TablePlan, options: TableOptions) -> None:
         if not options.people:
             raise DeoccError("no people folder to train on; name at least one with --people")
+        if options.stage1 is not None and not options.stage1.is_file():
+            raise DeoccError(
+                f"{options.stage1}: no such file; give weights of stage 1, or leave --stage1 out"
+            )
         self.plan, self.options = plan, options
         self.images = options.images or IMAGES[options.preset]
         self.data = people_digest(options.people)

@@ -153,7 +153,7 @@ class PhotoStudio(Display):
         self.brush.observe(lambda _: self._use_tool(), "value")
         self.exact.observe(lambda _: self._set_exact(), "value")
         self.undo.on_click(lambda _: self._undo())
-        self.run.on_click(lambda _: self._do(self.deocclude))
+        self.run.on_click(lambda _: self._do(self.deocclude, False))
         for control in (self.shown, self.share, self.size, self.across, self.people):
             control.observe(lambda _: self._do(self._show), "value")
         self.background.observe(lambda change: self._do(self._set_background, change["old"]), "value")
@@ -238,8 +238,7 @@ class PhotoStudio(Display):
         """Does what the hand does, in the photo's own pixels, without a browser.
 
         Args:
-            kind: "box" (x0, y0, x1, y1), "stroke" (points, width, erase) or "point" (x, y, is_person).
-            what: as said.
+            kind, what: "box" (x0, y0, x1, y1), "stroke" (points, width, erase), "point" (x, y, is_person).
 
         Raises:
             DeoccError: no such kind, nothing in the photo is marked by it, or what the page would say.
@@ -301,14 +300,15 @@ class PhotoStudio(Display):
 
     # ------------------------------------------------------------------ the answer
 
-    def deocclude(self) -> None:
-        """Both stages answer. Raises: DeoccError: nobody is marked."""
-        self._say(messages.WORKING)
-        answer = self.session.deocclude()
+    def deocclude(self, again: bool = True) -> None:
+        """Both stages answer; not `again`: unless they have. Raises: DeoccError: nobody is marked."""
+        if again or not self.session.is_current:
+            self._say(messages.WORKING)
+            self.session.deocclude()
         with self._silently():
             self.people.value = NEW
         self._show()
-        self._say(messages.of_answer(answer))
+        self._say(messages.of_answer(self._answered().answer))
 
     def accept(self) -> None:
         """Lists the person and begins the next one. Raises: DeoccError: there is no answer."""
@@ -392,8 +392,7 @@ class PhotoStudio(Display):
 
     def figure(self) -> Figure:
         """The steps as a static figure for readers without a kernel. Raises: DeoccError: no answer."""
-        person = self._answered()
-        below = self._below(person.photo.shape)
-        panels = figures.photo_panels(person.photo, person.answer, "mask", background=below)
-        caption = f"N = 1, predicted occlusion ratio {person.answer.occlusion_ratio:.2f}"
+        answer, photo = (person := self._answered()).answer, person.photo
+        panels = figures.photo_panels(photo, answer, "initial mask", background=self._below(photo.shape))
+        caption = f"N = 1, predicted occlusion ratio {answer.occlusion_ratio:.2f}"
         return figures.panel_grid(figures.wrap(panels, 4), caption, legend=figures.mask_legend()[:2])

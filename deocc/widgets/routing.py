@@ -192,6 +192,6 @@ def _describe_candidate(candidate: Candidate) -> str:
     name = f"<b>{escape(candidate.id)}</b>"
     if candidate.proposal not in ROUTES:
         return name
-    colour = f"color: rgb{ROUTE_COLOURS[candidate.proposal]}"
+    colour = f"background: rgb{ROUTE_COLOURS[candidate.proposal]}; color: white; padding: 0 4px"
     words = f'proposed: <b style="{colour}">{candidate.proposal}</b> (confidence {candidate.confidence:.2f})'
     return f"{name} &nbsp; {words}<br>{escape('; '.join(candidate.reasons)) or '&nbsp;'}"

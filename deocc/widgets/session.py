@@ -178,10 +178,8 @@ class PhotoSession:
     # ------------------------------------------------------------------ the answer
 
     def deocclude(self) -> Deocclusion:
-        """Both stages answer the question, unless they have. Raises: DeoccError: there is no question."""
+        """Both stages answer the question. Raises: DeoccError: there is no question."""
         now = self.question
-        if self.answer is not None and self.is_current:
-            return self.answer
         if now.box is None and not now.mask.any():
             raise DeoccError("nobody is marked yet: draw a box around the visible part of the person")
         self.answer, self.answered = self.deoccluder.deocclude(self.source, **_asked(now)), now
