@@ -23,7 +23,8 @@ from deocc.io import read_image, read_json, read_mask, read_parsing, write_json
 from deocc.labels import parsing_onehot
 from deocc.masks import Frame, person_frame
 from deocc.models import MaskCompletionNet, MaskLogits, save_weights
-from deocc.occlusion import CaseFolder, OcclusionCase, read_case, write_case
+from deocc.occlusion import CaseFolder, OcclusionCase, write_case
+from deocc.occlusion.folder import read_case
 from deocc.segmenters.pretrained import MASKRCNN_FILE
 
 SIZE = 32
