@@ -6,7 +6,7 @@ from functools import wraps
 import cv2
 import numpy as np
 
-from deocc.masks import Box, as_bytes
+from deocc.masks import Box
 
 MARGIN = 0.25  # by which a box is enlarged on each side, as a share of its sides
 
@@ -61,8 +61,8 @@ def reduced(longest: int) -> Callable[[Finder], Finder]:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             inner: Box = tuple(round(v) for v in np.asarray(box) * scale)  # type: ignore[assignment]
-            found = as_bytes(find(small, inner)) * np.uint8(255)
-            return cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 127
+            found = find(small, inner).astype(np.float32)
+            return cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
 
         return on_large
 

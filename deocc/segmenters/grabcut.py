@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from deocc.masks import Box
-from deocc.segmenters.box import MARGIN, NobodyFound, enlarged
+from deocc.segmenters.box import MARGIN, NobodyFound, enlarged, reduced
 
 GRABCUT_SIDE = 256  # longer side of GrabCut's crop in pixels: more costs time, not accuracy
 
@@ -38,19 +38,14 @@ def _grabcut_labels(shape: tuple[int, int], box: Box) -> np.ndarray:
 
 
 @enlarged(MARGIN)
+@reduced(GRABCUT_SIDE)
 def grabcut(image: np.ndarray, box: Box) -> np.ndarray:
     """GrabCut (Rother et al. 2004) from a box."""
-    height, width = image.shape[:2]
-    scale = min(1.0, GRABCUT_SIDE / max(width, height))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    crop = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    inner: Box = tuple(round(v) for v in np.asarray(box) * scale)  # type: ignore[assignment]
-    labels = _grabcut_labels(crop.shape[:2], inner)
+    labels = _grabcut_labels(image.shape[:2], box)
     person = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
     if person.sum() < 10 or (~person).sum() < 10:  # its five-part colour models need samples on both sides
         raise NobodyFound("grabcut: the box is too small to tell colours apart")
     cv2.setRNGSeed(0)  # its k-means draws at random
     models = np.zeros((1, 65)), np.zeros((1, 65))  # background, foreground
-    cv2.grabCut(crop[..., ::-1].copy(), labels, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
-    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-    return cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    cv2.grabCut(image[..., ::-1].copy(), labels, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
+    return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
