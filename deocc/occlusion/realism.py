@@ -7,9 +7,9 @@ import numpy as np
 
 from deocc.masks import as_bytes
 from deocc.people import Occluder
+from deocc.people.folder import CLEAR
 
 SOLID = 200  # opacity from which a cut-out's pixel shows the thing alone
-CLEAR = 16  # opacity up to which it shows nothing of it
 
 
 def match_colours(colours: np.ndarray, alpha: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:

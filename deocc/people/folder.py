@@ -38,7 +38,7 @@ from deocc.people.values import as_flag, as_key
 
 PEOPLE_COLUMNS = ("id", "split", "source", "has_parsing")
 OCCLUDER_COLUMNS = ("id", "split", "category")
-CLEAR = 16  # opacity up to which a pixel of a cut-out is margin
+CLEAR = 16  # opacity up to which a pixel of a cut-out shows nothing of the thing
 MOST_MARGIN = 0.1  # of a side of a cut-out: wider margins are cropped; narrower ones stay, as in protocol 1
 SOURCES_WITH_TRUE_SIDES = frozenset({"rendered", "lip"})
 _log = logging.getLogger("deocc")
