@@ -14,7 +14,7 @@ import numpy as np
 from deocc.errors import DeoccError
 
 Box = tuple[int, int, int, int]
-SEEN = 0.8  # share of a mask's area; where a crop has less of it nearby, the mask is too thin for the grid
+SEEN = 0.8  # share of a mask's area; where less of it is near its crop, it is too thin for the grid
 
 
 def as_bytes(mask: np.ndarray) -> np.ndarray:
@@ -136,22 +136,31 @@ class Frame:
         return self._crop(parsing, size, cv2.INTER_NEAREST)
 
     def misses(self, mask: np.ndarray, size: int) -> bool:
-        """Whether `crop_mask` loses most of a mask (H x W bool): it is thinner than a step of the grid."""
-        if self.side <= size:
-            return False
-        share = self.crop_image(mask.astype(np.float32), size)
-        near = cv2.dilate(as_bytes(self.crop_mask(mask, size)), np.ones((3, 3), np.uint8)) > 0
-        return bool(share[~near].sum() > (1 - SEEN) * share.sum())
+        """Whether `crop_mask` loses parts of a mask (H x W bool) that are thinner than a step of the grid."""
+        return self._thin(mask, self.crop_mask(mask, size)) is not None
 
     def crop_rough_mask(self, mask: np.ndarray, size: int) -> np.ndarray:
-        """`crop_mask`; but a mask that it misses is resampled by areas, so that none falls through the grid.
+        """`crop_mask`; a mask that it `misses` is resampled by areas instead, and none falls through the grid.
 
         Such a mask gets thicker: pixels that hold half as much of it as the fullest neighbour are inside.
         """
-        if not self.misses(mask, size):
-            return self.crop_mask(mask, size)
-        share = self.crop_image(mask.astype(np.float32), size)
+        crop = self.crop_mask(mask, size)
+        share = self._thin(mask, crop)
+        if share is None:
+            return crop
         return (share > 0) & (share >= cv2.dilate(share, np.ones((3, 3), np.uint8)) / 2)
+
+    def _thin(self, mask: np.ndarray, crop: np.ndarray) -> np.ndarray | None:
+        """The share of each pixel that a mask covers, if its crop lacks too much of it; else None."""
+        if self.side <= len(crop):
+            return None
+        share = self.crop_image(mask.astype(np.float32), len(crop))
+        near = cv2.dilate(as_bytes(crop), np.ones((3, 3), np.uint8)) > 0
+        return share if share[~near].sum() > (1 - SEEN) * share.sum() else None
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point of the photo, in pixels, lies in the frame."""
+        return 0 <= x - self.x0 < self.side and 0 <= y - self.y0 < self.side
 
     def photo_mask(self, shape: tuple[int, int], size: int) -> np.ndarray:
         """Which of the size x size frame pixels lie inside a photo of (height, width); bool."""

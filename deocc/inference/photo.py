@@ -79,7 +79,9 @@ def _remarks(view: View, modal: np.ndarray, hidden: np.ndarray, size: int) -> li
     """Notes about an answer for the user; `size` is the side of stage 1's grid."""
     notes = []
     if view.given and view.frame.misses(view.initial_mask, size):
-        notes.append("most of the mask is thinner than the networks can see; mark more of the visible person")
+        notes.append(
+            "parts of the mask are thinner than the networks can see; mark more of the visible person"
+        )
     lost = share_given_up(view.initial_mask, modal)
     if not modal.any():
         notes.append("stage 1 found no visible person under the mask; check that the mask covers the person")

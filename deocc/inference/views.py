@@ -174,8 +174,7 @@ def _check_beside(clicks: Sequence[Click], mask: np.ndarray) -> None:
 
 def _check_in_frame(click: Click, frame: Frame) -> None:
     """Raises DeoccError if a click is where the networks do not look."""
-    across, down = (click.x - frame.x0) / frame.side, (click.y - frame.y0) / frame.side
-    if not (0 <= across < 1 and 0 <= down < 1):
+    if not frame.holds(click.x, click.y):
         raise DeoccError(
             f"point {click.x:g} {click.y:g} is too far from the person to be looked at; draw a box (or a "
             "mask) that reaches it, or leave the point out"

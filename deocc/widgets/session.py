@@ -162,13 +162,9 @@ class PhotoSession:
     def _reached(self, question: Question) -> Points:
         """The clicks beside an exact mask that a call of `Deoccluder.deocclude` takes."""
         frame = make_view(self.source, question.mask, exact=True).frame
-        start, side = np.array([frame.x0, frame.y0]), frame.side
-
-        def is_reached(x: float, y: float) -> bool:
-            place = (np.array([x, y]) - start) / side
-            return question.is_beside(x, y) and bool(((place >= 0) & (place < 1)).all())
-
-        return tuple(click for click in question.beside if is_reached(*click[:2]))
+        return tuple(
+            (x, y, yes) for x, y, yes in question.beside if question.is_beside(x, y) and frame.holds(x, y)
+        )
 
     def _look(self, question: Question) -> None:
         """Stage 1's masks for a question, no painting."""
