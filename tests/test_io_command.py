@@ -178,8 +178,12 @@ def test_devices_and_links_are_no_files_to_replace(tmp_path: Path) -> None:
         require_writable_file("/dev/null")
     (tmp_path / "real.json").write_text("old")
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
-    write_json(tmp_path / "link.json", {"new": 1})
-    assert (tmp_path / "link.json").is_symlink() and "new" in (tmp_path / "real.json").read_text()
+    assert require_writable_file(tmp_path / "link.json") == tmp_path / "real.json"
+    write_json(tmp_path / "link.json", {"new": 1})  # a file of a folder: what it led to may be of others
+    assert not (tmp_path / "link.json").is_symlink() and (tmp_path / "real.json").read_text() == "old"
+    (tmp_path / "broken.json").symlink_to(tmp_path / "none" / "x.json")
+    with pytest.raises(DeoccError, match="link to a file that is missing"):
+        require_writable_file(tmp_path / "broken.json")
     (tmp_path / "disk").symlink_to(tmp_path / "unmounted")
     with pytest.raises(DeoccError, match="link to a place that is missing"):
         require_writable_file(tmp_path / "disk" / "x.json")

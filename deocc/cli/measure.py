@@ -38,7 +38,7 @@ def evaluate(
 
     part, count = parse_shard(shard)
     if json is not None:
-        require_writable_file(json)
+        json = require_writable_file(json)
     elif count > 1:
         raise DeoccError("--shard needs --json FILE, the same for all parts; their scores are kept beside it")
     where, options = pick_device(device), {"perceptual": perceptual, "progress": True}
@@ -90,7 +90,7 @@ def compare(
 
     require_writable(out)
     if json is not None:
-        require_writable_file(json)
+        json = require_writable_file(json)
     contest = blind.open_contest(first, second, cases, count, seed)
     for path in (first, second):
         if made_for_others(path, contest.cases):
@@ -135,7 +135,7 @@ def bench(
     from deocc.studies.busy import format_busy, run_busy
 
     if json is not None:
-        require_writable_file(json)
+        json = require_writable_file(json)
     result = run_busy(count) if busy else run_bench(preset, count, seed, device)
     if json is not None:
         write_json(json, result)

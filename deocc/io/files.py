@@ -25,15 +25,14 @@ def write_atomic(path: PathLike, write: Callable[[IO[bytes]], Any]) -> Path:
         DeoccError: the folder cannot be made or written.
     """
     path = Path(path)
-    target = path.resolve() if path.is_symlink() else path  # a link stays one
     temporary = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = Path(file.name)
             write(file)
         temporary.chmod(0o644)
-        temporary.replace(target)
+        temporary.replace(path)
     except OSError as error:
         raise DeoccError(
             f"{path}: cannot be written ({error.strerror or error}); choose another folder"
@@ -85,12 +84,18 @@ def require_writable(folder: PathLike) -> Path:
 
 
 def require_writable_file(path: PathLike) -> Path:
-    """Checks, without creating anything, that a file can be written.
+    """Checks, without creating anything, that a file that the user named can be written.
+
+    Returns:
+        Where to write it; behind a link, the file that the link leads to.
 
     Raises:
-        DeoccError: it is a folder or a device, or its folder cannot be written or made.
+        DeoccError: it is a folder, a device or a broken link, or its folder cannot be written or made.
     """
     path = Path(path)
+    if path.is_symlink() and not path.exists():
+        raise DeoccError(f"{path}: a link to a file that is missing; remove it, or give another name")
+    path = path.resolve() if path.is_symlink() else path
     if path.is_dir():
         raise DeoccError(f"{path}: a folder, a file was expected; give a file's name")
     if path.exists() and not path.is_file():
