@@ -140,7 +140,7 @@ class Frame:
         return self._thin(mask, self.crop_mask(mask, size)) is not None
 
     def crop_rough_mask(self, mask: np.ndarray, size: int) -> np.ndarray:
-        """`crop_mask`; a mask that it `misses` is resampled by areas instead, and none falls through the grid.
+        """`crop_mask`; a mask that it `misses` is resampled by areas instead: none falls through the grid.
 
         Such a mask gets thicker: pixels that hold half as much of it as the fullest neighbour are inside.
         """

@@ -31,7 +31,7 @@ class OcclusionCase:
         initial_mask: H x W bool, a segmenter's visible mask (M_i), or None.
         person_id: the person's name in the people folder.
         true_sides: whether left and right labels are the person's own.
-        known_box: the visible mask's box if only that is known.
+        known_box: the box that came with the case, as of a detector.
         placement: how the occluder stands to the person, one of `priors.KINDS`; "" for plain pasting.
         neighbour_mask: H x W bool, other people beside and behind the person, or None. Later occluders may
             hide some of them.
