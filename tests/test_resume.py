@@ -209,6 +209,10 @@ def test_nobody_at_all_is_an_error(mixed: Path, tmp_path: Path, capsys: pytest.C
     status, _, wrong = run(capsys, *words, "--out", tmp_path / "cases")
     assert status == 2 and "none of 2 cases could be made; speck_0: " in wrong
     assert not (tmp_path / "cases").exists()
+    parts = (*words, "--out", tmp_path / "parts", "--shard")
+    assert run(capsys, *parts, "1/2")[0] == 0  # the other part may have a case
+    status, _, wrong = run(capsys, *parts, "2/2")
+    assert status == 2 and "no part could make any case; speck_0: " in wrong and "left-out.json" in wrong
 
 
 def test_ids_with_folders_in_them_go_through(mixed: Path, tmp_path: Path) -> None:

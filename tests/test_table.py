@@ -563,7 +563,7 @@ def test_results_md_is_current_and_all_tables_render_in_time():
     begun = time.process_time()
     text = results_page("small")
     assert time.process_time() - begun < 60
-    assert text == (DATA.parent / "RESULTS.md").read_text(encoding="utf-8"), COMMAND
+    assert text == (DATA.parent / "RESULTS.md").read_text(encoding="utf-8"), COMMAND.format(preset="small")
     for number in "123456":
         assert f"## Table {number}: " in text
     assert "## What the bundled weights reach" in text and "figure 5" in text

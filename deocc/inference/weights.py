@@ -34,9 +34,14 @@ def find_weights(name_or_path: PathLike = "small") -> tuple[Path, Path]:
         return bundled[0], bundled[1]
     folder = Path(name_or_path)
     if not folder.is_dir():
+        if "/" in name or "\\" in name:
+            raise DeoccError(
+                f"weights {name!r}: no folder has that name; give one with mask*.safetensors and "
+                "content*.safetensors, or the name of bundled weights"
+            )
         missing = next(path for path in bundled if not path.is_file())
         raise DeoccError(
-            f"weights {str(name_or_path)!r}: {missing.name} is not in {WEIGHTS} and no folder has that name; "
+            f"weights {name!r}: {missing.name} is not in {WEIGHTS} and no folder has that name; "
             "name bundled weights, or a folder with mask*.safetensors and content*.safetensors"
         )
     return _only_file(folder, "mask*.safetensors"), _only_file(folder, "content*.safetensors")

@@ -109,7 +109,7 @@ def write_cases(
 
     Raises:
         DeoccError: bad people folder, nobody in the split, bad options, `out` in use or not to be written, or
-            no case at all could be made (in a part of several, that is no error).
+            no case at all could be made (in a part of several, the last one says so).
     """
     part = options.part
     persons = PeopleFolder(people, part)
@@ -129,7 +129,19 @@ def write_cases(
         if shard[1] == 1 and jobs and len(left_out) == len(jobs):
             name, why = next(iter(left_out.items()))
             raise DeoccError(f"{people}: none of {len(jobs)} cases could be made; {name}: {why}")
+    _require_a_case(Path(out), people)
     return len(jobs) - len(left_out), left_out
+
+
+def _require_a_case(out: Path, people: PathLike) -> None:
+    """Raises DeoccError if all parts of a case folder are complete, and none has made a case."""
+    reasons = out / "left-out.json"
+    if reasons.is_file() and not next(out.glob("*/case.json"), None):
+        name, why = next(iter(read_json(reasons).items()))
+        raise DeoccError(
+            f"{people}: no part could make any case; {name}: {why} ({reasons} has all reasons; "
+            "mend them and choose a new folder)"
+        )
 
 
 def pasted_anywhere(

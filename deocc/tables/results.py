@@ -22,7 +22,7 @@ from deocc.tables.scorecard import scorecard_json
 from deocc.tables.scorecard_page import scorecard_page
 from deocc.tables.stored import read_results
 
-COMMAND = "deocc table all --preset small --out RESULTS.md"
+COMMAND = "deocc table all --preset {preset} --out RESULTS.md"
 WORDS = (
     "Words: the *modal* mask is of what shows of a person, the *amodal* one of the whole person, the "
     "*invisible* one of the difference. *M_i* is a rough mask of the visible person; at *severity 1* it is "
@@ -69,7 +69,7 @@ def results_page(
     notes = folder / "notes.md"
     parts = [
         "# Results",
-        f"Rendered from `data/results/` by `{COMMAND}`; a test compares. Change the results, not this page.",
+        f"Rendered from `data/results/` by `{COMMAND.format(preset=preset)}`; a test compares. Change the results, not this page.",
         WORDS,
         scorecard_page(scorecard_json(preset, tables, wanted), comparisons=False),
         "Every comparison behind a verdict: `deocc table scorecard`.",
