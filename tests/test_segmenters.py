@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deocc.errors import DeoccError
+from deocc.masks import mask_box
 from deocc.metrics import mask_iou
+from deocc.paths import DATA, PEOPLE_MINI
+from deocc.people import PeopleFolder, Person
 from deocc.segmenters import box as enlarging
 from deocc.segmenters import choice as S
 from deocc.segmenters import mediapipe as media
@@ -48,7 +52,6 @@ def test_grabcut_works_on_large_photos_at_reduced_size() -> None:
 def test_auto_without_weights_is_grabcut_and_named_methods_say_what_they_lack(monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(media, "WEIGHTS", tmp_path)
-    monkeypatch.setattr(media.importlib.util, "find_spec", lambda name: None)
     image, _ = scene()
     assert S.segment(image, BOX)[1] == "grabcut"
     for method, words in (
@@ -62,6 +65,62 @@ def test_auto_without_weights_is_grabcut_and_named_methods_say_what_they_lack(mo
     lacks = S.available()
     assert list(lacks) == list(S.METHODS) and lacks.pop("grabcut") == "" and all(lacks.values())
     assert "deocc people fetch maskrcnn" in lacks["maskrcnn"]
+
+
+@pytest.fixture(scope="module")
+def person() -> Person:
+    return PeopleFolder(PEOPLE_MINI, "val")[0]
+
+
+@pytest.mark.parametrize("method", ["pose", "mediapipe"])
+def test_bundled_networks_find_a_person(method: str, person: Person) -> None:
+    assert S.available()[method] == ""
+    mask, name = S.segment(person.image, mask_box(person.amodal_mask), method)
+    assert name == method and mask_iou(mask, person.amodal_mask) > 0.75
+
+
+def test_first_guesses_of_networks_are_theirs_and_their_mean(person: Person) -> None:
+    box = mask_box(person.amodal_mask)
+    one, several, both = S.person_guesses(person.image, box)
+    assert (one == S.segment(person.image, box, "pose")[0]).all()
+    assert (several == S.segment(person.image, box, "mediapipe")[0]).all()
+    assert not (both & ~(one | several)).any() and not (one & several & ~both).any()
+    assert mask_iou(both, person.amodal_mask) > 0.85
+
+
+def test_next_to_nothing_is_no_first_guess(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    image = np.zeros((90, 90, 3), np.uint8)
+    speck, whole = np.zeros((2, 90, 90), np.float32)
+    speck[30:33, 30:33], whole[:] = 1, 1
+    monkeypatch.setattr(S, "pose_probability", lambda image, box: speck)
+    monkeypatch.setattr(S, "person_probability", lambda image, box: 0 * speck)
+    assert S.person_guesses(image, (20, 20, 70, 70)) == []
+    monkeypatch.setattr(S, "person_probability", lambda image, box: whole)
+    (several,) = S.person_guesses(image, (20, 20, 70, 70))  # the mean is above a half on the speck alone
+    assert several.sum() == 50 * 50 and several[20:70, 20:70].all()
+
+
+@pytest.mark.parametrize("spoil", [b"", b"half a file", None])
+def test_damaged_networks_are_named_and_done_without(  # type: ignore[no-untyped-def]
+    spoil: bytes | None, monkeypatch, tmp_path, caplog
+) -> None:
+    monkeypatch.setattr(media, "WEIGHTS", tmp_path)
+    if spoil is None:
+        spoil = (DATA / "weights" / media.POSE_FILE).read_bytes()[:100_000]
+    (tmp_path / media.POSE_FILE).write_bytes(spoil)
+    with pytest.raises(DeoccError, match=f"{media.POSE_FILE} is damaged; restore it"):
+        S.segment(scene()[0], BOX, "pose")
+    assert S.person_guesses(scene()[0], BOX) == [] and "damaged" in caplog.text
+
+
+def test_networks_answer_threads_in_turn(person: Person) -> None:
+    """OpenCV's networks are not made for several callers at once."""
+    box = mask_box(person.amodal_mask)
+    pictures = [person.image, person.image[:, ::-1].copy()]
+    alone = [media.pose_probability(picture, box) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda k: media.pose_probability(pictures[k % 2], box), range(12)))
+    assert all((found == alone[k % 2]).all() for k, found in enumerate(together))
 
 
 def test_weights_go_by_torchvision_names() -> None:
@@ -99,9 +158,7 @@ def test_damaged_weights_are_one_clear_line(method: str, monkeypatch, tmp_path) 
     import torch
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        media, "mediapipe_path", lambda file: (_ for _ in ()).throw(enlarging.Unavailable("none"))
-    )
+    monkeypatch.setattr(media, "WEIGHTS", tmp_path)
     name = P.MASKRCNN_FILE if method == "maskrcnn" else P.DEEPLAB_FILE
     path = tmp_path / "hub/checkpoints" / name
     path.parent.mkdir(parents=True)
@@ -191,7 +248,7 @@ def test_maskrcnn_takes_the_person_in_the_box(monkeypatch) -> None:  # type: ign
 
     def model_for(box: tuple[int, ...]) -> Callable[[list[torch.Tensor]], list[dict[str, torch.Tensor]]]:
         """The network's answer in pixels of the enlarged box, which is all that it sees."""
-        x0, y0, x1, y1 = enlarging._margin_crop((120, 120), box, enlarging.MARGIN)
+        x0, y0, x1, y1 = enlarging.margin_crop((120, 120), box, enlarging.MARGIN)
         found = {
             "boxes": boxes - torch.tensor([x0, y0, x0, y0]),
             "masks": masks[..., y0:y1, x0:x1],

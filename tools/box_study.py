@@ -1,15 +1,17 @@
-"""Measures answers to a box with and without the decision by colour: data/results/box-colours.json.
+"""Measures answers to a box with and without a step: data/results/box-colours.json, box-networks.json.
 
-People: the tenth of the train split that is held out for tuning. The numbers in `deocc.inference.doubt`
-were chosen on `--half 1` of them. Occluders are placed anywhere, and as in photos.
+The steps are the decision by colour (`deocc.inference.doubt`) and the first guesses of the bundled networks
+(`deocc.segmenters.person_guesses`). People: the tenth of the train split that is held out for tuning;
+choices were made on `--half 1` of them. Occluders are placed anywhere, and as in photos.
 
     python tools/box_study.py PEOPLE --half 2
+    python tools/box_study.py PEOPLE --half 2 --step networks
 """
 
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from unittest import mock
 
 import deocc  # noqa: F401  # before torch
@@ -53,6 +55,15 @@ def without_colours(deoccluder: Deoccluder, case: OcclusionCase) -> dict[str, fl
         return score(deoccluder, case)
 
 
+def without_networks(deoccluder: Deoccluder, case: OcclusionCase) -> dict[str, float]:
+    """The same from the box, its ellipse, and GrabCut's mask alone."""
+    with mock.patch("deocc.inference.prompts.person_guesses", lambda image, box: []):
+        return score(deoccluder, case)
+
+
+STEPS = {"colours": without_colours, "networks": without_networks}
+
+
 def compared(rows: list[tuple[dict[str, float], dict[str, float]]]) -> dict[str, Any]:
     """Means without and with, and the 95 % interval of the paired difference, people resampled."""
     draws = np.random.default_rng(0).integers(0, len(rows), (DRAWS, len(rows)))
@@ -71,21 +82,22 @@ def compared(rows: list[tuple[dict[str, float], dict[str, float]]]) -> dict[str,
 def main(
     people: Annotated[Path, typer.Argument(help="People folder.")],
     half: Annotated[int, typer.Option(min=1, max=2)] = 2,
-    out: Annotated[Path, typer.Option("--json")] = RESULTS / "box-colours.json",
+    step: Literal["colours", "networks"] = "colours",
+    out: Annotated[Path | None, typer.Option("--json")] = None,
 ) -> None:
     """Scores both ways."""
     torch.set_num_threads(1)
     deoccluder = Deoccluder.from_pretrained("small")
-    command = f"python tools/box_study.py {people.name} --half {half}"
+    command = f"python tools/box_study.py {people.name} --half {half} --step {step}"
     value: dict[str, Any] = {"command": command, "weights": deoccluder.identity, "placements": {}}
     with tempfile.TemporaryDirectory() as folder:
         for placement in ("anywhere", "natural"):
             cases = fixed_cases(people, Path(folder, placement), True, 1, placement=placement)
             chosen = [cases[i] for i in range(half - 1, len(cases), 2)]
-            rows = [(without_colours(deoccluder, c), score(deoccluder, c)) for c in tqdm(chosen, placement)]
+            rows = [(STEPS[step](deoccluder, c), score(deoccluder, c)) for c in tqdm(chosen, placement)]
             value["placements"][placement] = compared(rows)
             print(placement, value["placements"][placement])
-    write_json(out, value)
+    write_json(out or RESULTS / f"box-{step}.json", value)
 
 
 if __name__ == "__main__":

@@ -255,10 +255,9 @@ class Deoccluder:
                 maps[i] = found_maps
         return Completion(*mean)
 
-    def _ask(self, view: View) -> tuple[np.ndarray, np.ndarray]:
-        """Stage 1's log-odds of the visible and of the whole person for one view, S x S float32."""
-        masks = self.stage1(*self.tensors([view], self.mask_size))
-        return as_array(masks.modal[0]), as_array(masks.amodal[0])
+    def _ask(self, views: Sequence[View]) -> list[np.ndarray]:
+        """Stage 1's log-odds of the visible person for each view, S x S float32."""
+        return [as_array(odds) for odds in self.stage1(*self.tensors(views, self.mask_size)).modal]
 
     def _show(self, view: View) -> tuple[np.ndarray, np.ndarray]:
         """Visible and whole mask of the answer to one view, H x W bool: what a click corrects."""

@@ -1,9 +1,10 @@
 """From a box or clicks to a rough mask, by stage 1 itself.
 
-For a box, stage 1 runs on three first guesses of M_i: the filled box, its ellipse, and GrabCut's mask. The
-mean of its visible masks becomes M_i; an answer counts more, the better it fills the box. Each click is
-judged by the answer that it corrects. Where both disagree, M_i changes around it, and stage 1 runs again.
-Stage 1 is trained on boxes, wrong masks, and its own earlier answers (`MaskSettings.feedback`).
+For a box, stage 1 runs on first guesses of M_i: the filled box, its ellipse, GrabCut's mask, and what the two
+bundled networks of `deocc.segmenters` take for the person. The mean of its visible masks becomes M_i; an
+answer counts more, the better it fills the box. Each click is judged by the answer that it corrects. Where
+both disagree, M_i changes around it, and stage 1 runs again. Stage 1 is trained on boxes, wrong masks, and
+its own earlier answers (`MaskSettings.feedback`).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +17,12 @@ from deocc.inference.clicks import Click, Verdict, amended
 from deocc.inference.user_mask import TRUST
 from deocc.inference.views import View
 from deocc.masks import mask_box
-from deocc.segmenters import segment
+from deocc.segmenters import person_guesses, segment
 
 FIT, FLOOR = 8, 0.1  # an answer's weight in the mean: FLOOR + box_fit ** FIT
 NOBODY = "stage 1 found nobody in the box; the whole box stands in for the rough mask"
-Ask = Callable[[View], tuple[np.ndarray, np.ndarray]]
-"""View -> stage 1's log-odds of the visible and of the whole person, S x S float32 in the view's frame."""
+Ask = Callable[[Sequence[View]], Sequence[np.ndarray]]
+"""Views of one frame -> stage 1's log-odds of the visible person, S x S float32 in the frame, for each."""
 Show = Callable[[View], tuple[np.ndarray, np.ndarray]]
 """View without points -> visible and whole mask of its answer, as the user sees them, H x W bool."""
 
@@ -48,15 +49,15 @@ def follow_prompts(view: View, ask: Ask, show: Show, guesses: Sequence[np.ndarra
 def _mask_of_box(view: View, ask: Ask, guesses: Sequence[np.ndarray]) -> View:
     """Replaces a filled box by stage 1's mean visible mask over the first guesses."""
     answers = []
-    for mask in guesses:
-        modal, _ = ask(replace(view, initial_mask=mask))
+    found = ask([replace(view, initial_mask=mask) for mask in guesses])
+    for mask, modal in zip(guesses, found, strict=True):
         answers.append(modal + np.float32(TRUST[0]) * view.frame.crop_rough_mask(mask, len(modal)))
     box = view.frame.crop_mask(view.initial_mask, len(answers[0]))
     mean = np.average(answers, axis=0, weights=[FLOOR + box_fit(odds > 0, box) ** FIT for odds in answers])
-    found = view.frame.paste(mean.astype(np.float32), view.initial_mask.shape) > 0
-    if not found.any():
+    mask = view.frame.paste(mean.astype(np.float32), view.initial_mask.shape) > 0
+    if not mask.any():
         return replace(view, boxed=False).noting(NOBODY)
-    view = replace(view, initial_mask=found, boxed=False, own=True)
+    view = replace(view, initial_mask=mask, boxed=False, own=True)
     return view.noting("rough mask by stage 1, from the box")
 
 
@@ -79,7 +80,7 @@ def box_fit(mask: np.ndarray, box_mask: np.ndarray) -> float:
 
 
 def guesses_of_box(image: np.ndarray, box_mask: np.ndarray) -> list[np.ndarray]:
-    """First guesses of the visible person in a filled box: the box, its ellipse, and GrabCut's mask.
+    """First guesses of the visible person in a filled box; see the module.
 
     Args:
         image: H x W x 3 uint8.
@@ -93,7 +94,9 @@ def guesses_of_box(image: np.ndarray, box_mask: np.ndarray) -> list[np.ndarray]:
     ellipse = np.zeros(box_mask.shape, np.uint8)
     middle, radii = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2)
     cv2.ellipse(ellipse, middle, radii, 0, 0, 360, 1, -1)
-    return [*guesses, ellipse.astype(bool)] if ellipse.any() else guesses
+    if ellipse.any():
+        guesses.append(ellipse.astype(bool))
+    return guesses + person_guesses(image, box)
 
 
 def _follow(view: View, click: Click, show: Show) -> View:

@@ -16,12 +16,13 @@ from deocc.masks import Box
 from deocc.segmenters.box import Finder, NobodyFound, Unavailable
 from deocc.segmenters.grabcut import grabcut
 from deocc.segmenters.mediapipe import (
-    MEDIAPIPE_FILE,
+    PERSON_FILE,
     POSE_FILE,
-    mediapipe_path,
     mediapipe_person,
     mediapipe_pose,
-    tflite_model,
+    network,
+    person_probability,
+    pose_probability,
 )
 from deocc.segmenters.pretrained import DEEPLAB_FILE, MASKRCNN_FILE, checkpoint_file, deeplab, maskrcnn
 
@@ -35,13 +36,13 @@ METHODS: dict[str, Finder] = {
     "pose": mediapipe_pose,
     "mediapipe": mediapipe_person,
     "deeplab": deeplab,
-    "grabcut": grabcut,  # needs no weights
+    "grabcut": grabcut,  # needs no network
 }
 
 _NEEDS: dict[str, Callable[[], object]] = {
     "maskrcnn": lambda: checkpoint_file(MASKRCNN_FILE),
-    "pose": lambda: tflite_model(mediapipe_path(POSE_FILE)),
-    "mediapipe": lambda: tflite_model(mediapipe_path(MEDIAPIPE_FILE)),
+    "pose": lambda: network(POSE_FILE),
+    "mediapipe": lambda: network(PERSON_FILE),
     "deeplab": lambda: checkpoint_file(DEEPLAB_FILE),
 }
 
@@ -79,6 +80,27 @@ def _run(name: str, image: np.ndarray, box: Box) -> np.ndarray:
     if mask.sum() < MIN_SHARE * mask[window].size:
         raise NobodyFound(f"{name}: found next to nothing in the box")
     return mask
+
+
+def person_guesses(image: np.ndarray, box: Box) -> list[np.ndarray]:
+    """What the bundled networks take for the visible person in a box: each alone, and the mean of both.
+
+    Args:
+        image: H x W x 3 uint8 RGB.
+        box: x0, y0, x1, y1 in pixels, inside the photo.
+
+    Returns:
+        At most three masks, H x W bool, False outside the box; those that are next to nothing are left out.
+        Where a network's file is missing or damaged, none (with a warning).
+    """
+    try:
+        one, all_of_them = pose_probability(image, box), person_probability(image, box)
+    except Unavailable as reason:
+        LOG.warning("first guesses without %s", reason)
+        return []
+    inside = _filled_box(image, box)
+    found = [inside & (odds > 0.5) for odds in (one, all_of_them, (one + all_of_them) / 2)]
+    return [mask for mask in found if mask.sum() >= MIN_SHARE * inside.sum()]
 
 
 def _filled_box(image: np.ndarray, box: Box) -> np.ndarray:
@@ -138,8 +160,8 @@ def segment(image: np.ndarray, box: Sequence[float], method: str = "auto") -> tu
         image: H x W x 3 uint8 RGB, any size.
         box: x0, y0, x1, y1 in photo pixels, half-open; cut to the photo.
         method: "maskrcnn", "deeplab" (torchvision weights in $TORCH_HOME/hub/checkpoints), "pose",
-            "mediapipe" (extra `segmenters` and their model files), "grabcut" (no weights), "box" (the box
-            itself), or "auto": the first of these that can run here and finds somebody.
+            "mediapipe" (both bundled), "grabcut" (needs no network), "box" (the box itself), or "auto": the
+            first of maskrcnn, pose, mediapipe, deeplab and grabcut that can run here and finds somebody.
 
     Returns:
         The mask (H x W bool, not empty, False outside the box) and the name of the method that made it; "box"

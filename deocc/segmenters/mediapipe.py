@@ -1,75 +1,92 @@
-"""MediaPipe's person and pose segmenters."""
+"""MediaPipe's networks for people, run by OpenCV. Their files are bundled; see data/weights/mediapipe.md.
 
-import importlib.util
+The pose network isolates one of several people; the other one tells people from what is no person.
+"""
+
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 import cv2
 import numpy as np
 
 from deocc.masks import Box, Frame
 from deocc.paths import WEIGHTS
-from deocc.segmenters.box import Unavailable, enlarged
+from deocc.segmenters.box import Unavailable, margin_crop
 
-MEDIAPIPE_MARGIN = 0.15
-
-MEDIAPIPE_FILE = "selfie_segmentation.tflite"
-
+PERSON_FILE, PERSON_MARGIN = "selfie_segmentation.tflite", 0.15
 POSE_FILE, POSE_SIDE = "pose_landmark_full.tflite", 1.15  # side of its square over the box's longer side
+POSE_MASK = "Identity_2"  # the output with the mask
+SIZE = 256  # side of the square that both see
+_RUNNING = Lock()  # OpenCV's networks answer one caller at a time
 
 
-def mediapipe_path(file: str) -> Path:
-    """A model file of MediaPipe's, in data/weights or inside an installed mediapipe package."""
-    candidates = [WEIGHTS / file]
-    package = importlib.util.find_spec("mediapipe")
-    if package is not None and package.submodule_search_locations:
-        places = [Path(place) / "modules" for place in package.submodule_search_locations]
-        candidates += [path for place in places for path in place.glob(f"*/{file}")]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise Unavailable(
-        f"mediapipe: {file} is not in data/weights; `pip install --no-deps mediapipe==0.10.21` brings it"
-    )
+def require_file(file: str) -> Path:
+    """The path of a bundled network's file. Raises: Unavailable: it is missing."""
+    if not (WEIGHTS / file).is_file():
+        raise Unavailable(f"mediapipe: {file} is not in {WEIGHTS}; restore it (git checkout data/weights)")
+    return WEIGHTS / file
 
 
 @lru_cache(maxsize=2)
-def tflite_model(path: Path) -> Any:
+def _network(path: Path) -> cv2.dnn.Net:
     try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise Unavailable("mediapipe: ai-edge-litert is missing; pip install 'deocc[segmenters]'") from None
-    model = Interpreter(model_path=str(path), num_threads=1)
-    model.allocate_tensors()
-    return model
+        return cv2.dnn.readNetFromTFLite(np.fromfile(path, np.uint8))  # bytes: any path works on any system
+    except cv2.error:
+        raise Unavailable(f"mediapipe: {path} is damaged; restore it (git checkout data/weights)") from None
 
 
-def _run_tflite(model: Any, picture: np.ndarray) -> np.ndarray:
-    """The mask output of a segmenter for an RGB picture in [0, 1]: h x w float32, any range."""
-    given = model.get_input_details()[0]
-    size = given["shape"][2], given["shape"][1]  # 256 x 256
-    shrinks = picture.shape[0] > size[1] or picture.shape[1] > size[0]
-    crop = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    model.set_tensor(given["index"], crop[None].astype(np.float32))
-    model.invoke()
-    maps = [d["index"] for d in model.get_output_details() if tuple(d["shape"]) == (1, *size[::-1], 1)]
-    return model.get_tensor(maps[0])[0, ..., 0]
+def network(file: str) -> cv2.dnn.Net:
+    """A bundled network. Raises: Unavailable: its file is missing or damaged."""
+    return _network(require_file(file))
 
 
-@enlarged(MEDIAPIPE_MARGIN)
+def _answer(file: str, picture: np.ndarray, output: str = "") -> np.ndarray:
+    """A network's answer to an RGB picture (H x W x 3 uint8), `SIZE` x `SIZE` float32."""
+    net, shrinks = network(file), max(picture.shape[:2]) > SIZE
+    crop = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    with _RUNNING:
+        net.setInput(cv2.dnn.blobFromImage(crop, 1 / 255))
+        return (net.forward(output) if output else net.forward()).reshape(SIZE, SIZE).copy()
+
+
+def person_probability(image: np.ndarray, box: Box) -> np.ndarray:
+    """Where MediaPipe's selfie segmenter sees people, near a box.
+
+    Args:
+        image: H x W x 3 uint8 RGB.
+        box: x0, y0, x1, y1 in pixels, inside the photo.
+
+    Returns:
+        H x W float32 in [0, 1]; 0 farther than `PERSON_MARGIN` from the box.
+
+    Raises:
+        Unavailable: the network's file is missing or damaged.
+    """
+    x0, y0, x1, y1 = margin_crop(image.shape[:2], box, PERSON_MARGIN)
+    found = np.zeros(image.shape[:2], np.float32)
+    answer = _answer(PERSON_FILE, image[y0:y1, x0:x1])
+    found[y0:y1, x0:x1] = cv2.resize(answer, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    return found
+
+
+def pose_probability(image: np.ndarray, box: Box) -> np.ndarray:
+    """The person whom MediaPipe's pose network sees in a square around a box.
+
+    Args, Returns, Raises: as of `person_probability`; 0 outside the square.
+    """
+    side = POSE_SIDE * max(box[2] - box[0], box[3] - box[1])
+    frame = Frame((box[0] + box[2] - side) / 2, (box[1] + box[3] - side) / 2, side)
+    log_odds = _answer(POSE_FILE, frame.crop_image(image, SIZE), POSE_MASK)
+    probability = 1 / (1 + np.exp(-log_odds.clip(-20, 20)))
+    return frame.paste(probability.astype(np.float32), image.shape[:2])
+
+
 def mediapipe_person(image: np.ndarray, box: Box) -> np.ndarray:
-    """MediaPipe's selfie segmenter; it does not separate people."""
-    model = tflite_model(mediapipe_path(MEDIAPIPE_FILE))
-    probability = _run_tflite(model, image.astype(np.float32) / 255)
-    return cv2.resize(probability, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    """All people near the box, H x W bool."""
+    return person_probability(image, box) > 0.5
 
 
 def mediapipe_pose(image: np.ndarray, box: Box) -> np.ndarray:
-    """The mask of MediaPipe's pose network on a square around the box; it isolates one of several people."""
-    model = tflite_model(mediapipe_path(POSE_FILE))
-    side = POSE_SIDE * max(box[2] - box[0], box[3] - box[1])
-    frame = Frame((box[0] + box[2] - side) / 2, (box[1] + box[3] - side) / 2, side)
-    log_odds = _run_tflite(model, frame.crop_image(image, 256).astype(np.float32) / 255)
-    probability = 1 / (1 + np.exp(-log_odds.clip(-20, 20)))
-    return frame.paste(probability.astype(np.float32), image.shape[:2]) > 0.5
+    """One person, H x W bool."""
+    return pose_probability(image, box) > 0.5

@@ -69,7 +69,8 @@ def results_page(
     notes = folder / "notes.md"
     parts = [
         "# Results",
-        f"Rendered from `data/results/` by `{COMMAND.format(preset=preset)}`; a test compares. Change the results, not this page.",
+        f"Rendered from `data/results/` by `{COMMAND.format(preset=preset)}`; a test compares. Change the "
+        "results, not this page.",
         WORDS,
         scorecard_page(scorecard_json(preset, tables, wanted), comparisons=False),
         "Every comparison behind a verdict: `deocc table scorecard`.",
