@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from deocc.cli.main import app
 from deocc.errors import DeoccError
+from deocc.inference.answers import Completion
 from deocc.inference.clicks import Click, spot
 from deocc.inference.deoccluder import Deoccluder
 from deocc.inference.prepared import prepare
-from deocc.inference.prompts import box_fit, follow_prompts
+from deocc.inference.prompts import SLACK, box_fit, follow_prompts
 from deocc.inference.views import STAGE1, make_view
 from deocc.inference.window import on_whole_photo, seen_through, window_of
 from deocc.io import write_image, write_mask
@@ -112,6 +114,44 @@ def test_answers_that_fill_the_box_count_more(case) -> None:
 
     found = follow_prompts(view, ask, None).initial_mask
     assert (found & view.initial_mask).sum() > 0.9 * view.initial_mask.sum()
+
+
+def everywhere(deoccluder: Deoccluder, monkeypatch) -> None:
+    """Stage 1 sees the person, visible, on the whole photo."""
+
+    def stage1(image, initial_mask, photo_mask):
+        odds = 4 * photo_mask
+        return Completion(odds, odds, *(torch.zeros(len(image), 20, *image.shape[2:]) for _ in range(2)))
+
+    monkeypatch.setattr(deoccluder, "stage1", stage1)
+
+
+def test_nobody_shows_far_outside_the_box(small, monkeypatch) -> None:
+    everywhere(small, monkeypatch)
+    image, box = np.full((200, 160, 3), 90, np.uint8), (60, 50, 100, 130)
+    answer = small.deocclude(image, box=box, paint=False)
+    x0, y0, x1, y1 = mask_box(answer.amodal_mask)
+    slack = SLACK * 80 + answer.frame.side / small.mask_size  # and a pixel of the network
+    assert (
+        abs(x0 - 60) <= slack and abs(y0 - 50) <= slack and abs(x1 - 100) <= slack and abs(y1 - 130) <= slack
+    )
+    assert answer.modal_mask[70:110, 70:90].all()
+
+
+def test_a_yes_outside_the_box_lifts_its_limit(small, monkeypatch) -> None:
+    everywhere(small, monkeypatch)
+    image, box = np.full((200, 160, 3), 90, np.uint8), (60, 50, 100, 130)
+    inside = small.deocclude(image, box=box, points=[(80, 90, True)], paint=False)
+    assert not inside.modal_mask[145, 80]
+    beyond = small.deocclude(image, box=box, points=[(80, 145, True)], paint=False)
+    assert beyond.modal_mask[145, 80] and beyond.modal_mask.sum() > 1.5 * inside.modal_mask.sum()
+
+
+def test_a_mask_has_no_limit(small, case, monkeypatch) -> None:
+    everywhere(small, monkeypatch)
+    answer = small.deocclude(case.image, case.initial_mask, paint=False)
+    x0, y0, x1, y1 = mask_box(case.initial_mask)
+    assert answer.modal_mask.sum() > 2 * (x1 - x0) * (y1 - y0)
 
 
 def test_a_box_is_answered_without_the_networks_files(small, case, monkeypatch, tmp_path, caplog) -> None:

@@ -233,7 +233,8 @@ class Deoccluder:
 
     def _masks(self, views: Sequence[View], seen: tuple[Tensor, Tensor, Tensor]) -> Completion:
         """Stage 1's answers to views and their `tensors`, after a second look and with trust in M_i."""
-        return _held_on(self._looked_at_again(views, seen[1], self.stage1(*seen)), views, seen[1])
+        answer = _held_on(self._looked_at_again(views, seen[1], self.stage1(*seen)), views, seen[1])
+        return _within_limits(answer, views)
 
     def _looked_at_again(self, views: Sequence[View], initial: Tensor, first: Completion) -> Completion:
         """Stage 1's answer after a second look (`deocc.inference.second_look`) at people with poor masks."""
@@ -327,6 +328,21 @@ def _held_on(masks: Completion, views: Sequence[View], initial_mask: Tensor) -> 
             held = hold_on(modal[i, 0].cpu().numpy(), initial_mask[i, 0].cpu().numpy() > 0)
             modal[i, 0] = torch.from_numpy(held).to(modal.device)
     return masks._replace(modal=modal)
+
+
+def _within_limits(masks: Completion, views: Sequence[View]) -> Completion:
+    """Stage 1's answer without anybody who shows outside `View.limit`: that is another person, or a thing."""
+    modal, amodal = masks.modal.clone(), masks.amodal.clone()
+    for i, view in enumerate(views):
+        if view.limit is not None:
+            x0, y0, x1, y1 = view.limit
+            beyond = np.ones(view.image.shape[:2], bool)
+            beyond[y0:y1, x0:x1] = False
+            outside = torch.from_numpy(view.frame.crop_mask(beyond, modal.shape[-1])).to(modal.device)
+            others = outside & (modal[i, 0] > 0)
+            for odds in (modal, amodal):
+                odds[i, 0] = torch.where(others, -DECIDED, odds[i, 0])
+    return masks._replace(modal=modal, amodal=amodal)
 
 
 def _as_prompted(

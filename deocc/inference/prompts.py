@@ -16,10 +16,11 @@ import numpy as np
 from deocc.inference.clicks import Click, Verdict, amended
 from deocc.inference.user_mask import TRUST
 from deocc.inference.views import View
-from deocc.masks import mask_box
+from deocc.masks import Box, mask_box
 from deocc.segmenters import person_guesses, segment
 
 FIT, FLOOR = 8, 0.1  # an answer's weight in the mean: FLOOR + box_fit ** FIT
+SLACK = 0.1  # of the longer side: how far the visible person may reach out of the user's box
 NOBODY = "stage 1 found nobody in the box; the whole box stands in for the rough mask"
 Ask = Callable[[Sequence[View]], Sequence[np.ndarray]]
 """Views of one frame -> stage 1's log-odds of the visible person, S x S float32 in the frame, for each."""
@@ -57,8 +58,16 @@ def _mask_of_box(view: View, ask: Ask, guesses: Sequence[np.ndarray]) -> View:
     mask = view.frame.paste(mean.astype(np.float32), view.initial_mask.shape) > 0
     if not mask.any():
         return replace(view, boxed=False).noting(NOBODY)
-    view = replace(view, initial_mask=mask, boxed=False, own=True)
+    limit = _with_slack(mask_box(view.initial_mask), mask.shape)
+    view = replace(view, initial_mask=mask, boxed=False, own=True, limit=limit)
     return view.noting("rough mask by stage 1, from the box")
+
+
+def _with_slack(box: Box, shape: tuple[int, ...]) -> Box:
+    """A box around the visible person, as if drawn too small; `shape` is the photo's."""
+    slack = round(SLACK * max(box[2] - box[0], box[3] - box[1]))
+    x0, y0, x1, y1 = box
+    return max(0, x0 - slack), max(0, y0 - slack), min(shape[1], x1 + slack), min(shape[0], y1 + slack)
 
 
 def box_fit(mask: np.ndarray, box_mask: np.ndarray) -> float:
@@ -108,5 +117,12 @@ def _follow(view: View, click: Click, show: Show) -> View:
     view = replace(view, verdicts=(*view.verdicts, verdict))
     if visible == click.is_person:
         return view
+    if view.limit and click.is_person and not _holds(view.limit, click):
+        view = replace(view, limit=None)  # the user knows better
     mask = amended(view.initial_mask, view.image, view.frame, click)
     return replace(view, initial_mask=mask, amended=True) if mask.any() else view
+
+
+def _holds(box: Box, click: Click) -> bool:
+    """Whether a click lies in a box."""
+    return box[0] <= click.x < box[2] and box[1] <= click.y < box[3]

@@ -33,6 +33,7 @@ class View:
         verdicts: decisions of applied clicks.
         amended: a click changed M_i.
         given: M_i is the user's mask.
+        limit: a box around all that shows of the person; None: not known.
     """
 
     image: np.ndarray
@@ -46,6 +47,7 @@ class View:
     verdicts: tuple[Verdict, ...] = ()
     amended: bool = False
     given: bool = False
+    limit: Box | None = None
 
     def noting(self, *notes: str) -> "View":
         """The view with more notes."""
