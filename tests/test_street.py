@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from deocc.cli.main import app
+from deocc.cli.photo import PHOTO_FILES
 from deocc.errors import DeoccError
 from deocc.inference.answers import Completion
 from deocc.inference.clicks import Click, spot
@@ -264,6 +265,21 @@ def test_command_line(tmp_path: Path, case) -> None:
     bad = CliRunner().invoke(app, [*mask, str(tmp_path / "bad"), "--point", "1,2,perhaps"])
     assert isinstance(bad.exception, DeoccError) and "give X,Y,yes" in str(bad.exception)
     assert not (tmp_path / "bad").exists()
+
+
+def test_a_process_that_ends_at_once_has_written_everything(tmp_path: Path, case) -> None:
+    write_image(tmp_path / "photo.png", case.image)
+    write_mask(tmp_path / "mask.png", case.modal_mask)
+    words = [sys.executable, "-m", "deocc", "deocclude", str(tmp_path / "photo.png"), "--mask"]
+    words += [str(tmp_path / "mask.png"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.endswith(f"written to {tmp_path / 'out'}\n"), done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(PHOTO_FILES)
+    assert all(path.stat().st_size for path in (tmp_path / "out").iterdir())
+    if Path("/dev/full").exists():
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode != 0 and "No space left" in done.stderr
 
 
 def test_arguments_are_checked_without_pytorch(tmp_path: Path, case) -> None:
