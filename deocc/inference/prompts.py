@@ -20,7 +20,7 @@ from deocc.masks import Box, mask_box
 from deocc.segmenters import person_guesses, segment
 
 FIT, FLOOR = 8, 0.1  # an answer's weight in the mean: FLOOR + box_fit ** FIT
-SLACK = 0.1  # of the longer side: how far the visible person may reach out of the user's box
+SLACK = 0.2  # of the longer side: how far the visible person may reach out of the user's box
 NOBODY = "stage 1 found nobody in the box; the whole box stands in for the rough mask"
 Ask = Callable[[Sequence[View]], Sequence[np.ndarray]]
 """Views of one frame -> stage 1's log-odds of the visible person, S x S float32 in the frame, for each."""

@@ -17,7 +17,7 @@ from deocc.tables.curves import curves_page
 from deocc.tables.page import legend, report_parts
 from deocc.tables.rates import FILE, read_rates
 from deocc.tables.report import table_json
-from deocc.tables.rows import PLANS, TablePlan
+from deocc.tables.rows import CURVES, PLANS, TablePlan
 from deocc.tables.scorecard import scorecard_json
 from deocc.tables.scorecard_page import scorecard_page
 from deocc.tables.stored import read_results
@@ -78,7 +78,7 @@ def results_page(
         people_page(folder),
         f"## How tables 2 to 6 are read\n\n{legend(values[0][1])} All columns: `deocc table N`.",
         *(_table(plan, value) for plan, value in values),
-        *(curves_page(plan, preset, results) for plan, _ in values),
+        *(curves_page(plan, preset, results) for plan, _ in values if plan.number in CURVES),
         _rates(tables, preset),
         notes.read_text(encoding="utf-8") if notes.is_file() else "",
     ]
