@@ -84,7 +84,7 @@ def test_every_import_of_the_package_is_a_dependency(project):
     """Third-party modules imported anywhere in deocc/ are listed (lazily imported extras included)."""
     module_of = {"pillow": "PIL", "opencv-python-headless": "cv2", "scikit-image": "skimage"}
     extras = project["project"]["optional-dependencies"]
-    listed = project["project"]["dependencies"] + extras["segmenters"] + extras["heic"] + extras["build"]
+    listed = project["project"]["dependencies"] + extras["heic"] + extras["build"]
     listed += project["tool"]["deocc"]["no-deps"]
     names = {Requirement(r).name.lower() for r in listed}
     allowed = {module_of.get(name, name).replace("-", "_") for name in names} | sys.stdlib_module_names

@@ -1,9 +1,9 @@
 """Sheets for judging occluded people in photos blind: which of two versions answered is not shown.
 
 PHOTOS holds photos.csv (id, photo, x0, y0, x1, y1, visible_mask); a row without a box is asked by its mask.
-The first command is run once per version, each in a checkout of its own; the second one mixes two answers.
+The first command is run once per version, in a checkout of each; the second one mixes two answers.
 
-    python tools/photo_sheets.py answer PHOTOS OUT
+    PYTHONPATH=. python tools/photo_sheets.py answer PHOTOS OUT
     python tools/photo_sheets.py mix OUT_A OUT_B SHEETS --seed 0
 
 A judge sees SHEETS/<id>.png and SHEETS/<id>-<1 or 2>-masks.png and -pixels.png, and not SHEETS/key.json.

@@ -62,11 +62,14 @@ def _leave(status: int) -> None:
     """Ends the process at once, for a command whose files are written and whose threads have ended.
 
     Taking PyTorch apart piece by piece would take most of a second. Returns if the output's end cannot be
-    written; Python says so when it ends.
+    written (Python says so when it ends), and under a profiler or tracer, which has to write its own.
     """
-    with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    if sys.getprofile() or sys.gettrace():
+        return
+    with suppress(OSError, ValueError):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
         os._exit(status)
 
 

@@ -152,8 +152,9 @@ class Deoccluder:
                 drop only a limited share of a rough mask if it is unsure (`deocc.inference.user_mask`); fine
                 borders come after that.
             box: (x0, y0, x1, y1) around the visible person, half-open pixels. Without a mask, `segmenter`
-                finds the rough mask: stage 1 near the box, others inside it. With one, the mask counts only
-                inside the box.
+                finds the rough mask: stage 1 near the box, others inside it; what stage 1 then shows as
+                visible farther from the box than a fifth of its longer side is not taken for the person. With
+                a mask, the mask counts only inside the box.
             segmenter: how to find a mask in a box: "auto", "stage1" (stage 1 runs on first guesses, then on
                 its own visible mask), or one of `deocc.segmenters.segment`.
             exact: the mask is the visible person, bit for bit. Hidden parts lie outside it; none of its

@@ -33,7 +33,8 @@ class View:
         verdicts: decisions of applied clicks.
         amended: a click changed M_i.
         given: M_i is the user's mask.
-        limit: a box around all that shows of the person; None: not known.
+        limit: the user's box with slack, in pixels of `image`: what stage 1's answer shows outside it is not
+            taken for the person; hidden parts may lie there. None: no limit.
     """
 
     image: np.ndarray

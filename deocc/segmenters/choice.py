@@ -2,12 +2,13 @@
 
 The paper takes M_i from CenterMask (Sec. 5.1). For people with boxes alone, it takes whole masks from its
 authors' own DeepLab (Sec. 4.1): the box is enlarged, the segmenter sees that part of the photo, and what it
-finds inside the box is kept. Here, one of five segmenters does the same, depending on what is installed.
+finds inside the box is kept. Here, one of five segmenters does the same; three of them run everywhere.
 `deocc people fetch maskrcnn` fetches weights; this module never does. The paper's enlargement is not known.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -90,17 +91,25 @@ def person_guesses(image: np.ndarray, box: Box) -> list[np.ndarray]:
         box: x0, y0, x1, y1 in pixels, inside the photo.
 
     Returns:
-        At most three masks, H x W bool, False outside the box; those that are next to nothing are left out.
-        Where a network's file is missing or damaged, none (with a warning).
+        At most three masks, H x W bool, False outside the box; those that are next to nothing are left out. A
+        network whose file is missing or damaged is done without (with a warning).
     """
-    try:
-        one, all_of_them = pose_probability(image, box), person_probability(image, box)
-    except Unavailable as reason:
-        LOG.warning("first guesses without %s", reason)
-        return []
+    probabilities = []
+    for ask in (pose_probability, person_probability):
+        try:
+            probabilities.append(ask(image, box))
+        except Unavailable as reason:
+            _warn_once(f"first guesses without {reason}")
+    if len(probabilities) == 2:
+        probabilities.append((probabilities[0] + probabilities[1]) / 2)
     inside = _filled_box(image, box)
-    found = [inside & (odds > 0.5) for odds in (one, all_of_them, (one + all_of_them) / 2)]
+    found = [inside & (probability > 0.5) for probability in probabilities]
     return [mask for mask in found if mask.sum() >= MIN_SHARE * inside.sum()]
+
+
+@cache
+def _warn_once(message: str) -> None:
+    LOG.warning(message)
 
 
 def _filled_box(image: np.ndarray, box: Box) -> np.ndarray:
