@@ -223,6 +223,9 @@ def budget_curves(lines: Sequence[Mapping[str, Any]], metric: str, caption: str 
                 images, [v["low"] for v in values], [v["high"] for v in values], color=rgb, alpha=0.1, lw=0
             )
     axes.set(xscale="log", xlabel="training images", ylabel=metric_title(metric))
+    budgets = sorted({point["images"] for line in lines for point in line["points"]})
+    axes.set_xticks(budgets, [f"{images:,}" for images in budgets])
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(caption, fontsize=9)
