@@ -76,7 +76,7 @@ from deocc import Deoccluder
 from deocc.paths import DATA
 from deocc.occlusion import CaseFolder
 from deocc.widgets import PhotoStudio
-case = CaseFolder(DATA / "demo-cases")[0]
+case = CaseFolder(DATA / "demo-cases")[5]
 studio = PhotoStudio(Deoccluder.from_pretrained("small"), case.image)
 studio
 """
