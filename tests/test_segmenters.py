@@ -248,7 +248,7 @@ def test_maskrcnn_takes_the_person_in_the_box(monkeypatch) -> None:  # type: ign
 
     def model_for(box: tuple[int, ...]) -> Callable[[list[torch.Tensor]], list[dict[str, torch.Tensor]]]:
         """The network's answer in pixels of the enlarged box, which is all that it sees."""
-        x0, y0, x1, y1 = enlarging.margin_crop((120, 120), box, enlarging.MARGIN)
+        x0, y0, x1, y1 = enlarging._margin_crop((120, 120), box, enlarging.MARGIN)
         found = {
             "boxes": boxes - torch.tensor([x0, y0, x0, y0]),
             "masks": masks[..., y0:y1, x0:x1],

@@ -21,10 +21,10 @@ class NobodyFound(Exception):
 
 Finder = Callable[[np.ndarray, Box], np.ndarray]
 
-"""(H x W x 3 uint8 RGB, box) -> H x W bool, the person in the box."""
+"""(H x W x 3 uint8 RGB, box) -> H x W, the person in the box: bool, or probabilities."""
 
 
-def margin_crop(shape: tuple[int, int], box: Box, margin: float) -> Box:
+def _margin_crop(shape: tuple[int, int], box: Box, margin: float) -> Box:
     """The box grown on every side by `margin` of its lengths and cut to the photo."""
     x0, y0, x1, y1 = box
     wide, high = round((x1 - x0) * margin), round((y1 - y0) * margin)
@@ -37,11 +37,12 @@ def enlarged(margin: float) -> Callable[[Finder], Finder]:
     def decorate(find: Finder) -> Finder:
         @wraps(find)
         def on_photo(image: np.ndarray, box: Box) -> np.ndarray:
-            x0, y0, x1, y1 = margin_crop(image.shape[:2], box, margin)
-            mask = np.zeros(image.shape[:2], bool)
+            x0, y0, x1, y1 = _margin_crop(image.shape[:2], box, margin)
             inner = box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0
-            mask[y0:y1, x0:x1] = find(image[y0:y1, x0:x1], inner)
-            return mask
+            found = find(image[y0:y1, x0:x1], inner)
+            whole = np.zeros(image.shape[:2], found.dtype)
+            whole[y0:y1, x0:x1] = found
+            return whole
 
         return on_photo
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from deocc.masks import Box, Frame
 from deocc.paths import WEIGHTS
-from deocc.segmenters.box import Unavailable, margin_crop
+from deocc.segmenters.box import Unavailable, enlarged
 
 PERSON_FILE, PERSON_MARGIN = "selfie_segmentation.tflite", 0.15
 POSE_FILE, POSE_SIDE = "pose_landmark_full.tflite", 1.15  # side of its square over the box's longer side
@@ -21,24 +21,20 @@ SIZE = 256  # side of the square that both see
 _RUNNING = Lock()  # OpenCV's networks answer one caller at a time
 
 
-def require_file(file: str) -> Path:
-    """The path of a bundled network's file. Raises: Unavailable: it is missing."""
-    if not (WEIGHTS / file).is_file():
-        raise Unavailable(f"mediapipe: {file} is not in {WEIGHTS}; restore it (git checkout data/weights)")
-    return WEIGHTS / file
-
-
 @lru_cache(maxsize=2)
 def _network(path: Path) -> cv2.dnn.Net:
+    mend = "restore it (git checkout data/weights)"
     try:
         return cv2.dnn.readNetFromTFLite(np.fromfile(path, np.uint8))  # bytes: any path works on any system
+    except OSError:
+        raise Unavailable(f"mediapipe: {path.name} cannot be read in {path.parent}; {mend}") from None
     except cv2.error:
-        raise Unavailable(f"mediapipe: {path} is damaged; restore it (git checkout data/weights)") from None
+        raise Unavailable(f"mediapipe: {path} is damaged; {mend}") from None
 
 
 def network(file: str) -> cv2.dnn.Net:
     """A bundled network. Raises: Unavailable: its file is missing or damaged."""
-    return _network(require_file(file))
+    return _network(WEIGHTS / file)
 
 
 def _answer(file: str, picture: np.ndarray, output: str = "") -> np.ndarray:
@@ -50,6 +46,7 @@ def _answer(file: str, picture: np.ndarray, output: str = "") -> np.ndarray:
         return (net.forward(output) if output else net.forward()).reshape(SIZE, SIZE).copy()
 
 
+@enlarged(PERSON_MARGIN)
 def person_probability(image: np.ndarray, box: Box) -> np.ndarray:
     """Where MediaPipe's selfie segmenter sees people, near a box.
 
@@ -63,11 +60,8 @@ def person_probability(image: np.ndarray, box: Box) -> np.ndarray:
     Raises:
         Unavailable: the network's file is missing or damaged.
     """
-    x0, y0, x1, y1 = margin_crop(image.shape[:2], box, PERSON_MARGIN)
-    found = np.zeros(image.shape[:2], np.float32)
-    answer = _answer(PERSON_FILE, image[y0:y1, x0:x1])
-    found[y0:y1, x0:x1] = cv2.resize(answer, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-    return found
+    answer = _answer(PERSON_FILE, image)
+    return cv2.resize(answer, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def pose_probability(image: np.ndarray, box: Box) -> np.ndarray:
